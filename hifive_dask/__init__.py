@@ -1,0 +1,36 @@
+"""Hi-C at restriction-fragment resolution, on Dask.
+
+``Fend`` holds the partition of a genome, ``HiCData`` the counted pairs, ``HiC`` the project: what
+is learned from them, and the heatmaps.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hifive_dask.fend import Fend
+    from hifive_dask.hic import HiC
+    from hifive_dask.hic_data import HiCData
+
+__all__ = ["Fend", "HiC", "HiCData", "__version__"]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Fend": "hifive_dask.fend",
+    "HiCData": "hifive_dask.hic_data",
+    "HiC": "hifive_dask.hic",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: numba and Dask cost seconds that `hifive-dask --help` need not pay.
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

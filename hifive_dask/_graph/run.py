@@ -1,0 +1,127 @@
+"""Running graphs: one place that computes, shows progress, and cleans up when interrupted."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+from dask.callbacks import Callback
+
+__all__ = ["hold", "run"]
+
+_SHOW_AFTER = 1.0  # seconds: quicker work shows no bar
+
+
+def _interactive() -> bool:
+    if "ipykernel" in sys.modules:
+        return True
+    return sys.stderr.isatty()
+
+
+class _Bar:
+    """A progress bar on stderr that appears only once the work has taken a second."""
+
+    def __init__(self, title: str, total: int, silent: bool) -> None:
+        self._title, self._total, self._done = title, max(total, 1), 0
+        self._progress: Any = None
+        self._task: Any = None
+        self._start = time.monotonic()
+        self._silent = silent or not _interactive()
+
+    def advance(self) -> None:
+        self._done += 1
+        if self._silent:
+            return
+        if self._progress is None and time.monotonic() - self._start > _SHOW_AFTER:
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self._progress.start()
+            self._task = self._progress.add_task(self._title, total=self._total)
+        if self._progress is not None:
+            self._progress.update(self._task, completed=min(self._done, self._total))
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+class _LocalProgress(Callback):  # type: ignore[misc]
+    """Counts finished tasks of the local schedulers."""
+
+    def __init__(self, title: str, silent: bool) -> None:
+        self._title, self._silent = title, silent
+        self._bar: _Bar | None = None
+
+    def _start_state(self, dsk: Any, state: Any) -> None:
+        total = sum(len(state[key]) for key in ("ready", "waiting"))
+        self._bar = _Bar(self._title, total, self._silent)
+
+    def _posttask(self, key: Any, result: Any, dsk: Any, state: Any, worker_id: Any) -> None:
+        if self._bar is not None:
+            self._bar.advance()
+
+    def _finish(self, dsk: Any, state: Any, errored: bool) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+@contextmanager
+def _cancel_on_error(futures: Sequence[Any]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def hold(values: Sequence[Any], *, title: str = "", silent: bool = False) -> list[Any]:
+    """Compute lazy values and keep them where they are: in this process, or on the workers.
+
+    Returns
+    -------
+    Lazy values again, whose graphs are the results.
+    """
+    with _LocalProgress(title, silent):
+        kept = list(dask.persist(*values))
+    distributed = sys.modules.get("distributed")
+    futures = distributed.futures_of(kept) if distributed is not None else []
+    if futures:
+        bar = _Bar(title, len(futures), silent)
+        try:
+            with _cancel_on_error(futures):
+                for future in distributed.as_completed(futures):  # type: ignore[union-attr]
+                    if future.status == "error":
+                        future.result()
+                    bar.advance()
+        finally:
+            bar.close()
+    return kept
+
+
+def run(values: Sequence[Any], *, title: str = "", silent: bool = False) -> list[Any]:
+    """Compute lazy values and return the results to the caller, in order.
+
+    The active Dask client is used if there is one, else threads; progress is shown on a terminal or
+    in a notebook after a second, unless `silent`.
+    """
+    return list(dask.compute(*hold(values, title=title, silent=silent)))

@@ -1,0 +1,345 @@
+"""The pair store: sorted columns of counted pairs, on disk (Zarr) or in memory (from HDF5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from hifive_dask._store import zarr_store
+from hifive_dask.provenance import History, content_token
+from hifive_dask.schema import PAIRS
+
+__all__ = [
+    "CHUNK",
+    "SHARD",
+    "Columns",
+    "PairRows",
+    "PairStore",
+    "Piece",
+    "Rows",
+    "create_pairs",
+    "finish_pairs",
+    "rewrite_attributes",
+    "shard_rows",
+    "write_pairs",
+    "write_shard",
+]
+
+CHUNK = 1 << 18  # rows per inner chunk, the unit of reading
+SHARD = 1 << 22  # rows per shard, the unit of writing: one file per column
+COLUMNS = ("fend1", "fend2", "count")
+
+Columns = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
+
+
+class PairRows(Protocol):
+    """Consecutive rows of a pair store. Picklable; a task calls it to get the columns."""
+
+    def __call__(self) -> Columns: ...
+    def __len__(self) -> int: ...
+
+
+@lru_cache(maxsize=8)
+def _open_columns(path: str, token: str) -> tuple[zarr.Array[Any], ...]:
+    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    return tuple(zarr_store.array_of(group, name) for name in COLUMNS)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows `lo` to `hi` of a Zarr pair store; reads them when called."""
+
+    path: str
+    token: str
+    lo: int
+    hi: int
+
+    def __len__(self) -> int:
+        return self.hi - self.lo
+
+    def __call__(self) -> Columns:
+        columns = _open_columns(self.path, self.token)
+        first, second, count = (np.asarray(c[self.lo : self.hi]) for c in columns)
+        return first, second, count
+
+
+@dataclass(frozen=True)
+class _MemoryRows:
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __call__(self) -> Columns:
+        return self.columns
+
+
+@dataclass(frozen=True)
+class PairStore:
+    """An open pair store.
+
+    Parameters
+    ----------
+    block_chrom1, block_chrom2
+        int32 (B): the chromosomes of each block, ``chrom1 <= chrom2``; only blocks with rows,
+        sorted by (chrom1, chrom2).
+    block_offset
+        int64 (B + 1): first row of each block, then the number of rows.
+    tile_first_fend1
+        int32: fend1 in the first row of every `CHUNK` rows.
+    stats
+        Read statistics by name.
+    insert_distribution
+        int64 (182, 2): distinct read pairs, lower edge in bp.
+    token
+        Digest of the content.
+    rows_of
+        Gives the picklable reader of rows ``lo`` to ``hi``.
+    """
+
+    block_chrom1: NDArray[np.int32]
+    block_chrom2: NDArray[np.int32]
+    block_offset: NDArray[np.int64]
+    tile_first_fend1: NDArray[np.int32]
+    stats: Mapping[str, int]
+    insert_distribution: NDArray[np.int64]
+    token: str
+    rows_of: Callable[[int, int], PairRows]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    history: History = field(default_factory=History)
+
+    def __len__(self) -> int:
+        return int(self.block_offset[-1])
+
+    @cached_property
+    def blocks(self) -> dict[tuple[int, int], tuple[int, int]]:
+        """Row range of every stored pair of chromosomes."""
+        return {
+            (int(a), int(b)): (int(lo), int(hi))
+            for a, b, lo, hi in zip(
+                self.block_chrom1,
+                self.block_chrom2,
+                self.block_offset[:-1],
+                self.block_offset[1:],
+                strict=True,
+            )
+        }
+
+    def block_rows(self, chrom1: int, chrom2: int) -> tuple[int, int]:
+        """Row range of one pair of chromosomes (``chrom1 <= chrom2``); empty if not stored."""
+        return self.blocks.get((chrom1, chrom2), (0, 0))
+
+    def find_rows(self, chrom1: int, chrom2: int, fend_lo: int, fend_hi: int) -> tuple[int, int]:
+        """Smallest row range known from the zone map to hold ``fend_lo <= fend1 < fend_hi``.
+
+        It can hold other rows of the block too; reading decides.
+        """
+        lo, hi = self.block_rows(chrom1, chrom2)
+        if lo == hi or fend_lo >= fend_hi:
+            return lo, lo
+        first, last = lo // CHUNK + 1, (hi - 1) // CHUNK + 1
+        starts = self.tile_first_fend1[first:last]  # chunks that begin inside the block
+        skip = int(np.searchsorted(starts, fend_lo, "left"))
+        stop = int(np.searchsorted(starts, fend_hi, "left"))
+        new_lo = max(lo, (first + skip - 1) * CHUNK) if skip else lo
+        new_hi = min(hi, (first + stop) * CHUNK) if stop < len(starts) else hi
+        return new_lo, max(new_lo, new_hi)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> PairStore:
+        """Open a Zarr pair store.
+
+        Raises
+        ------
+        StoreError
+            If it is missing, incomplete or something else.
+        """
+        where = str(Path(path).absolute())
+        group = zarr_store.open_verified(where, PAIRS)
+
+        def column(name: str) -> NDArray[Any]:
+            return np.asarray(zarr_store.array_of(group, name)[...])
+
+        token = str(group.attrs["uuid"])
+        return cls(
+            block_chrom1=column("block_chrom1"),
+            block_chrom2=column("block_chrom2"),
+            block_offset=column("block_offset"),
+            tile_first_fend1=column("tile_first_fend1"),
+            stats=dict(
+                zip(map(str, column("stat_name")), map(int, column("stat_count")), strict=True)
+            ),
+            insert_distribution=np.stack(
+                [column("insert_size_count"), column("insert_size_edge")], axis=1
+            ),
+            token=token,
+            rows_of=_ZarrRows(where, token),
+            attributes=dict(group.attrs),
+            history=zarr_store.history_of(group),
+        )
+
+    @classmethod
+    def from_memory(
+        cls,
+        columns: Columns,
+        unit_offset: NDArray[np.int64],
+        *,
+        stats: Mapping[str, int],
+        insert_distribution: NDArray[np.int64],
+        token: str,
+        attributes: Mapping[str, Any] | None = None,
+        history: History | None = None,
+    ) -> PairStore:
+        """Make a store of pairs in memory, in any order; ``unit_offset`` is `Units.offset`."""
+        first, second, count = (np.asarray(c, dtype=np.int32) for c in columns)
+        chrom1 = np.searchsorted(unit_offset, first, "right") - 1
+        chrom2 = np.searchsorted(unit_offset, second, "right") - 1
+        order = np.lexsort((second, first, chrom2, chrom1))
+        first, second, count = first[order], second[order], count[order]
+        block = (chrom1 * len(unit_offset) + chrom2)[order]
+        starts = np.flatnonzero(np.r_[True, np.diff(block) != 0]) if len(block) else np.arange(0)
+        return cls(
+            block_chrom1=(block[starts] // len(unit_offset)).astype(np.int32),
+            block_chrom2=(block[starts] % len(unit_offset)).astype(np.int32),
+            block_offset=np.r_[starts, len(block)].astype(np.int64),
+            tile_first_fend1=first[::CHUNK].copy(),
+            stats=dict(stats),
+            insert_distribution=insert_distribution,
+            token=token,
+            rows_of=_MemorySlices((first, second, count)),
+            attributes=dict(attributes or {}),
+            history=history or History(),
+        )
+
+
+@dataclass(frozen=True)
+class _ZarrRows:
+    path: str
+    token: str
+
+    def __call__(self, lo: int, hi: int) -> PairRows:
+        return Rows(self.path, self.token, lo, hi)
+
+
+@dataclass(frozen=True)
+class _MemorySlices:
+    columns: Columns
+
+    def __call__(self, lo: int, hi: int) -> PairRows:
+        first, second, count = self.columns
+        return _MemoryRows((first[lo:hi], second[lo:hi], count[lo:hi]))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows that wait in a file, int32 (3, rows), and where they go in the store."""
+
+    path: str
+    lo: int
+    hi: int
+
+
+def create_pairs(path: Path, rows: int) -> None:
+    """Make an incomplete store with room for `rows` pairs."""
+    group = zarr_store.create(path, PAIRS)
+    chunks = max(1, min(SHARD // CHUNK, -(-rows // CHUNK)))
+    for name in COLUMNS:
+        variable = PAIRS[name]
+        group.create_array(
+            name,
+            shape=(rows,),
+            dtype=variable.dtype,
+            chunks=(CHUNK,),
+            shards=(CHUNK * chunks,),
+            compressors=zarr_store.CODEC,
+            dimension_names=variable.dims,
+            attributes={"units": variable.units, "description": variable.description},
+        )
+
+
+def shard_rows(rows: int) -> list[tuple[int, int]]:
+    """Row ranges of the shards: what one writer owns."""
+    return [(lo, min(rows, lo + SHARD)) for lo in range(0, rows, SHARD)]
+
+
+def write_shard(path: str, lo: int, hi: int, pieces: list[Piece]) -> tuple[NDArray[np.int32], str]:
+    """Write the rows `lo` to `hi` out of the pieces that hold them.
+
+    Returns
+    -------
+    The zone map of these rows, and their digest.
+    """
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    rows = np.empty((3, hi - lo), dtype=np.int32)
+    for piece in pieces:
+        first, last = max(lo, piece.lo), min(hi, piece.hi)
+        held = np.load(piece.path, mmap_mode="r")
+        rows[:, first - lo : last - lo] = held[:, first - piece.lo : last - piece.lo]
+    for name, column in zip(COLUMNS, rows, strict=True):
+        zarr_store.array_of(group, name)[lo:hi] = column
+    return rows[0, ::CHUNK].copy(), content_token(rows)
+
+
+def finish_pairs(
+    path: Path,
+    *,
+    block_chrom1: NDArray[Any],
+    block_chrom2: NDArray[Any],
+    block_offset: NDArray[np.int64],
+    zone_map: NDArray[np.int32],
+    stats: Mapping[str, int],
+    insert_distribution: NDArray[np.int64],
+    token: str,
+    history: History,
+    attributes: Mapping[str, Any],
+) -> None:
+    """Write the small variables and declare the store complete."""
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    small = {
+        "block_chrom1": block_chrom1,
+        "block_chrom2": block_chrom2,
+        "block_offset": block_offset,
+        "tile_first_fend1": zone_map,
+        "stat_name": list(stats),
+        "stat_count": list(stats.values()),
+        "insert_size_count": insert_distribution[:, 0],
+        "insert_size_edge": insert_distribution[:, 1],
+    }
+    for name, values in small.items():
+        zarr_store.write_array(group, PAIRS, name, values)
+    zarr_store.complete(group, token=token, history=history, **attributes)
+
+
+def rewrite_attributes(store: PairStore, link: str, fends_token: str) -> dict[str, Any]:
+    """Attributes of a copy that links to the partition from another place."""
+    kept = {name: store.attributes.get(name) for name in ("maxinsert", "sources")}
+    return {**kept, "fends": link, "fends_token": fends_token}
+
+
+def write_pairs(path: Path, store: PairStore, attributes: Mapping[str, Any]) -> None:
+    """Write a copy of a store, shard by shard."""
+    create_pairs(path, len(store))
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    for lo, hi in shard_rows(len(store)):
+        for name, column in zip(COLUMNS, store.rows_of(lo, hi)(), strict=True):
+            zarr_store.array_of(group, name)[lo:hi] = column
+    finish_pairs(
+        path,
+        block_chrom1=store.block_chrom1,
+        block_chrom2=store.block_chrom2,
+        block_offset=store.block_offset,
+        zone_map=store.tile_first_fend1,
+        stats=store.stats,
+        insert_distribution=store.insert_distribution,
+        token=store.token,
+        history=store.history,
+        attributes=attributes,
+    )

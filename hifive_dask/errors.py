@@ -1,0 +1,101 @@
+"""Exceptions and warnings of hifive_dask.
+
+Every message says what was seen, what was expected and how to cure it. Bad files are
+reported with their line, as ``path:line: message``.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = [
+    "ConvergenceError",
+    "ConvergenceWarning",
+    "HifiveDaskError",
+    "HifiveDaskWarning",
+    "InputError",
+    "InputWarning",
+    "LinkError",
+    "ParameterError",
+    "RegionError",
+    "StateError",
+    "StoreError",
+]
+
+
+class HifiveDaskError(Exception):
+    """Base class of all exceptions raised on purpose by this package."""
+
+
+class ParameterError(HifiveDaskError, ValueError):
+    """An argument has a value that the call cannot accept."""
+
+
+class RegionError(ParameterError):
+    """A region does not parse, or does not lie in the genome."""
+
+
+class StateError(HifiveDaskError, RuntimeError):
+    """A call needs something that an earlier step has not produced yet."""
+
+
+class StoreError(HifiveDaskError, OSError):
+    """A store cannot be opened, is incomplete, of another kind, or cannot be written."""
+
+
+class LinkError(StoreError):
+    """A store points to another store that is missing or is not the one it was made with."""
+
+
+class ConvergenceError(HifiveDaskError, ArithmeticError):
+    """An iteration did not converge and the caller asked for an error in that case."""
+
+
+class InputError(HifiveDaskError, ValueError):
+    """A file given by the user cannot be read as what it was said to be.
+
+    Parameters
+    ----------
+    message
+        What was seen and what was expected.
+    path
+        The file.
+    line
+        1-based line number, where the fault lies in a line.
+    cure
+        What to do about it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+        cure: str | None = None,
+    ) -> None:
+        where = "" if path is None else os.fspath(path) + (f":{line}" if line else "") + ": "
+        super().__init__(where + message + (f"\n  {cure}" if cure else ""))
+        self._arguments = (message, path, line, cure)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions travel from workers by pickle, which would call __init__ with `args` only.
+        return _rebuild_input_error, self._arguments
+
+
+def _rebuild_input_error(
+    message: str, path: str | None, line: int | None, cure: str | None
+) -> InputError:
+    return InputError(message, path=path, line=line, cure=cure)
+
+
+class HifiveDaskWarning(UserWarning):
+    """Base class of all warnings of this package."""
+
+
+class InputWarning(HifiveDaskWarning):
+    """Something in an input file was dropped, guessed or corrected; the message counts it."""
+
+
+class ConvergenceWarning(HifiveDaskWarning):
+    """An iteration stopped before it converged."""

@@ -1,0 +1,141 @@
+"""The partition of a genome into fends and bins, and the units that pairs are counted in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask.errors import ParameterError
+
+__all__ = ["Partition", "Units"]
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Units:
+    """Intervals in genome order, chromosome after chromosome: all fends, or all bins.
+
+    Parameters
+    ----------
+    chromosomes
+        Names, C of them.
+    offset
+        int64 (C + 1): first unit of each chromosome, then the number of units N.
+    start, stop, mid
+        int32 (N), bp, 0-based half-open. ``mid`` does not decrease inside a chromosome.
+    fends
+        True for restriction fends, where the rule of impossible pairs holds; False for bins.
+    features
+        float32 (N) per name.
+    num_fends
+        int32 (N): fends per bin, for bins made from fends.
+    """
+
+    chromosomes: tuple[str, ...]
+    offset: Int64
+    start: Int32
+    stop: Int32
+    mid: Int32
+    fends: bool
+    features: Mapping[str, Float32] = field(default_factory=dict)
+    num_fends: Int32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.mid)
+
+    @cached_property
+    def chromosome(self) -> Int32:
+        """int32 (N): index of the chromosome of every unit."""
+        counts = np.diff(self.offset)
+        return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Index of every chromosome name."""
+        return {name: k for k, name in enumerate(self.chromosomes)}
+
+    def span(self, chromosome: int) -> slice:
+        """The units of one chromosome."""
+        return slice(int(self.offset[chromosome]), int(self.offset[chromosome + 1]))
+
+    def select(self, chroms: str | bytes | Sequence[str | bytes] | None) -> list[int]:
+        """Indices of the named chromosomes in genome order; None or empty means all.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown; the message lists the known ones.
+        """
+        if isinstance(chroms, str | bytes):
+            chroms = [chroms]
+        names = [c.decode() if isinstance(c, bytes) else str(c) for c in chroms or []]
+        names = [name for name in names if name]
+        unknown = [name for name in names if name not in self.index]
+        if unknown:
+            raise ParameterError(
+                f"unknown chromosome {', '.join(map(repr, unknown))}; known are: "
+                + ", ".join(self.chromosomes)
+            )
+        return sorted({self.index[name] for name in names}) or list(range(len(self.chromosomes)))
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Fends, bins, or both, of one genome.
+
+    Parameters
+    ----------
+    fends
+        Restriction fends, or None for a genome that was cut into bins only.
+    bins
+        Bins, or None for unbinned data. With both, fends are assigned to bins by midpoint.
+    binned
+        Bin size in bp, 0 for bins of arbitrary size, None without bins.
+    genome_name, re_name
+        Free text; empty when not given.
+    """
+
+    fends: Units | None
+    bins: Units | None
+    binned: int | None
+    genome_name: str = ""
+    re_name: str = ""
+
+    @property
+    def units(self) -> Units:
+        """What pairs are counted in: bins if there are any, else fends."""
+        units = self.bins if self.bins is not None else self.fends
+        assert units is not None
+        return units
+
+    @property
+    def chromosomes(self) -> tuple[str, ...]:
+        """Chromosome names in genome order."""
+        return self.units.chromosomes
+
+    @cached_property
+    def fend_bin(self) -> Int32:
+        """int32: global bin of every fend, by its midpoint; for fends in bins."""
+        fends, bins = self.fends, self.bins
+        assert fends is not None
+        assert bins is not None
+        assert self.binned
+        first = bins.offset[fends.chromosome]
+        bin_of = first + (fends.mid.astype(np.int64) - bins.start[first]) // self.binned
+        return bin_of.astype(np.int32)
+
+    @property
+    def kind(self) -> str:
+        """``"fends"``, ``"fends in bins"``, ``"uniform bins"`` or ``"arbitrary bins"``."""
+        if self.bins is None:
+            return "fends"
+        if self.fends is not None:
+            return "fends in bins"
+        return "uniform bins" if self.binned else "arbitrary bins"

@@ -1,0 +1,571 @@
+"""Class `HiC`: a project. Filter fends, learn distance dependence and biases, get heatmaps."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hifive_dask._store.links import check_token, relative_link, resolve_link
+from hifive_dask._store.project import ProjectContent, read_project, write_project
+from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.fend import Fend
+from hifive_dask.genome.partition import Units
+from hifive_dask.heatmap.query import Datatype, heatmap
+from hifive_dask.hic_data import HiCData
+from hifive_dask.model.distance import fit_distance
+from hifive_dask.model.express import OnNonconvergence, balance
+from hifive_dask.model.filtering import UseReads, filter_units
+from hifive_dask.provenance import History
+from hifive_dask.regions import Region
+
+__all__ = ["HiC"]
+
+PathLike = str | os.PathLike[str]
+Float32 = NDArray[np.float32]
+
+_DISTANCE_SUMS = ("possible", "observed", "signal", "mean_log_distance")
+
+
+class HiC:
+    """A Hi-C project: which fends to trust, what biases they have, and heatmaps free of them.
+
+    Parameters
+    ----------
+    filename
+        The project; ``.zarr``, or HiFive's HDF5 layout with ``.hcp``, ``.h5`` or ``.hdf5``.
+    mode
+        ``"r"`` opens what is there, ``"w"`` starts a new project. Either can be changed and saved.
+    silent
+        No progress bars.
+
+    Attributes
+    ----------
+    file : str
+        Absolute path.
+    history : str
+        All calls that led here, one a line.
+    normalization : str
+        ``"none"`` or ``"express"``.
+    data : HiCData
+        The pairs.
+    fends : Fend
+        The partition.
+    chr2int : dict
+        Index of every chromosome name.
+    filter : numpy.ndarray
+        int32 (N): 1 for every unit (fend or bin) in use.
+    distance_parameters, bin_distance_parameters : numpy.ndarray
+        float32 (segments, 3): upper cutoff in ln(bp), slope, intercept of the natural log of reads
+        (or of the fraction observed) per possible pair. None before `find_distance_parameters`.
+    chromosome_means : numpy.ndarray
+        float32 (C): ln of each chromosome's mean relative to the distance function.
+    corrections : numpy.ndarray
+        float32 (N): multiplicative bias of every unit; 0 where it is not in use. None before a
+        normalization.
+    trace : numpy.ndarray
+        float64 (iterations, 2): cost and largest relative change of the last normalization.
+    comm, rank, num_procs
+        COMM_WORLD, rank and size where MPI is running, else None, 0, 1.
+
+    Examples
+    --------
+    >>> import hifive_dask as hd
+    >>> from hifive_dask.testing import toy_project
+    >>> hic = hd.HiC(toy_project(), silent=True)
+    >>> hic.filter_fends(mininteractions=5)
+    >>> hic.find_distance_parameters(numbins=20, minsize=2000)
+    >>> hic.find_express_fend_corrections()
+    >>> hic.normalization
+    'express'
+    >>> list(hic.heatmap("chr1", binsize=50_000).dims)
+    ['bin1', 'bin2']
+    """
+
+    def __init__(self, filename: PathLike, mode: str = "r", silent: bool = False) -> None:
+        if mode not in ("r", "w"):
+            raise ParameterError(f"mode is {mode!r}, expected 'r' (open) or 'w' (new)")
+        self.file = os.path.abspath(filename)
+        self.comm, self.rank, self.num_procs = _mpi()
+        self.silent = silent or self.rank > 0
+        self._data: HiCData | None = None
+        self._fends: Fend | None = None
+        self._forget()
+        if mode == "r":
+            self.load()
+
+    def _forget(self) -> None:
+        self.records = History()
+        self.normalization = "none"
+        self.filter: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self.distance_parameters: Float32 | None = None
+        self.bin_distance_parameters: Float32 | None = None
+        self.chromosome_means: Float32 | None = None
+        self.distance_sums: dict[str, NDArray[np.float64]] = {}
+        self.corrections: Float32 | None = None
+        self.trace: NDArray[np.float64] | None = None
+        self.options: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        name = Path(self.file).name
+        if self._data is None:
+            return f"<HiC {name}: empty>"
+        valid = int(np.count_nonzero(self.filter))
+        return (
+            f"<HiC {name}: {valid:,} of {len(self.filter):,} {self._kind} in use, "
+            f"{len(self._data.store):,} pairs, normalization {self.normalization}>"
+        )
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, or None."""
+        return getattr(self, key, None)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Set an attribute by name."""
+        setattr(self, key, value)
+
+    # Data, saving and opening
+
+    def load_data(self, filename: PathLike) -> None:
+        """Take the pairs of a `HiCData` store; all units are in use, nothing is learned yet.
+
+        Parameters
+        ----------
+        filename
+            The pair store, ``.zarr`` or ``.hcd``. It is linked by its relative path, not copied.
+
+        Raises
+        ------
+        StoreError
+            If it, or its partition, cannot be opened.
+        """
+        data = HiCData(filename, "r", silent=self.silent)
+        self._forget()
+        self._data, self._fends = data, data.fends
+        self.filter = np.ones(len(data.units), dtype=np.int32)
+        self.records = data.records + History()
+        self.records.add("HiC.load_data", {"filename": Path(filename).name})
+
+    def save(self, out_fname: PathLike | None = None) -> None:
+        """Write the project to `file`, or to another file, whose suffix decides the format.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; what was there before stays.
+        """
+        target = self.file if out_fname is None else os.path.abspath(out_fname)
+        data, fends = self._loaded()
+        if self.rank == 0:
+            write_project(target, self._content(target, data, fends))
+
+    def _content(self, target: PathLike, data: HiCData, fends: Fend) -> ProjectContent:
+        arrays: dict[str, NDArray[Any] | None] = {
+            "filter/valid": self.filter,
+            "distance/parameters": self.distance_parameters,
+            "distance/binary_parameters": self.bin_distance_parameters,
+            "distance/chromosome_means": self.chromosome_means,
+            **{f"distance/{name}": values for name, values in self.distance_sums.items()},
+            f"corrections/{self.normalization}/values": self.corrections,
+        }
+        if self.trace is not None:
+            arrays[f"corrections/{self.normalization}/trace_cost"] = self.trace[:, 0]
+            arrays[f"corrections/{self.normalization}/trace_change"] = self.trace[:, 1]
+        return ProjectContent(
+            arrays={name: values for name, values in arrays.items() if values is not None},
+            normalization=self.normalization,
+            pairs=relative_link(data.file, target),
+            fends=relative_link(fends.file, target),
+            pairs_token=data.token,
+            fends_token=fends.token,
+            options=dict(self.options),
+            history=self.records,
+            binned=fends.binned,
+        )
+
+    def load(self) -> None:
+        """Open the project `file` and the stores that it links to.
+
+        Raises
+        ------
+        StoreError
+            If it is missing, incomplete or of another kind.
+        LinkError
+            If a linked store is missing, or is not the one the project was made with.
+        """
+        content = read_project(self.file)
+        data = HiCData(resolve_link(content.pairs, self.file), "r", silent=self.silent)
+        check_token(data.token, content.pairs_token, data.file, self.file)
+        check_token(data.fends.token, content.fends_token, data.fends.file, self.file)
+        self._forget()
+        self._data, self._fends = data, data.fends
+        arrays, name = content.arrays, content.normalization
+        self.records, self.normalization = content.history, name
+        self.filter = arrays["filter/valid"].astype(np.int32)
+        self.distance_parameters = arrays.get("distance/parameters")
+        self.bin_distance_parameters = arrays.get("distance/binary_parameters")
+        self.chromosome_means = arrays.get("distance/chromosome_means")
+        self.distance_sums = {
+            key: arrays[f"distance/{key}"] for key in _DISTANCE_SUMS if f"distance/{key}" in arrays
+        }
+        self.corrections = arrays.get(f"corrections/{name}/values")
+        if f"corrections/{name}/trace_cost" in arrays:
+            parts = [arrays[f"corrections/{name}/trace_{part}"] for part in ("cost", "change")]
+            self.trace = np.stack(parts, axis=1)
+        self.options = dict(content.options)
+
+    def _loaded(self) -> tuple[HiCData, Fend]:
+        if self._data is None or self._fends is None:
+            raise StateError(f"{self.file}: no data are loaded yet; call load_data first")
+        return self._data, self._fends
+
+    @property
+    def data(self) -> HiCData:
+        """The pairs."""
+        return self._loaded()[0]
+
+    @property
+    def fends(self) -> Fend:
+        """The partition."""
+        return self._loaded()[1]
+
+    @property
+    def units(self) -> Units:
+        """What pairs are counted in: bins if the partition has bins, else fends."""
+        return self._loaded()[1].units
+
+    @property
+    def chr2int(self) -> dict[str, int]:
+        """Index of every chromosome name."""
+        return dict(self.units.index)
+
+    @property
+    def binned(self) -> int | None:
+        """Bin size in bp, 0 for bins of arbitrary size, None for fends."""
+        binned: int | None = self.fends.binned
+        return binned
+
+    @property
+    def datafilename(self) -> str:
+        """Path of the pair store, relative to the project."""
+        return relative_link(self.data.file, self.file)
+
+    @property
+    def fendfilename(self) -> str:
+        """Path of the partition, relative to the project."""
+        return relative_link(self.fends.file, self.file)
+
+    @property
+    def history(self) -> str:
+        """All calls that led here, one a line."""
+        return self.records.text
+
+    @property
+    def _kind(self) -> str:
+        return "fends" if self.units.fends else "bins"
+
+    # Filter
+
+    def reset_filter(self) -> None:
+        """Put all units into use again; what was learned stays."""
+        self.filter = np.ones(len(self.units), dtype=np.int32)
+        self.records.add("HiC.reset_filter", {})
+
+    def filter_fends(
+        self,
+        mininteractions: int = 10,
+        mindistance: int = 0,
+        maxdistance: int | None = 0,
+        *,
+        usereads: UseReads = "cis",
+    ) -> None:
+        """Keep the units that have enough partners which are themselves kept.
+
+        The result is the k-core of the current filter: the largest set in which every unit has at
+        least `mininteractions` observed partners (distinct pairs, not reads) inside the set.
+
+        Parameters
+        ----------
+        mininteractions
+            Partners that a unit needs; 0 keeps the current filter.
+        mindistance, maxdistance
+            bp between midpoints: cis pairs with ``mindistance <= d < maxdistance`` count; a
+            `maxdistance` of 0 or None is no limit.
+        usereads
+            ``"cis"``, ``"trans"`` or ``"all"``.
+
+        Raises
+        ------
+        StateError
+            Before `load_data`.
+        ParameterError
+            For values out of range.
+        """
+        data, _ = self._loaded()
+        limit = maxdistance or 0
+        self.filter = filter_units(
+            self.units,
+            self.filter,
+            data.store,
+            mininteractions=mininteractions,
+            mindistance=mindistance,
+            maxdistance=limit,
+            usereads=usereads,
+            silent=self.silent,
+        )
+        self.options = {
+            "mininteractions": int(mininteractions),
+            "mindistance": int(mindistance),
+            "maxdistance": int(limit),
+        }
+        self.records.add(
+            "HiC.filter_fends",
+            {**self.options, "usereads": usereads},
+            results={"kept": int(np.count_nonzero(self.filter)), "of": len(self.filter)},
+        )
+
+    # Learning
+
+    def find_distance_parameters(
+        self, numbins: int = 90, minsize: int = 200, maxsize: int = 0, corrected: bool = False
+    ) -> None:
+        """Learn how reads per possible pair fall with distance: piecewise linear, log against log.
+
+        Mean ln(reads per pair) against mean ln(distance) in bins of equal width in ln(distance),
+        over the cis pairs of units in use, joined by straight lines. `chromosome_means` start at 0
+        again.
+
+        Parameters
+        ----------
+        numbins
+            Number of distance bins, at least 3.
+        minsize
+            bp: upper edge of the first bin.
+        maxsize
+            bp: lower bound of the last bin's edge; 0 for the longest distance there is.
+        corrected
+            Divide reads by the corrections of both units.
+
+        Raises
+        ------
+        StateError
+            Before `load_data`, if no distance can be learned, or with `corrected` before there are
+            corrections.
+        """
+        data, _ = self._loaded()
+        if corrected and self.corrections is None:
+            raise StateError(
+                "corrected=True needs corrections; call find_express_fend_corrections first"
+            )
+        model = fit_distance(
+            self.units,
+            self.filter,
+            data.store,
+            numbins=numbins,
+            minsize=minsize,
+            maxsize=maxsize or 0,
+            corrections=self.corrections if corrected else None,
+            silent=self.silent,
+        )
+        self.distance_parameters = model.parameters
+        self.bin_distance_parameters = model.binary_parameters
+        self.chromosome_means = np.zeros(len(self.units.chromosomes), dtype=np.float32)
+        self.distance_sums = {name: getattr(model, name) for name in _DISTANCE_SUMS}
+        self.records.add(
+            "HiC.find_distance_parameters",
+            {"numbins": numbins, "minsize": minsize, "maxsize": maxsize, "corrected": corrected},
+            results={"segments": len(model.parameters)},
+        )
+
+    def find_express_fend_corrections(
+        self,
+        iterations: int = 100,
+        mindistance: int = 0,
+        maxdistance: int | None = 0,
+        remove_distance: bool = True,
+        usereads: UseReads = "cis",
+        mininteractions: int | None = 0,
+        minchange: float = 0.0001,
+        chroms: str | Sequence[str] | None = (),
+        precorrect: bool = False,
+        binary: bool = False,
+        kr: bool = False,
+        *,
+        max_iterations: int = 1000,
+        on_nonconvergence: OnNonconvergence = "warn",
+    ) -> None:
+        """Learn corrections by weighted matrix balancing over the observed pairs.
+
+        Corrections c are changed, all at once, until the mean of n / (m c_i c_j) over the possible
+        partners of every unit is 1: c_i is multiplied by the root of that mean. n are reads and m
+        the reads expected at the distance (1 without `remove_distance`). Afterwards they are scaled
+        per chromosome so that c_i c_j is 1 on average.
+
+        Parameters
+        ----------
+        iterations
+            Least number of iterations; it goes on until the change is below `minchange`. It may
+            stop before at the fixed point itself (largest change below 1e-12).
+        mindistance, maxdistance
+            bp: cis pairs with ``mindistance <= d < maxdistance`` are used; 0 or None: no limit.
+        remove_distance
+            Divide by what `find_distance_parameters` learned, and update `chromosome_means`.
+        usereads
+            ``"cis"``, ``"trans"`` or ``"all"``.
+        mininteractions
+            With a `mindistance`, or trans reads only: units need this many partners among the
+            pairs used, others leave the filter. 0 or None: as the last `filter_fends`, else 1.
+        minchange
+            Convergence: largest relative change of a correction in one iteration.
+        chroms
+            Chromosomes to learn; empty or None for all. The corrections of others stay.
+        precorrect
+            Needs binning corrections.
+        binary
+            Use whether a pair was seen in place of its reads.
+        kr
+            Knight-Ruiz balancing.
+        max_iterations
+            It stops here if it has not converged.
+        on_nonconvergence
+            Then ``"warn"``, raise an ``"error"``, or ``"ignore"``.
+
+        Raises
+        ------
+        StateError
+            If something it needs was not learned yet.
+        ParameterError
+            For values out of range, unknown chromosomes, and for `precorrect` and `kr`, which this
+            version does not have.
+        ConvergenceError
+            With ``on_nonconvergence="error"``. Whatever is raised, the project stays as it was.
+
+        References
+        ----------
+        Sauria et al., HiFive: a tool suite for easy and efficient HiC and 5C data analysis. Genome
+        Biology 16, 237 (2015).
+        """
+        data, _ = self._loaded()
+        if kr or precorrect:
+            option = "kr" if kr else "precorrect"
+            raise ParameterError(f"{option}=True is not available in this version; leave it False")
+        if remove_distance and usereads != "trans" and self.distance_parameters is None:
+            raise StateError(
+                "remove_distance=True needs the distance dependence; call find_distance_parameters "
+                "first, or pass remove_distance=False"
+            )
+        arguments = {
+            "iterations": iterations,
+            "mindistance": mindistance,
+            "maxdistance": maxdistance or 0,
+            "usereads": usereads,
+            "mininteractions": mininteractions or self.options.get("mininteractions") or 1,
+            "minchange": minchange,
+            "binary": binary,
+            "max_iterations": max_iterations,
+        }
+        chosen = self.units.select(chroms)
+        parameters = self.bin_distance_parameters if binary else self.distance_parameters
+        removes = remove_distance and usereads != "trans"
+        start = self.corrections if self.corrections is not None else self._ones()
+        result = balance(
+            self.units,
+            self.filter,
+            data.store,
+            start,
+            **arguments,
+            distance=(parameters, self.chromosome_means) if removes else None,
+            chroms=chosen,
+            on_nonconvergence=on_nonconvergence,
+            silent=self.silent,
+        )
+        dropped = int(np.count_nonzero(self.filter) - np.count_nonzero(result.valid))
+        self.corrections, self.filter, self.trace = result.corrections, result.valid, result.trace
+        if removes:
+            self.chromosome_means = result.chromosome_means
+        self.normalization = "express"
+        self.records.add(
+            "HiC.find_express_fend_corrections",
+            {**arguments, "remove_distance": remove_distance, "chroms": list(chroms or [])},
+            results={
+                "iterations": len(result.trace),
+                "converged": result.converged,
+                "left_the_filter": dropped,
+                "without_pairs": len(result.unused),
+            },
+        )
+
+    def _ones(self) -> Float32:
+        return np.ones(len(self.units), dtype=np.float32)
+
+    # Heatmaps
+
+    def heatmap(
+        self,
+        region: str | Region | tuple[Any, ...] | None = None,
+        region2: str | Region | tuple[Any, ...] | None = None,
+        *,
+        binsize: int,
+        datatype: Datatype = "enrichment",
+        maxdistance: int | None = 0,
+    ) -> xr.Dataset:
+        """Return a heatmap as a lazy Dataset: nothing is read or computed until asked for.
+
+        Parameters
+        ----------
+        region
+            ``"chr2:10,000,000-20,000,000"``, ``"chr2:10M-20M"``, ``"chr2"``, or (name, start,
+            stop) in bp; None for the whole genome.
+        region2
+            Second axis; by default the same region.
+        binsize
+            bp; 0 for one bin per unit.
+        datatype
+            What is expected: ``"raw"`` 1 per possible pair, ``"fend"`` the corrections,
+            ``"distance"`` the distance dependence, ``"enrichment"`` both.
+        maxdistance
+            bp: only pairs up to this distance; 0 or None: all.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``observed`` (reads), ``expected`` and ``enrichment`` (their ratio, NaN where nothing is
+            expected) on dims bin1 and bin2, with coordinates chromosome, start, stop and mid of
+            both.
+
+        Raises
+        ------
+        RegionError
+            If a region is not in the genome.
+        StateError
+            If what `datatype` needs was not learned yet.
+        """
+        data, _ = self._loaded()
+        return heatmap(
+            self.units,
+            data.store,
+            self.filter,
+            region=region,
+            region2=region2,
+            binsize=binsize,
+            datatype=datatype,
+            corrections=self.corrections,
+            distance=self.distance_parameters,
+            chromosome_means=self.chromosome_means,
+            maxdistance=maxdistance or 0,
+        )
+
+
+def _mpi() -> tuple[Any, int, int]:
+    """COMM_WORLD, rank and size if MPI is running already; it is never started here."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is None or not mpi.Is_initialized():
+        return None, 0, 1
+    comm = mpi.COMM_WORLD
+    return comm, comm.Get_rank(), comm.Get_size()

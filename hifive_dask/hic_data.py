@@ -1,0 +1,422 @@
+"""Class `HiCData`: counted pairs of fends (or bins) of one experiment."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dask.dataframe as dd
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hifive_dask._store import pairs_hdf5
+from hifive_dask._store.atomic import replacing
+from hifive_dask._store.links import check_token, relative_link, resolve_link
+from hifive_dask._store.pairs import PairStore, rewrite_attributes, write_pairs
+from hifive_dask._store.zarr_store import is_hdf5
+from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.fend import Fend
+from hifive_dask.genome.partition import Units
+from hifive_dask.provenance import History
+from hifive_dask.reads.count import Dedup
+from hifive_dask.reads.layout import Format
+from hifive_dask.reads.pipeline import load_reads
+from hifive_dask.reads.views import Block, block_arrays, pair_dataset, pair_frame
+
+__all__ = ["HiCData"]
+
+PathLike = str | os.PathLike[str]
+
+
+class HiCData:
+    """Counted pairs of units: fends, or bins if the partition has bins.
+
+    Parameters
+    ----------
+    filename
+        The store; ``.zarr``, or HiFive's HDF5 layout with ``.hcd``, ``.h5`` or ``.hdf5``. HDF5 is
+        for exchange: such data are held in memory as a whole, Zarr stores never are.
+    mode
+        ``"r"`` opens what is there, ``"w"`` starts empty.
+    silent
+        No progress bars.
+
+    Attributes
+    ----------
+    file : str
+        Absolute path.
+    stats : dict
+        Read statistics, int by name. ``total_reads`` is the sum of ``chr_not_in_fends``,
+        ``pcr_duplicates`` (unless duplicates were kept), ``out_of_bounds``, ``insert_size``,
+        ``same_fragment``, ``failed_cut``, ``valid_cis_reads`` and ``valid_trans_reads``.
+    insert_distribution : numpy.ndarray
+        int64 (182, 2): distinct read pairs, and lower edge in bp, per row.
+    fends : Fend
+        The partition.
+    maxinsert : int or None
+        bp, as loaded.
+
+    Examples
+    --------
+    >>> import hifive_dask as hd
+    >>> from hifive_dask.testing import toy_files
+    >>> files = toy_files()
+    >>> fend = hd.Fend(files.directory / "toy.fends.zarr", "w", silent=True)
+    >>> fend.load_fends(files.sites)
+    >>> fend.save()
+    >>> data = hd.HiCData(files.directory / "toy.pairs.zarr", "w", silent=True)
+    >>> data.load_data_from_raw(fend.file, files.raw, 500)
+    >>> data.stats["valid_cis_reads"] > 0
+    True
+    """
+
+    def __init__(self, filename: PathLike, mode: str = "r", silent: bool = False) -> None:
+        if mode not in ("r", "w"):
+            raise ParameterError(f"mode is {mode!r}, expected 'r' (open) or 'w' (new)")
+        self.file = os.path.abspath(filename)
+        self.silent = silent
+        self._hdf5 = is_hdf5(self.file)
+        self._store: PairStore | None = None
+        self._fends: Fend | None = None
+        if mode == "r":
+            self.load()
+
+    def __repr__(self) -> str:
+        name = Path(self.file).name
+        if self._store is None:
+            return f"<HiCData {name}: empty>"
+        return (
+            f"<HiCData {name}: {len(self._store):,} pairs, "
+            f"{self.stats.get('valid_cis_reads', 0):,} cis and "
+            f"{self.stats.get('valid_trans_reads', 0):,} trans reads>"
+        )
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, or None."""
+        return getattr(self, key, None)
+
+    # Loading reads
+
+    def load_data_from_raw(
+        self,
+        fendfilename: PathLike,
+        filelist: PathLike | Sequence[PathLike],
+        maxinsert: int | None,
+        *,
+        base: int = 1,
+        dedup: Dedup = "library",
+    ) -> None:
+        """Count read pairs of raw text files, replacing what the store held.
+
+        Lines are ``chrom1 pos1 strand1 chrom2 pos2 strand2``, separated by tabs; further columns
+        are ignored. Files may be plain, gzip or bgzip. For a ``.zarr`` store the pairs are written
+        at once, since they need not fit in memory; for HDF5 by `save`.
+
+        Parameters
+        ----------
+        fendfilename
+            The partition, as saved by `Fend`.
+        filelist
+            One file or several.
+        maxinsert
+            bp. Fends: largest accepted sum of the distances of the two ends to their cut sites.
+            Bins: pairs on opposite strands at this distance or closer are dropped. None: no filter.
+        base
+            Position of the first base of a chromosome in the files, 1 or 0.
+        dedup
+            Reads with equal ends are PCR duplicates and count once in the ``"library"`` (all files
+            of this call), in each ``"file"``, or ``"none"``: always count.
+
+        Raises
+        ------
+        InputError
+            For a missing, damaged or faulty file, with its line; and when no pair was accepted,
+            with the cause. The store stays as it was.
+        StoreError
+            If the partition cannot be opened or the target not be written.
+        """
+        arguments = {"maxinsert": maxinsert, "base": base, "dedup": dedup}
+        self._load_reads("load_data_from_raw", "raw", fendfilename, filelist, arguments)
+
+    def load_data_from_pairs(
+        self,
+        fendfilename: PathLike,
+        filelist: PathLike | Sequence[PathLike],
+        maxinsert: int | None,
+        *,
+        base: int = 1,
+        dedup: Dedup = "library",
+    ) -> None:
+        """Count read pairs of ``.pairs`` files (4DN consortium), replacing what the store held.
+
+        Columns are found by the ``#columns:`` line (``chrom1`` or ``chr1``, ``pos1``, ``strand1``,
+        and so on), else they are the standard seven. Parameters and errors as `load_data_from_raw`.
+        """
+        arguments = {"maxinsert": maxinsert, "base": base, "dedup": dedup}
+        self._load_reads("load_data_from_pairs", "pairs", fendfilename, filelist, arguments)
+
+    def _load_reads(
+        self,
+        method: str,
+        format: Format,
+        fendfilename: PathLike,
+        filelist: PathLike | Sequence[PathLike],
+        arguments: dict[str, Any],
+    ) -> None:
+        files = [filelist] if isinstance(filelist, str | os.PathLike) else list(filelist)
+        fends = Fend(fendfilename, "r", silent=True)
+        sources = [Path(path).name for path in files]
+        link = relative_link(fendfilename, self.file)
+        shown = {"fendfilename": Path(fendfilename).name, "filelist": sources, **arguments}
+
+        def load(target: Path) -> None:
+            load_reads(
+                target,
+                fends.partition,
+                files,
+                format=format,
+                **arguments,
+                history=fends.records + History(),
+                call=(f"HiCData.{method}", shown),
+                attributes={
+                    "fends": link,
+                    "fends_token": fends.token,
+                    "maxinsert": arguments["maxinsert"],
+                    "sources": sources,
+                },
+                silent=self.silent,
+            )
+
+        if self._hdf5:
+            with tempfile.TemporaryDirectory(dir=Path(self.file).parent) as directory:
+                beside = Path(directory) / "pairs.zarr"
+                load(beside)
+                self._store = _into_memory(PairStore.open(beside), fends.units)
+        else:
+            with replacing(self.file) as beside:
+                load(beside)
+            self._store = PairStore.open(self.file)
+        self._fends = fends
+        self._forget()
+
+    # Saving and opening
+
+    def load(self) -> None:
+        """Open the store `file`, and the partition that it links to.
+
+        Raises
+        ------
+        StoreError
+            If it is missing, incomplete or of another kind.
+        LinkError
+            If its partition is missing or another one.
+        """
+        if self._hdf5:
+            content = pairs_hdf5.read_hcd(self.file)
+            fends = Fend(resolve_link(str(content.attributes["fendfilename"]), self.file))
+            store = _from_hcd(content, fends)
+        else:
+            store = PairStore.open(self.file)
+            fends = Fend(resolve_link(str(store.attributes["fends"]), self.file))
+            check_token(fends.token, store.attributes["fends_token"], fends.file, self.file)
+        self._store, self._fends = store, fends
+        self._forget()
+
+    def save(self, out_fname: PathLike | None = None) -> None:
+        """Write the pairs to `file`, or to another file in the format that its suffix says.
+
+        A ``.zarr`` store is complete after loading; saving it in place has nothing left to do.
+        """
+        store, fends = self._loaded()
+        target = self.file if out_fname is None else os.path.abspath(out_fname)
+        link = relative_link(fends.file, target)
+        if is_hdf5(target):
+            with replacing(target) as beside:
+                pairs_hdf5.write_hcd(beside, self._hcd_content(link), len(self.units))
+        elif target != self.file:
+            with replacing(target) as beside:
+                write_pairs(beside, store, rewrite_attributes(store, link, fends.token))
+
+    def _hcd_content(self, link: str) -> pairs_hdf5.HcdContent:
+        store, fends = self._loaded()
+        attributes = {
+            "filetype": "hic_data",
+            "history": store.history.text,
+            "fendfilename": link,
+            "binned": fends.binned is not None,
+            "re": fends.partition.fends is not None,
+        }
+        if self.maxinsert is not None:
+            attributes["maxinsert"] = np.int64(self.maxinsert)
+        if store.attributes.get("sources"):
+            attributes["raw_filelist"] = ",".join(store.attributes["sources"])
+        return pairs_hdf5.HcdContent(
+            self.cis_data, self.trans_data, self.stats, self.insert_distribution, attributes
+        )
+
+    # What is in it
+
+    def _loaded(self) -> tuple[PairStore, Fend]:
+        if self._store is None or self._fends is None:
+            raise StateError(f"{self.file}: no reads are loaded yet; call load_data_from_raw first")
+        return self._store, self._fends
+
+    def _forget(self) -> None:
+        for name in ("cis_data", "trans_data"):
+            self.__dict__.pop(name, None)
+
+    @property
+    def store(self) -> PairStore:
+        """The open pair store."""
+        return self._loaded()[0]
+
+    @property
+    def fends(self) -> Fend:
+        """The partition."""
+        return self._loaded()[1]
+
+    @property
+    def units(self) -> Units:
+        """What the pairs are counted in: bins if the partition has bins, else fends."""
+        return self._loaded()[1].units
+
+    @property
+    def token(self) -> str:
+        """Digest of the content."""
+        return self.store.token
+
+    @property
+    def history(self) -> str:
+        """The calls that made this store and its partition, one a line."""
+        return self.records.text
+
+    @property
+    def records(self) -> History:
+        """The structured history."""
+        return self._store.history if self._store is not None else History()
+
+    @property
+    def stats(self) -> Mapping[str, int]:
+        """Read statistics by name."""
+        return self.store.stats
+
+    @property
+    def insert_distribution(self) -> NDArray[np.int64]:
+        """int64 (182, 2): distinct read pairs, and lower edge in bp, per row."""
+        return self.store.insert_distribution
+
+    @property
+    def maxinsert(self) -> int | None:
+        """bp, as loaded; None without filter."""
+        value = self.store.attributes.get("maxinsert")
+        return None if value is None else int(value)
+
+    def block(self, chrom1: str, chrom2: str | None = None) -> Block:
+        """Return the pairs between two chromosomes, or within one, as lazy Dask arrays.
+
+        Parameters
+        ----------
+        chrom1, chrom2
+            Names, in any order; without `chrom2` the cis pairs of `chrom1`.
+
+        Returns
+        -------
+        Block
+            ``fend1``, ``fend2`` (global indices) and ``count`` (reads), int32, equal chunks.
+            ``fend1`` lies on the chromosome that comes first in the genome.
+        """
+        units = self.units
+        (first,), (second,) = units.select(chrom1), units.select(chrom2 or chrom1)
+        return block_arrays(self.store, min(first, second), max(first, second))
+
+    def to_dask_dataframe(self) -> dd.DataFrame:
+        """Return all pairs as a lazy Dask dataframe.
+
+        Columns chrom1, fend1, mid1, chrom2, fend2, mid2 (bp) and count (reads). No partition
+        crosses a pair of chromosomes.
+        """
+        return pair_frame(self.store, self.units)
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return all pairs and the table of blocks as a lazy Dataset on dims pair and block."""
+        return pair_dataset(self.store, self.units)
+
+    @cached_property
+    def cis_data(self) -> NDArray[np.int32]:
+        """int32 (rows, 3): unit, unit, reads of all cis pairs, sorted. Read into memory."""
+        return self._rows(cis=True)
+
+    @cached_property
+    def trans_data(self) -> NDArray[np.int32]:
+        """int32 (rows, 3): unit, unit, reads of all trans pairs, sorted. Read into memory."""
+        return self._rows(cis=False)
+
+    @property
+    def cis_indices(self) -> NDArray[np.int64]:
+        """int64 (units + 1): rows of `cis_data` by first unit."""
+        return pairs_hdf5.unit_index(self.cis_data[:, 0], len(self.units))
+
+    @property
+    def trans_indices(self) -> NDArray[np.int64]:
+        """int64 (units + 1): rows of `trans_data` by first unit."""
+        return pairs_hdf5.unit_index(self.trans_data[:, 0], len(self.units))
+
+    @property
+    def cis_interaction_distribution(self) -> NDArray[np.int64]:
+        """int64: number of units by their number of cis partners."""
+        return pairs_hdf5.partner_distribution(self.cis_data, len(self.units))
+
+    @property
+    def trans_interaction_distribution(self) -> NDArray[np.int64]:
+        """int64: number of units by their number of trans partners."""
+        return pairs_hdf5.partner_distribution(self.trans_data, len(self.units))
+
+    def _rows(self, *, cis: bool) -> NDArray[np.int32]:
+        store = self.store
+        parts = [
+            np.stack(store.rows_of(lo, hi)(), axis=1)
+            for (a, b), (lo, hi) in store.blocks.items()
+            if (a == b) == cis
+        ]
+        rows = np.concatenate([np.zeros((0, 3), dtype=np.int32), *parts])
+        return rows if cis else rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+
+
+def _into_memory(store: PairStore, units: Units) -> PairStore:
+    return PairStore.from_memory(
+        store.rows_of(0, len(store))(),
+        units.offset,
+        stats=store.stats,
+        insert_distribution=store.insert_distribution,
+        token=store.token,
+        attributes=store.attributes,
+        history=store.history,
+    )
+
+
+def _from_hcd(content: pairs_hdf5.HcdContent, fends: Fend) -> PairStore:
+    rows = np.concatenate([content.cis, content.trans])
+    attributes = {
+        "fends": content.attributes["fendfilename"],
+        "fends_token": fends.token,
+        "maxinsert": content.attributes.get("maxinsert"),
+        "sources": [
+            Path(name).name
+            for name in str(content.attributes.get("raw_filelist", "")).split(",")
+            if name
+        ],
+    }
+    return PairStore.from_memory(
+        (rows[:, 0], rows[:, 1], rows[:, 2]),
+        fends.units.offset,
+        stats=content.stats,
+        insert_distribution=content.insert_distribution,
+        token=content.token,
+        attributes=attributes,
+        history=content.history,
+    )

@@ -1,0 +1,155 @@
+"""The reads of a tile: sorted, de-duplicated, assigned, filtered, counted."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hifive_dask._kernels.reads import COUNTERS, EndTables, assign_pairs, count_runs
+
+__all__ = ["INSERT_EDGES", "PARTIAL_META", "UNKNOWN_BLOCK", "Dedup", "TileCounter"]
+
+Dedup = Literal["library", "file", "none"]
+
+INSERT_EDGES: NDArray[np.int64] = np.round(np.exp(3.8 + 0.05 * np.arange(181))).astype(np.int64)
+UNKNOWN_BLOCK = -1  # rows of this block carry a number of reads on unknown chromosomes in their key
+
+# What a tile reports, one number a row. `kind`: the statistic's name, "insert" (a = histogram row),
+# or "rows" (a = tile, b = block). The counted pairs themselves wait in a file.
+PARTIAL_META = pd.DataFrame(
+    {
+        "kind": pd.Series([], dtype=object),
+        "a": pd.Series([], dtype=np.int64),
+        "b": pd.Series([], dtype=np.int64),
+        "value": pd.Series([], dtype=np.int64),
+    }
+)
+
+
+@dataclass(frozen=True)
+class TileCounter:
+    """Counts the pairs of one shuffled partition, tile by tile.
+
+    Parameters
+    ----------
+    tables
+        Intervals of the genome.
+    chromosomes
+        Their number C; a block is ``chrom1 * C + chrom2``.
+    maxinsert
+        bp, or None.
+    dedup
+        Over what reads with equal ends count once.
+    fend_bin
+        int32: bin of every fend, if pairs are to be counted in bins though filtered on fends.
+    directory
+        Where the counted rows of every tile go, as int32 (3, rows).
+    """
+
+    tables: EndTables
+    chromosomes: int
+    maxinsert: int | None
+    dedup: Dedup
+    fend_bin: NDArray[np.int32] | None
+    directory: str
+
+    def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
+        report: list[tuple[str, int, int, int]] = []
+        if len(frame):
+            tiles = frame["tile"].to_numpy()
+            if tiles.min() != tiles.max():
+                order = np.argsort(tiles, kind="stable")
+                frame, tiles = frame.iloc[order], tiles[order]
+            for lo, hi in _runs(tiles):
+                report += self._count_tile(frame.iloc[lo:hi])
+        return pd.DataFrame(report, columns=list(PARTIAL_META)).astype(PARTIAL_META.dtypes)
+
+    def _count_tile(self, frame: pd.DataFrame) -> list[tuple[str, int, int, int]]:
+        """Count one tile, write its rows, and return its numbers."""
+        tile = int(frame["tile"].iloc[0])
+        keys, blocks, group, owner = self._group(frame)
+        counters = np.zeros(len(COUNTERS), dtype=np.int64)
+        report = []
+        if blocks[0] == UNKNOWN_BLOCK:
+            unknown = int(keys[: group[1]].sum())
+            report.append(("chr_not_in_fends", 0, 0, unknown))
+            keys, group = keys[group[1] :], group[1:] - group[1]
+            blocks, owner = blocks[1:], owner[1:]
+        codes, ends, counters, histogram = assign_pairs(
+            self.tables,
+            keys,
+            group,
+            owner // self.chromosomes,
+            owner % self.chromosomes,
+            maxinsert=self.maxinsert,
+            keep_duplicates=self.dedup == "none",
+            edges=INSERT_EDGES,
+        )
+        rows, numbers = self._count_blocks(codes, ends, owner)
+        np.save(Path(self.directory) / f"tile-{tile}.npy", rows)
+        report += [(name, 0, 0, int(n)) for name, n in zip(COUNTERS, counters, strict=True) if n]
+        report += [
+            ("insert", int(row), 0, int(histogram[row])) for row in np.flatnonzero(histogram)
+        ]
+        return report + [(kind, tile, block, n) for kind, block, n in numbers]
+
+    def _group(
+        self, frame: pd.DataFrame
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Sort keys inside groups (a block, or a block and file) in order of blocks."""
+        keys = frame["key"].to_numpy()
+        label = frame["block"].to_numpy()
+        if "file" in frame:
+            files = frame["file"].to_numpy().astype(np.int64)
+            width = int(files.max()) + 1
+            label = label * width + files
+        else:
+            width = 1
+        if label.min() != label.max():
+            order = np.argsort(label, kind="stable")
+            keys, label = keys[order], label[order]
+        else:
+            keys = keys.copy()
+        group = np.array([0, *(hi for _, hi in _runs(label))], dtype=np.int64)
+        for lo, hi in itertools.pairwise(group):
+            keys[lo:hi].sort()
+        owner = label[group[:-1]] // width
+        return keys, owner, group, owner
+
+    def _count_blocks(
+        self, codes: NDArray[np.uint64], ends: NDArray[np.int64], owner: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], list[tuple[str, int, int]]]:
+        """Count equal pairs of units, block by block."""
+        columns, numbers = [], []
+        for lo, hi in _runs(owner):
+            block = int(owner[lo])
+            part = codes[(ends[lo - 1] if lo else 0) : ends[hi - 1]]
+            part.sort()
+            counted = count_runs(part)
+            cis = block // self.chromosomes == block % self.chromosomes
+            kind = "valid_cis_pairs" if cis else "valid_trans_pairs"
+            numbers.append((kind, block, len(counted[0])))
+            if self.fend_bin is not None:
+                first, second = (self.fend_bin[c].astype(np.uint64) for c in counted[:2])
+                binned = np.repeat((first << np.uint64(32)) | second, counted[2])
+                binned.sort()
+                counted = count_runs(binned)
+            if len(counted[0]):
+                numbers.append(("rows", block, len(counted[0])))
+                columns.append(np.stack(counted))
+        rows = np.concatenate(columns, axis=1) if columns else np.zeros((3, 0), dtype=np.int32)
+        return rows, numbers
+
+
+def _runs(values: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield the half-open ranges of equal consecutive values."""
+    if len(values):
+        edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+        yield from itertools.pairwise(edges)

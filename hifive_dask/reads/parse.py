@@ -1,0 +1,209 @@
+"""Text to columns of read ends: a columnar parser, and a careful one for faulty lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from numpy.typing import NDArray
+
+from hifive_dask.errors import InputError
+from hifive_dask.reads.layout import Layout
+from hifive_dask.reads.text import TextBlock
+
+__all__ = ["MAX_POSITION", "ReadEnds", "parse_block"]
+
+MAX_POSITION = 2**31 - 2  # positions, shifted to 1-based, must fit in int32
+_STRANDS = {"+": 0, "-": 1}
+
+
+class ReadEnds(NamedTuple):
+    """Both ends of read pairs on known chromosomes, in file order.
+
+    Parameters
+    ----------
+    chrom1, chrom2
+        int32: chromosome index.
+    pos1, pos2
+        int64: 1-based position.
+    strand1, strand2
+        uint8: 0 for plus, 1 for minus.
+    unknown
+        Read pairs left out because a chromosome is not in the genome.
+    """
+
+    chrom1: NDArray[np.int32]
+    pos1: NDArray[np.int64]
+    strand1: NDArray[np.uint8]
+    chrom2: NDArray[np.int32]
+    pos2: NDArray[np.int64]
+    strand2: NDArray[np.uint8]
+    unknown: int
+
+
+def parse_block(
+    block: TextBlock, layout: Layout, chromosomes: Mapping[str, int], base: int
+) -> ReadEnds:
+    """Parse the lines of a block.
+
+    Raises
+    ------
+    InputError
+        For the first faulty line: too few columns, a position that is not a whole number or out of
+        range, a strand that is neither ``+`` nor ``-``. Lines with an unknown chromosome are only
+        counted, whatever the rest of them holds.
+    """
+    text = block.read()
+    if not text:
+        return _join([], [], [], [], [], [], 0)
+    try:
+        if text.startswith(b"#"):
+            text = _skip_comments(text)
+        ends = _parse_columns(text, layout, chromosomes, base)
+    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        ends = None
+    return ends if ends is not None else _parse_lines(block, text, layout, chromosomes, base)
+
+
+def _skip_comments(text: bytes) -> bytes:
+    start = 0
+    while text.startswith(b"#", start):
+        start = text.find(b"\n", start) + 1
+        if start == 0:
+            return b""
+    return text[start:]
+
+
+def _codes(column: pa.ChunkedArray, known: Mapping[str, int]) -> NDArray[np.int32]:
+    """Codes of a dictionary column by `known`; -1 for all else."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    table = np.array([known.get(name, -1) for name in array.dictionary.to_pylist()], dtype=np.int32)
+    codes: NDArray[np.int32] = table[array.indices.to_numpy(zero_copy_only=False)]
+    return codes
+
+
+def _parse_columns(
+    text: bytes, layout: Layout, chromosomes: Mapping[str, int], base: int
+) -> ReadEnds | None:
+    """Parse at full speed; None if a line is not as it should be."""
+    if not text:
+        return _join([], [], [], [], [], [], 0)
+    names = [str(k) for k in range(layout.width)]
+    chrom1, pos1, strand1, chrom2, pos2, strand2 = (str(k) for k in layout.columns)
+    category = pa.dictionary(pa.int32(), pa.string())
+    table = pacsv.read_csv(
+        pa.BufferReader(text),
+        read_options=pacsv.ReadOptions(
+            use_threads=False, block_size=min(len(text) + 1, 2**31 - 1), column_names=names
+        ),
+        parse_options=pacsv.ParseOptions(delimiter="\t", quote_char=False),
+        convert_options=pacsv.ConvertOptions(
+            include_columns=[chrom1, pos1, strand1, chrom2, pos2, strand2],
+            column_types={
+                chrom1: category,
+                chrom2: category,
+                strand1: category,
+                strand2: category,
+                pos1: pa.int64(),
+                pos2: pa.int64(),
+            },
+            null_values=[],
+            strings_can_be_null=False,
+        ),
+    )
+    if table.num_rows == 0:
+        return _join([], [], [], [], [], [], 0)
+    first, second = _codes(table[chrom1], chromosomes), _codes(table[chrom2], chromosomes)
+    minus1, minus2 = _codes(table[strand1], _STRANDS), _codes(table[strand2], _STRANDS)
+    left, right = (table[name].to_numpy() + (1 - base) for name in (pos1, pos2))
+    known = (first >= 0) & (second >= 0)
+    unknown = int(len(known) - np.count_nonzero(known))
+    if unknown:
+        first, second, left, right = first[known], second[known], left[known], right[known]
+        minus1, minus2 = minus1[known], minus2[known]
+    if len(first) and (
+        min(left.min(), right.min()) < 1
+        or max(left.max(), right.max()) > MAX_POSITION
+        or min(minus1.min(), minus2.min()) < 0
+    ):
+        return None
+    return _join(first, left, minus1, second, right, minus2, unknown)
+
+
+def _join(
+    chrom1: object, pos1: object, strand1: object, chrom2: object, pos2: object, strand2: object,
+    unknown: int,
+) -> ReadEnds:  # fmt: skip
+    return ReadEnds(
+        np.asarray(chrom1, dtype=np.int32),
+        np.asarray(pos1, dtype=np.int64),
+        np.asarray(strand1, dtype=np.uint8),
+        np.asarray(chrom2, dtype=np.int32),
+        np.asarray(pos2, dtype=np.int64),
+        np.asarray(strand2, dtype=np.uint8),
+        unknown,
+    )
+
+
+def _parse_lines(
+    block: TextBlock, text: bytes, layout: Layout, chromosomes: Mapping[str, int], base: int
+) -> ReadEnds:
+    """Parse line by line: for ragged lines, and to name the first faulty one."""
+    columns: list[list[int]] = [[] for _ in range(6)]
+    unknown = 0
+    skipped = block.read().count(b"\n") - text.count(b"\n")
+    for number, raw in enumerate(text.split(b"\n"), skipped):
+        line = raw.rstrip(b"\r").decode("utf-8", "replace")
+        if not line or line.startswith("#"):
+            continue
+        cells = line.split("\t")
+        try:
+            names = [cells[layout.chrom1], cells[layout.chrom2]]
+            if not all(name in chromosomes for name in names):
+                unknown += 1
+                continue
+            values = _parse_line(cells, layout, chromosomes, base)
+        except IndexError:
+            problem = (
+                f"has {len(cells)} tab-separated columns, expected at least "
+                f"{max(layout.columns) + 1}"
+            )
+        except ValueError as error:
+            problem = str(error)
+        else:
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+            continue
+        raise InputError(
+            f"{problem}; the line is {line[:80]!r}",
+            path=block.file.name,
+            line=block.first_line() + number,
+            cure="correct or remove the line; nothing was loaded",
+        )
+    chrom1, pos1, strand1, chrom2, pos2, strand2 = columns
+    return _join(chrom1, pos1, strand1, chrom2, pos2, strand2, unknown)
+
+
+def _parse_line(
+    cells: list[str], layout: Layout, chromosomes: Mapping[str, int], base: int
+) -> tuple[int, int, int, int, int, int]:
+    values = []
+    for chrom, pos, strand in (layout.columns[:3], layout.columns[3:]):
+        try:
+            position = int(cells[pos]) + 1 - base
+        except ValueError:
+            raise ValueError(f"the position {cells[pos]!r} is not a whole number") from None
+        if not 1 <= position <= MAX_POSITION:
+            hint = "; with base=0 positions may be 0" if position == 0 else ""
+            raise ValueError(
+                f"the position {cells[pos]} lies outside {base} to {MAX_POSITION - 1 + base}{hint}"
+            )
+        if cells[strand] not in _STRANDS:
+            raise ValueError(f"the strand {cells[strand]!r} is neither '+' nor '-'")
+        values += [chromosomes[cells[chrom]], position, _STRANDS[cells[strand]]]
+    return tuple(values)  # type: ignore[return-value]

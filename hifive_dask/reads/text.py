@@ -1,0 +1,266 @@
+"""Text files of reads cut into blocks of whole lines: plain, gzip and bgzip."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from hifive_dask.errors import InputError
+
+__all__ = ["BLOCK_BYTES", "TextBlock", "TextFile", "codec_of", "inflate", "read_head", "unpack"]
+
+BLOCK_BYTES = 1 << 25  # text per block: about 0.7 million read pairs
+_BGZF_RATIO = 4  # text per compressed byte, only to size blocks
+_READ = 1 << 20
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file as it can be read in pieces.
+
+    Parameters
+    ----------
+    name
+        The file the user gave, for messages.
+    path
+        Where the bytes are: the same file, or its unpacked copy.
+    codec
+        ``"plain"`` or ``"bgzf"``.
+    """
+
+    name: str
+    path: str
+    codec: str
+
+    def text_bytes(self) -> int:
+        """Size of the text; for bgzip an estimate from the compressed size."""
+        size = os.path.getsize(self.path)
+        return size if self.codec == "plain" else size * _BGZF_RATIO
+
+    def blocks(self, block_bytes: int) -> list[TextBlock]:
+        """Cut the file into blocks of about `block_bytes` of text."""
+        if self.codec == "plain":
+            size = os.path.getsize(self.path)
+            edges = [*range(0, size, block_bytes), size]
+            before = [max(0, edge - 1) for edge in edges]
+        else:
+            starts = list(_bgzf_starts(self.path, self.name))
+            edges, before = [0], [0]
+            for previous, start in itertools.pairwise(starts):
+                if start - edges[-1] >= max(1, block_bytes // _BGZF_RATIO) or start == starts[-1]:
+                    edges.append(start)
+                    before.append(previous)
+        return [
+            TextBlock(self, lo, hi, prior)
+            for lo, hi, prior in zip(edges[:-1], edges[1:], before[:-1], strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class TextBlock:
+    """The lines that begin between two bytes of a file, `lo` and `hi` (compressed, for bgzip).
+
+    `before` is where to begin reading to see the byte before `lo`.
+    """
+
+    file: TextFile
+    lo: int
+    hi: int
+    before: int
+
+    def read(self) -> bytes:
+        """Return the whole lines."""
+        with open(self.file.path, "rb") as handle:
+            if self.file.codec == "plain":
+                handle.seek(self.before)
+                head = handle.read(self.lo - self.before)
+                body = handle.read(self.hi - self.lo)
+                rest = iter(lambda: handle.read(_READ), b"")
+            else:
+                handle.seek(self.before)
+                head = b"".join(_bgzf_blocks(handle, self.lo, self.file.name))
+                body = b"".join(_bgzf_blocks(handle, self.hi, self.file.name))
+                rest = _bgzf_blocks(handle, None, self.file.name)
+            start = 0
+            if self.lo and not head.endswith(b"\n"):
+                start = body.find(b"\n") + 1
+                if start == 0:
+                    return b""
+            if body.endswith(b"\n") or not body:
+                return body[start:] if start else body
+            parts = [body[start:]]
+            for more in rest:
+                end = more.find(b"\n") + 1
+                parts.append(more[:end] if end else more)
+                if end:
+                    break
+        return b"".join(parts)
+
+    def first_line(self) -> int:
+        """1-based number of the first line that `read` returns; reads all before it."""
+        lines, last = 0, b"\n"
+        with open(self.file.path, "rb") as handle:
+            if self.file.codec == "bgzf":
+                pieces = _bgzf_blocks(handle, self.lo, self.file.name)
+            else:
+                pieces = _plain_pieces(handle, self.lo)
+            for piece in pieces:
+                lines += piece.count(b"\n")
+                last = piece[-1:] or last
+        return lines + (1 if last == b"\n" else 2)
+
+
+def _plain_pieces(handle: BinaryIO, stop: int) -> Iterator[bytes]:
+    left = stop
+    while left > 0:
+        piece = handle.read(min(_READ, left))
+        if not piece:
+            return
+        left -= len(piece)
+        yield piece
+
+
+def _bgzf_header(handle: BinaryIO, name: str) -> int:
+    """Read a BGZF block header; return the size of the whole block, 0 at the end of the file."""
+    head = handle.read(18)
+    if not head:
+        return 0
+    if len(head) < 18 or head[:4] != b"\x1f\x8b\x08\x04" or head[12:14] != b"BC":
+        raise _truncated(name)
+    return int(struct.unpack("<H", head[16:18])[0]) + 1
+
+
+def _bgzf_starts(path: str, name: str) -> Iterator[int]:
+    """Yield the offset of every block, then the size of the file."""
+    size, offset = os.path.getsize(path), 0
+    with open(path, "rb") as handle:
+        while offset < size:
+            yield offset
+            handle.seek(offset)
+            offset += _bgzf_header(handle, name)
+            if offset > size:
+                raise _truncated(name)
+    yield size
+
+
+def _bgzf_blocks(handle: BinaryIO, stop: int | None, name: str) -> Iterator[bytes]:
+    """Yield the text of consecutive blocks that begin before offset `stop`."""
+    while stop is None or handle.tell() < stop:
+        size = _bgzf_header(handle, name)
+        if size == 0:
+            return
+        packed = handle.read(size - 18)
+        if len(packed) < size - 18:
+            raise _truncated(name)
+        try:
+            text = zlib.decompress(packed[:-8], wbits=-15)
+        except zlib.error as error:
+            raise InputError(f"damaged bgzip data: {error}", path=name) from error
+        if zlib.crc32(text) != int.from_bytes(packed[-8:-4], "little"):
+            raise InputError("damaged bgzip data: wrong checksum", path=name)
+        yield text
+
+
+def _truncated(name: str, line: int | None = None) -> InputError:
+    return InputError(
+        "the compressed file ends in the middle of its data",
+        path=name,
+        line=line,
+        cure="it was not copied or written to the end; fetch or make it again",
+    )
+
+
+def codec_of(path: str | os.PathLike[str]) -> str:
+    """``"plain"``, ``"gzip"`` or ``"bgzf"``, by the first bytes of the file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, a directory, unreadable or empty.
+    """
+    where = os.fspath(path)
+    if not os.path.exists(where):
+        raise InputError("no such file", path=where, cure="check the spelling and the directory")
+    if os.path.isdir(where):
+        raise InputError("is a directory, expected a file of reads", path=where)
+    try:
+        with open(where, "rb") as handle:
+            head = handle.read(18)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", path=where) from error
+    if not head:
+        raise InputError("is empty, expected lines of reads", path=where)
+    if head[:2] != b"\x1f\x8b":
+        return "plain"
+    return "bgzf" if head[3:4] == b"\x04" and head[12:14] == b"BC" else "gzip"
+
+
+def inflate(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """Yield the text of a gzip file (of one or many members) in pieces of about a megabyte."""
+    name, lines = os.fspath(path), 0
+    engine, fresh = zlib.decompressobj(wbits=31), True
+    with open(path, "rb") as handle:
+        while packed := handle.read(_READ):
+            while packed:
+                try:
+                    text = engine.decompress(packed)
+                except zlib.error as error:
+                    raise InputError(
+                        f"damaged gzip data: {error}", path=name, line=lines + 1
+                    ) from error
+                fresh = False
+                lines += text.count(b"\n")
+                if text:
+                    yield text
+                packed = engine.unused_data
+                if engine.eof:
+                    engine, fresh = zlib.decompressobj(wbits=31), True
+                    packed = packed.lstrip(b"\0")  # padding between members is allowed
+    if not fresh:
+        raise _truncated(name, lines + 1)
+
+
+def unpack(
+    path: str | os.PathLike[str], directory: str | os.PathLike[str], number: int
+) -> TextFile:
+    """Make a file readable in pieces: a gzip stream, which is not, is unpacked into `directory`."""
+    name, codec = os.fspath(path), codec_of(path)
+    if codec != "gzip":
+        return TextFile(name, os.path.abspath(name), codec)
+    target = Path(directory).absolute() / f"text-{number}"
+    with open(target, "wb") as handle:
+        for text in inflate(path):
+            handle.write(text)
+    return TextFile(name, str(target), "plain")
+
+
+def read_head(path: str | os.PathLike[str], lines: int = 1) -> tuple[list[str], list[str]]:
+    """Return the leading ``#`` lines of a file, and the first `lines` lines after them."""
+    codec = codec_of(path)
+    header: list[str] = []
+    data: list[str] = []
+    with open(path, "rb") as handle:
+        if codec == "plain":
+            pieces: Iterator[bytes] = iter(lambda: handle.read(_READ), b"")
+        elif codec == "bgzf":
+            pieces = _bgzf_blocks(handle, None, os.fspath(path))
+        else:
+            pieces = inflate(path)
+        rest = b""
+        for piece in pieces:
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                text = line.rstrip(b"\r").decode("utf-8", "replace")
+                (header if text.startswith("#") and not data else data).append(text)
+                if len(data) >= lines:
+                    return header, data
+        if rest:
+            text = rest.decode("utf-8", "replace")
+            (header if text.startswith("#") and not data else data).append(text)
+    return header, data

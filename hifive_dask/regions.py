@@ -1,0 +1,96 @@
+"""Genomic regions: parsing and checking. 0-based, half-open, in bp."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hifive_dask.errors import RegionError
+
+__all__ = ["Region", "parse_region"]
+
+_UNITS = {"": 1, "k": 1_000, "kb": 1_000, "m": 1_000_000, "mb": 1_000_000, "bp": 1}
+_NUMBER = re.compile(r"([0-9][0-9,_]*(?:\.[0-9]+)?)\s*([kKmM]?[bB]?|bp)", re.IGNORECASE)
+
+
+class Region(NamedTuple):
+    """A stretch of one chromosome; ``start`` or ``stop`` None means up to that end."""
+
+    chromosome: str
+    start: int | None = None
+    stop: int | None = None
+
+    def __str__(self) -> str:
+        if self.start is None and self.stop is None:
+            return self.chromosome
+        stop = "" if self.stop is None else f"{self.stop:,}"
+        return f"{self.chromosome}:{self.start or 0:,}-{stop}"
+
+
+def _position(text: str, region: str) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise RegionError(
+            f"{text!r} in region {region!r} is not a position; write chr2:10,000,000-20,000,000, "
+            "chr2:10M-20M, or only chr2"
+        )
+    number, unit = match.groups()
+    value = float(number.replace(",", "").replace("_", "")) * _UNITS[unit.lower()]
+    if value != int(value):
+        raise RegionError(f"{text!r} in region {region!r} is not a whole number of bp")
+    return int(value)
+
+
+def parse_region(region: str | Region | Sequence[object], chromosomes: Sequence[str]) -> Region:
+    """Return a `Region` whose chromosome is known.
+
+    Parameters
+    ----------
+    region
+        ``"chr2"``, ``"chr2:10,000,000-20,000,000"``, ``"chr2:10M-20M"``, ``"chr2:10M-"``, or a
+        tuple ``(chromosome, start, stop)`` in bp.
+    chromosomes
+        The names that exist. A name that holds ``:`` is found as a whole first.
+
+    Raises
+    ------
+    RegionError
+        If it does not parse, the chromosome is unknown, or start is not below stop.
+
+    Examples
+    --------
+    >>> from hifive_dask.regions import parse_region
+    >>> parse_region("chr2:1.5M-2,000,000", ["chr1", "chr2"])
+    Region(chromosome='chr2', start=1500000, stop=2000000)
+    """
+    start: int | None
+    stop: int | None
+    if isinstance(region, str):
+        name, mark, interval = region.rpartition(":")
+        if region in chromosomes or not mark:
+            name, start, stop = region, None, None
+        else:
+            left, dash, right = interval.partition("-")
+            if not dash:
+                raise RegionError(f"region {region!r} has no stop; write {region}-STOP")
+            start, stop = _position(left, region), _position(right, region)
+    else:
+        parts = list(region)
+        if not 1 <= len(parts) <= 3:
+            raise RegionError(f"region {region!r} is not (chromosome, start, stop)")
+        name = parts[0].decode() if isinstance(parts[0], bytes) else str(parts[0])
+        start, stop = (None if p is None else int(str(p)) for p in [*parts[1:], None, None][:2])
+    if name not in chromosomes:
+        known = ", ".join(map(str, chromosomes[:30])) + (", ..." if len(chromosomes) > 30 else "")
+        raise RegionError(f"unknown chromosome {name!r}; known are: {known}")
+    if start is not None and start < 0:
+        raise RegionError(f"region {region!r} starts below 0")
+    if stop is not None and stop <= (start or 0):
+        raise RegionError(
+            f"region {region!r} is empty: stop {stop} is not above start {start or 0}"
+        )
+    return Region(name, start, stop)

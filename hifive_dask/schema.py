@@ -1,0 +1,249 @@
+"""The single list of everything that is stored: name, dimensions, type, unit, meaning.
+
+Writers take dtypes, dimension names and attributes from here, readers verify against it, and the
+format page of the documentation is generated from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["FENDS", "PAIRS", "PROJECT", "STORES", "StoreSchema", "Variable"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One stored array.
+
+    Parameters
+    ----------
+    name
+        Name of the array; in a group its path, such as ``filter/valid``. ``<feature>`` and
+        ``<name>`` stand for user-given names.
+    dims
+        Dimension names, one per axis.
+    dtype
+        Numpy dtype, or ``"str"`` for variable-length text.
+    units
+        Unit of the values: ``bp``, ``reads``, ``ln(bp)``, or ``1``.
+    description
+        One sentence.
+    optional
+        Whether a complete store may lack it.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    description: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class StoreSchema:
+    """One kind of store: its type name, layout version and variables."""
+
+    type: str
+    version: int
+    description: str
+    variables: tuple[Variable, ...]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Variable]:
+        return iter(self.variables)
+
+    def __getitem__(self, name: str) -> Variable:
+        """Return the variable of this name; feature columns match their pattern."""
+        for variable in self.variables:
+            head, mark, tail = variable.name.partition("<")
+            if variable.name == name:
+                return variable
+            if mark and name.startswith(head) and name.endswith(tail.partition(">")[2]):
+                return variable
+        raise KeyError(f"{name!r} is not a variable of {self.type} stores")
+
+
+_UNIT = "Global index; the units of a chromosome are consecutive."
+
+FENDS = StoreSchema(
+    "fends",
+    1,
+    "Genome partition: restriction-fragment ends (fends), genome bins, or both.",
+    (
+        Variable("chromosome", ("chromosome",), "str", "1", "Chromosome names in genome order."),
+        Variable(
+            "chromosome_offset",
+            ("chromosome_edge",),
+            "int64",
+            "1",
+            "First fend of each chromosome, then the number of fends.",
+            optional=True,
+        ),
+        Variable("fend_start", ("fend",), "int32", "bp", "Start of the fend, 0-based.", True),
+        Variable("fend_stop", ("fend",), "int32", "bp", "End of the fend, exclusive.", True),
+        Variable("fend_mid", ("fend",), "int32", "bp", "(start + stop) // 2.", True),
+        Variable("fend_<feature>", ("fend",), "float32", "1", "A feature of the fends.", True),
+        Variable(
+            "chromosome_bin_offset",
+            ("chromosome_edge",),
+            "int64",
+            "1",
+            "First bin of each chromosome, then the number of bins.",
+            optional=True,
+        ),
+        Variable("bin_start", ("bin",), "int32", "bp", "Start of the bin, 0-based.", True),
+        Variable("bin_stop", ("bin",), "int32", "bp", "End of the bin, exclusive.", True),
+        Variable("bin_mid", ("bin",), "int32", "bp", "(start + stop) // 2.", True),
+        Variable(
+            "bin_num_fends", ("bin",), "int32", "1", "Fends whose midpoint lies in the bin.", True
+        ),
+        Variable("bin_<feature>", ("bin",), "float32", "1", "A feature of the bins.", True),
+    ),
+    {
+        "genome_name": "Name of the genome; empty when not given.",
+        "re_name": "Name of the restriction enzyme; empty when not given.",
+        "binned": "Bin size in bp; 0 for bins of arbitrary size; absent without bins.",
+    },
+)
+
+PAIRS = StoreSchema(
+    "pairs",
+    1,
+    "Counted pairs of fends (or bins), sorted by (chromosome1, chromosome2, fend1, fend2).",
+    (
+        Variable("fend1", ("pair",), "int32", "1", "First unit of the pair. " + _UNIT),
+        Variable("fend2", ("pair",), "int32", "1", "Second unit of the pair, >= the first."),
+        Variable("count", ("pair",), "int32", "reads", "Reads that support the pair."),
+        Variable("block_chrom1", ("block",), "int32", "1", "First chromosome of the block."),
+        Variable("block_chrom2", ("block",), "int32", "1", "Second chromosome of the block."),
+        Variable(
+            "block_offset", ("block_edge",), "int64", "1", "First row of each block, then the end."
+        ),
+        Variable(
+            "tile_first_fend1",
+            ("tile",),
+            "int32",
+            "1",
+            "Zone map: fend1 in the first row of each inner chunk.",
+        ),
+        Variable("stat_name", ("stat",), "str", "1", "Names of the read statistics."),
+        Variable("stat_count", ("stat",), "int64", "reads", "The read statistics."),
+        Variable(
+            "insert_size_edge",
+            ("insert_size",),
+            "int64",
+            "bp",
+            "Lower edge of each row of the insert-size histogram.",
+        ),
+        Variable(
+            "insert_size_count",
+            ("insert_size",),
+            "int64",
+            "1",
+            "Distinct read pairs per row of the insert-size histogram.",
+        ),
+    ),
+    {
+        "fends": "Link to the partition: relative path and token.",
+        "maxinsert": "Largest accepted sum of the two distances to the cut sites, in bp; or none.",
+        "sources": "Files that were read.",
+    },
+)
+
+PROJECT = StoreSchema(
+    "project",
+    1,
+    "What was learned from the pairs: filter, distance model, corrections.",
+    (
+        Variable("filter/valid", ("fend",), "int32", "1", "1 for units in use, else 0."),
+        Variable(
+            "distance/parameters",
+            ("segment", "parameter"),
+            "float32",
+            "1",
+            "Upper cutoff in ln(bp), slope, intercept of ln(reads per possible pair).",
+            optional=True,
+        ),
+        Variable(
+            "distance/binary_parameters",
+            ("segment_binary", "parameter"),
+            "float32",
+            "1",
+            "The same for the fraction of possible pairs that were observed.",
+            optional=True,
+        ),
+        Variable(
+            "distance/chromosome_means",
+            ("chromosome",),
+            "float32",
+            "1",
+            "Natural log of the mean of each chromosome relative to the distance model.",
+            optional=True,
+        ),
+        Variable(
+            "distance/possible",
+            ("distance_bin",),
+            "float64",
+            "1",
+            "Possible pairs per distance bin that was kept.",
+            True,
+        ),
+        Variable(
+            "distance/observed",
+            ("distance_bin",),
+            "float64",
+            "1",
+            "Observed pairs per distance bin.",
+            True,
+        ),
+        Variable(
+            "distance/signal",
+            ("distance_bin",),
+            "float64",
+            "reads",
+            "Reads per distance bin, divided by corrections if asked for.",
+            True,
+        ),
+        Variable(
+            "distance/mean_log_distance",
+            ("distance_bin",),
+            "float64",
+            "ln(bp)",
+            "Mean ln(distance) of the possible pairs per distance bin.",
+            True,
+        ),
+        Variable(
+            "corrections/<name>/values",
+            ("fend",),
+            "float32",
+            "1",
+            "Multiplicative correction of each unit; 0 where the unit is not in use.",
+            optional=True,
+        ),
+        Variable(
+            "corrections/<name>/trace_cost",
+            ("iteration",),
+            "float64",
+            "1",
+            "Cost before each update.",
+            optional=True,
+        ),
+        Variable(
+            "corrections/<name>/trace_change",
+            ("iteration",),
+            "float64",
+            "1",
+            "Largest relative change of each update.",
+            optional=True,
+        ),
+    ),
+    {
+        "pairs": "Link to the pair store: relative path and token.",
+        "fends": "Link to the partition: relative path and token.",
+        "normalization": "none, express, ...: what `corrections` holds.",
+    },
+)
+
+STORES: dict[str, StoreSchema] = {schema.type: schema for schema in (FENDS, PAIRS, PROJECT)}

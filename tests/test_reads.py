@@ -1,0 +1,492 @@
+"""Reads to pair stores: the numbers of the specification, and properties of the pipeline."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hifive_dask._store.pairs import PairStore
+from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.genome.partition import Partition
+from hifive_dask.provenance import History
+from hifive_dask.reads.pipeline import STATISTICS, load_reads
+
+from .worlds import (
+    G1,
+    G2,
+    Read,
+    bin_partition,
+    count_reads,
+    fend_partition,
+    lines,
+    parse,
+    write_reads,
+)
+
+CONSERVED = STATISTICS[1:9]
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> object:
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
+def load(
+    directory: Path,
+    partition: Partition,
+    files: Sequence[Sequence[Read] | Path],
+    maxinsert: int | None,
+    *,
+    dedup: str = "library",
+    base: int = 1,
+    format: str = "raw",
+    block_bytes: int = 1 << 20,
+    tiles: int | None = None,
+) -> PairStore:
+    paths = [
+        item
+        if isinstance(item, Path)
+        else write_reads(directory / f"reads{len(list(directory.iterdir()))}.raw", item)
+        for item in files
+    ]
+    target = directory / f"pairs{len(list(directory.iterdir()))}.zarr"
+    load_reads(
+        target,
+        partition,
+        paths,
+        format=format,  # type: ignore[arg-type]
+        maxinsert=maxinsert,
+        base=base,
+        dedup=dedup,  # type: ignore[arg-type]
+        history=History(),
+        call=("test", {}),
+        attributes={},
+        silent=True,
+        block_bytes=block_bytes,
+        tiles=tiles,
+    )
+    return PairStore.open(target)
+
+
+def pairs(store: PairStore, *, cis: bool) -> list[tuple[int, int, int]]:
+    rows = [
+        tuple(map(int, row))
+        for (a, b), (lo, hi) in store.blocks.items()
+        for row in zip(*store.rows_of(lo, hi)(), strict=True)
+        if (a == b) == cis
+    ]
+    return sorted(rows)  # type: ignore[return-value]
+
+
+def nonzero(store: PairStore) -> dict[str, int]:
+    return {name: n for name, n in store.stats.items() if n}
+
+
+def histogram(store: PairStore) -> dict[int, int]:
+    edges = store.insert_distribution
+    return {int(edge): int(n) for n, edge in edges if n}
+
+
+MATE = "chr2 1400 +"
+
+
+@pytest.mark.parametrize(
+    ("end", "fend"),
+    [
+        ("chr1 999 +", None), ("chr1 1000 -", None), ("chr1 1001 +", 1), ("chr1 1001 -", 0),
+        ("chr1 1999 +", 1), ("chr1 2000 +", 1), ("chr1 2000 -", 0), ("chr1 2001 +", 3),
+        ("chr1 2001 -", 2), ("chr1 4000 +", 5), ("chr1 4000 -", 4), ("chr1 4001 +", None),
+    ],
+)  # fmt: skip
+def test_t13_assignment_of_ends(tmp_path: Path, end: str, fend: int | None) -> None:
+    reads = parse(f"{end} / {MATE}, chr1 1900 + / chr1 3900 +")
+    store = load(tmp_path, fend_partition(G1), [reads], 100000)
+    assert pairs(store, cis=False) == ([] if fend is None else [(fend, 7, 1)])
+    assert store.stats["out_of_bounds"] == (fend is None)
+
+
+def test_t14_insert_size_limit_is_inclusive(tmp_path: Path) -> None:
+    reads = parse(f"chr1 1900 + / {MATE}, chr1 1999 + / chr1 3999 +")
+    store = load(tmp_path, fend_partition(G1), [reads], 200)
+    assert pairs(store, cis=False) == [(1, 7, 1)]
+    assert store.insert_distribution[31].tolist() == [1, 200]
+    store = load(tmp_path, fend_partition(G1), [reads], 199)
+    assert store.stats["insert_size"] == 1
+    assert pairs(store, cis=False) == []
+    assert store.insert_distribution[31].tolist() == [1, 200]
+
+
+def test_t15_orientations(tmp_path: Path) -> None:
+    reads = parse(
+        "chr1 1100 - / chr1 1900 +, chr1 1100 + / chr1 1900 -, chr1 1100 + / chr1 1900 +,"
+        "chr1 1100 - / chr1 2900 +, chr1 1900 + / chr1 2100 -, chr1 1900 + / chr1 2900 +,"
+        "chr1 1100 - / chr1 2100 -, chr1 1100 - / chr1 3900 +, chr1 1900 + / chr1 3100 -"
+    )
+    store = load(tmp_path, fend_partition(G1), [reads], 100000)
+    assert pairs(store, cis=True) == [(0, 2, 1), (0, 5, 1), (1, 3, 1), (1, 4, 1)]
+    assert nonzero(store) == {
+        "total_reads": 9, "same_fragment": 3, "failed_cut": 2, "valid_cis_reads": 4,
+        "valid_cis_pairs": 4,
+    }  # fmt: skip
+
+
+def test_t16_duplicates(tmp_path: Path) -> None:
+    reads = parse(
+        "chr1 1900 + / chr1 2900 +, chr1 2900 + / chr1 1900 +, chr1 1900 + / chr1 2901 +,"
+        "chr2 2400 + / chr1 1100 -"
+    )
+    store = load(tmp_path, fend_partition(G1), [reads], 500)
+    assert pairs(store, cis=True) == [(1, 3, 2)]
+    assert pairs(store, cis=False) == [(0, 9, 1)]
+    assert (store.stats["pcr_duplicates"], store.stats["total_reads"]) == (1, 4)
+    assert histogram(store) == {191: 1, 200: 2}
+
+
+T17 = [
+    parse(
+        "chr1 1900 + / chr1 2900 +, chr1 1900 + / chr1 2900 +, chr1 2900 + / chr1 1900 +,"
+        "chr1 1900 + / chr1 2900 -"
+    ),
+    parse("chr1 1900 + / chr1 2900 +"),
+]
+
+
+@pytest.mark.parametrize(
+    ("dedup", "reads", "duplicates", "row31"),
+    [("file", 2, 2, 2), ("library", 1, 3, 1), ("none", 4, 2, 2)],
+)
+def test_t17_t18_duplicates_of_several_files(
+    tmp_path: Path, dedup: str, reads: int, duplicates: int, row31: int
+) -> None:
+    store = load(tmp_path, fend_partition(G1), T17, 5000, dedup=dedup)
+    assert pairs(store, cis=True) == [(1, 3, reads)]
+    assert store.stats["pcr_duplicates"] == duplicates
+    assert store.stats["failed_cut"] == 1
+    assert store.stats["total_reads"] == 5
+    assert histogram(store) == {200: row31, 992: 1}
+
+
+def test_t19_unknown_chromosomes_are_counted(tmp_path: Path) -> None:
+    reads = parse("chrM 5 + / chr1 1900 -, chr1 1900 + / chr1 2900 +")
+    store = load(tmp_path, fend_partition(G1), [reads], 500)
+    assert pairs(store, cis=True) == [(1, 3, 1)]
+    assert (store.stats["chr_not_in_fends"], store.stats["total_reads"]) == (1, 2)
+
+
+T22 = parse(
+    "chr1 1100 - / chr2 600 -, chr1 1100 - / chr3 200 -, chr1 3900 + / chr2 600 -,"
+    "chr1 3900 + / chr3 200 -, chr2 600 - / chr3 200 -, chr1 1900 + / chr1 3900 +,"
+    "chr1 1100 - / chr1 2100 -"
+)
+
+
+def test_t22_three_chromosomes(tmp_path: Path) -> None:
+    store = load(tmp_path, fend_partition(G2), [T22], 500)
+    assert pairs(store, cis=True) == [(0, 2, 1), (1, 5, 1)]
+    assert pairs(store, cis=False) == [(0, 6, 1), (0, 10, 1), (5, 6, 1), (5, 10, 1), (6, 10, 1)]
+
+
+def test_t23_fends_in_bins(tmp_path: Path) -> None:
+    store = load(tmp_path, fend_partition(G2, 1000), [T22], 500)
+    assert pairs(store, cis=True) == [(0, 1, 1), (0, 2, 1)]
+    assert pairs(store, cis=False) == [(0, 3, 1), (0, 6, 1), (2, 3, 1), (2, 6, 1), (3, 6, 1)]
+
+
+BINS = bin_partition({"chr1": 100, "chr2": 60}, 50)
+
+
+def test_t24_t27_uniform_bins(tmp_path: Path) -> None:
+    reads = parse(
+        "chr1 0 + / chr1 49 +, chr1 50 + / chr1 99 -, chr1 100 + / chr1 10 +,"
+        "chr2 10 + / chr1 60 -, chr2 59 + / chr2 99 +"
+    )
+    store = load(tmp_path, BINS, [reads], 30, base=0)
+    assert pairs(store, cis=True) == [(0, 0, 1), (1, 1, 1), (3, 3, 1)]
+    assert pairs(store, cis=False) == [(1, 2, 1)]
+    assert (store.stats["out_of_bounds"], store.stats["total_reads"]) == (1, 5)
+    assert histogram(store) == {}
+    higher = [(c1, p1 + 1, s1, c2, p2 + 1, s2) for c1, p1, s1, c2, p2, s2 in reads]
+    assert pairs(load(tmp_path, BINS, [higher], 30), cis=True) == pairs(store, cis=True)
+
+
+def test_t25_insert_filter_of_bins(tmp_path: Path) -> None:
+    reads = parse(
+        "chr1 10 + / chr1 40 -, chr1 10 + / chr1 41 -, chr1 11 - / chr1 40 +,"
+        "chr1 11 + / chr1 40 +, chr1 12 - / chr1 40 -, chr2 10 + / chr1 12 -"
+    )
+    store = load(tmp_path, BINS, [reads], 30, base=0)
+    assert (pairs(store, cis=True), pairs(store, cis=False)) == ([(0, 0, 3)], [(0, 2, 1)])
+    assert (store.stats["insert_size"], store.stats["total_reads"]) == (2, 6)
+    store = load(tmp_path, BINS, [reads[:3]], None, base=0)
+    assert (pairs(store, cis=True), store.stats["insert_size"]) == ([(0, 0, 3)], 0)
+
+
+READ = st.tuples(
+    st.sampled_from(["chr1", "chr2", "chr3", "chrM"]),
+    st.integers(90, 4100),
+    st.sampled_from("+-"),
+    st.sampled_from(["chr1", "chr2", "chr3"]),
+    st.integers(90, 4100),
+    st.sampled_from("+-"),
+)
+PARTITIONS = {
+    "fends": fend_partition(G2),
+    "fends in bins": fend_partition(G2, 700),
+    "bins": bin_partition({"chr1": 4000, "chr2": 2000, "chr3": 3000}, 300),
+}
+
+
+@given(
+    kind=st.sampled_from(sorted(PARTITIONS)),
+    files=st.lists(st.lists(READ, min_size=1, max_size=30), min_size=1, max_size=3),
+    repeats=st.integers(1, 2),
+    dedup=st.sampled_from(["library", "file", "none"]),
+    maxinsert=st.sampled_from([None, 300, 2000]),
+    block_bytes=st.integers(20, 400),
+    tiles=st.integers(1, 9),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_pairs__equal_oracle_for_any_partition_of_the_work(
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: str,
+    files: list[list[Read]],
+    repeats: int,
+    dedup: str,
+    maxinsert: int | None,
+    block_bytes: int,
+    tiles: int,
+) -> None:
+    partition = PARTITIONS[kind]
+    files = [reads * repeats for reads in files]
+    expected, stats, inserts = count_reads(partition, files, maxinsert, dedup=dedup)
+    directory = tmp_path_factory.mktemp("reads")
+    options = {"dedup": dedup, "block_bytes": block_bytes, "tiles": tiles}
+    if not expected:
+        with pytest.raises(InputError):
+            load(directory, partition, files, maxinsert, **options)  # type: ignore[arg-type]
+        assert not list(directory.glob("*.zarr/.*"))
+        return
+    store = load(directory, partition, files, maxinsert, **options)  # type: ignore[arg-type]
+    counted = pairs(store, cis=True) + pairs(store, cis=False)
+    assert {(a, b): n for a, b, n in counted} == expected
+    assert len(counted) == len(expected) == len(store)
+    assert nonzero(store) == {name: n for name, n in stats.items() if n}
+    lost = 0 if dedup != "none" else store.stats["pcr_duplicates"]
+    assert store.stats["total_reads"] == sum(store.stats[k] for k in CONSERVED) - lost
+    assert store.insert_distribution[:, 0].sum() == inserts.total()
+    for (a, b), (lo, hi) in store.blocks.items():
+        first, second, _ = store.rows_of(lo, hi)()
+        code = first.astype(np.int64) << 32 | second
+        assert np.all(np.diff(code) > 0)
+        owner = partition.units.chromosome
+        assert set(owner[first]) == {a}
+        assert set(owner[second]) == {b}
+
+
+def bgzip(path: Path, text: bytes, size: int = 64) -> Path:
+    """Write blocked gzip with blocks of `size` bytes of text."""
+    with path.open("wb") as handle:
+        for piece in [*(text[k : k + size] for k in range(0, len(text), size)), b""]:
+            engine = zlib.compressobj(6, zlib.DEFLATED, -15)
+            packed = engine.compress(piece) + engine.flush()
+            head = b"\x1f\x8b\x08\x04" + bytes(6) + struct.pack("<H", 6) + b"BC\x02\x00"
+            handle.write(head + struct.pack("<H", len(packed) + 25) + packed)
+            handle.write(struct.pack("<II", zlib.crc32(piece), len(piece)))
+    return path
+
+
+HEADER = "## pairs format v1.0\n#chromsize: chr1 5000\n#columns: {}\n"
+
+
+def pairs_text(reads: Sequence[Read], columns: str) -> bytes:
+    names = columns.split()
+    rows = []
+    for c1, p1, s1, c2, p2, s2 in reads:
+        cells = {"readID": "r", "chrom1": c1, "pos1": p1, "strand1": s1, "pair_type": "UU"}
+        cells |= {"chrom2": c2, "pos2": p2, "strand2": s2, "chr1": c1, "chr2": c2}
+        rows.append("\t".join(str(cells[name]) for name in names))
+    return (HEADER.format(columns) + "\n".join(rows) + "\n").encode()
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip", "two members", "bgzip", "crlf", "no newline"])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "readID chrom1 pos1 chrom2 pos2 strand1 strand2",
+        "readID chr1 pos1 chr2 pos2 strand1 strand2 pair_type",
+        "strand2 pos2 chrom2 chrom1 pair_type strand1 pos1",
+    ],
+)
+def test_pairs_files__columns_and_packing_do_not_matter(
+    tmp_path: Path, packing: str, columns: str
+) -> None:
+    text = pairs_text(T22, columns)
+    path = tmp_path / "reads.pairs"
+    if packing == "plain":
+        path.write_bytes(text)
+    elif packing == "gzip":
+        path.write_bytes(gzip.compress(text))
+    elif packing == "two members":
+        path.write_bytes(gzip.compress(text[:100]) + gzip.compress(text[100:]))
+    elif packing == "crlf":
+        path.write_bytes(text.replace(b"\n", b"\r\n"))
+    elif packing == "no newline":
+        path.write_bytes(text[:-1])
+    else:
+        bgzip(path, text)
+    store = load(tmp_path, fend_partition(G2), [path], 500, format="pairs", block_bytes=100)
+    raw = load(tmp_path, fend_partition(G2), [T22], 500)
+    assert store.token == raw.token
+    assert store.stats == raw.stats
+
+
+def test_pairs_files__unmapped_ends_are_unknown_chromosomes(tmp_path: Path) -> None:
+    text = pairs_text(T22, "readID chrom1 pos1 chrom2 pos2 strand1 strand2")
+    path = tmp_path / "reads.pairs"
+    path.write_bytes(text + b"r\t!\t0\tchr1\t1100\t-\t-\n")
+    store = load(tmp_path, fend_partition(G2), [path], 500, format="pairs")
+    assert store.stats["chr_not_in_fends"] == 1
+
+
+GOOD = lines(parse("chr1 1900 + / chr1 3900 +") * 5)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("chr1\t1900\t+\tchr1\t39x0\t+", r"r\.raw:6: the position '39x0' is not a whole number"),
+        ("chr1\t1900.5\t+\tchr1\t3900\t+", r"r\.raw:6: the position '1900.5' is not a whole"),
+        ("chr1\t1900\t+\tchr1\t3900\t*", r"r\.raw:6: the strand '\*' is neither '\+' nor '-'"),
+        ("chr1\t0\t+\tchr1\t3900\t+", r"r\.raw:6: the position 0 lies outside 1 .*base=0"),
+        ("chr1\t99999999999\t+\tchr1\t3900\t+", r"r\.raw:6: the position 99999999999 lies"),
+        ("chr1\t1900\t+", r"r\.raw:6: has 3 tab-separated columns, expected at least 6"),
+        ("chr1 1900 + chr1 3900 +", r"r\.raw:6: has 1 tab-separated columns"),
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [40, 1 << 20])
+def test_bad_line__is_named(tmp_path: Path, line: str, message: str, block_bytes: int) -> None:
+    path = tmp_path / "r.raw"
+    path.write_text(GOOD + line + "\n" + GOOD)
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, fend_partition(G1), [path], 500, block_bytes=block_bytes)
+    assert [p.name for p in tmp_path.iterdir()] == ["r.raw"]
+
+
+def test_ragged_lines__are_read(tmp_path: Path) -> None:
+    path = tmp_path / "r.raw"
+    path.write_text("chr1\t1900\t+\tchr1\t3900\t+\textra\n" + GOOD + "chrM\t5\t+\tchr1\n\n")
+    store = load(tmp_path, fend_partition(G1), [path], 500)
+    assert store.stats["total_reads"] == 7
+
+
+@pytest.mark.parametrize("kind", ["gzip", "bgzip"])
+def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "r.raw.gz"
+    text = (GOOD * 50).encode()
+    if kind == "gzip":
+        path.write_bytes(gzip.compress(text)[:-20])
+    else:
+        whole = bgzip(path, text).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2 + 5])
+    with pytest.raises(InputError, match=r"r\.raw\.gz.*ends in the middle"):
+        load(tmp_path, fend_partition(G1), [path], 500)
+    assert [p.name for p in tmp_path.iterdir()] == ["r.raw.gz"]
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "message"),
+    [
+        (None, "raw", "no such file"),
+        ("", "raw", "is empty"),
+        (pairs_text(T22, "readID chrom1 pos1 chrom2 pos2 strand1 strand2").decode(), "raw",
+         "is in .pairs format"),
+        (HEADER.format("readID chrom1 pos1 chrom2 pos2"), "pairs", r":3: .*it lacks strand1"),
+        (HEADER.format("readID chrom1 pos1 chrom2 pos2 strand1 strand2"), "pairs", "no reads"),
+        ("chr1 1900 + chr1 3900 +\n", "raw", r":1: a line has 1 tab-separated columns"),
+        (lines(parse("1 1900 + / 1 3900 +")), "raw",
+         r"name 1; the partition holds chr1, chr2\s+the names differ only by the prefix"),
+        (lines(parse("II 1900 + / II 3900 +")), "raw", r"name II; .*\s+use .* same genome"),
+        ("r1\tchr1\t1900\tchr1\t3900\t+\t+\n", "raw", r"column 2, but columns 1 and 4.*wrong column order"),
+        (lines(parse("chr1 90000 + / chr1 80000 +")), "raw", "positions of another genome"),
+    ],
+)  # fmt: skip
+def test_unusable_file__error_names_the_cause(
+    tmp_path: Path, content: str | None, format: str, message: str
+) -> None:
+    path = tmp_path / "reads"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, fend_partition(G1), [path], 500, format=format)
+    assert [p.name for p in tmp_path.iterdir()] == (["reads"] if content is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"maxinsert": -1}, "maxinsert is -1"),
+        ({"base": 2}, "base is 2"),
+        ({"dedup": "all"}, "dedup is 'all'"),
+        ({"files": []}, "no files"),
+    ],
+)
+def test_options__are_checked(tmp_path: Path, options: dict[str, object], message: str) -> None:
+    arguments = {"files": [T22], "maxinsert": 500, **options}
+    with pytest.raises(ParameterError, match=message):
+        load(tmp_path, fend_partition(G2), **arguments)  # type: ignore[arg-type]
+
+
+def test_thousand_contigs__tables_stay_small(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    partition = fend_partition({f"c{k}": [100, 900, 1700, 2500] for k in range(1000)})
+    reads = [
+        (f"c{a}", int(p), "+", f"c{b}", int(q), "-")
+        for a, b, p, q in rng.integers([0, 0, 101, 101], [1000, 1000, 2400, 2400], (3000, 4))
+    ]
+    expected, stats, _ = count_reads(partition, [reads], None)
+    store = load(tmp_path, partition, [reads], None, tiles=20)
+    rows = pairs(store, cis=True) + pairs(store, cis=False)
+    assert {(a, b): n for a, b, n in rows} == expected
+    assert nonzero(store) == {name: n for name, n in stats.items() if n}
+
+
+def test_pairs__same_bytes_on_every_scheduler(tmp_path: Path) -> None:
+    from distributed import Client, LocalCluster
+
+    rng = np.random.default_rng(7)
+    reads = [
+        (f"chr{a}", int(p), "+-"[s], f"chr{b}", int(q), "+-"[t])
+        for a, b, p, q, s, t in rng.integers(
+            [1, 1, 501, 501, 0, 0], [3, 3, 2500, 2500, 2, 2], (400, 6)
+        )
+    ]
+    stores = []
+    for scheduler in ("sync", "threads", "local"):
+        directory = tmp_path / scheduler
+        directory.mkdir()
+        if scheduler == "local":
+            with (
+                LocalCluster(
+                    n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+                ) as cluster,
+                Client(cluster),
+            ):
+                load(directory, fend_partition(G2), [reads], None, block_bytes=900, tiles=5)
+        else:
+            with dask.config.set(scheduler=scheduler):
+                load(directory, fend_partition(G2), [reads], None, block_bytes=900, tiles=5)
+        (store,) = directory.glob("*.zarr")
+        stores.append(
+            {str(p.relative_to(store)): p.read_bytes() for p in store.rglob("*") if p.is_file()}
+        )
+    assert stores[0] == stores[1] == stores[2]
