@@ -416,7 +416,8 @@ def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
         (lines(parse("1 1900 + / 1 3900 +")), "raw",
          r"name 1; the partition holds chr1, chr2\s+the names differ only by the prefix"),
         (lines(parse("II 1900 + / II 3900 +")), "raw", r"name II; .*\s+use .* same genome"),
-        ("r1\tchr1\t1900\tchr1\t3900\t+\t+\n", "raw", r"column 2, but columns 1 and 4.*wrong column order"),
+        ("r1\tchr1\t1900\tchr1\t3900\t+\t+\n", "raw",
+         r"column 2, but columns 1 and 4 were read: wrong column order"),
         (lines(parse("chr1 90000 + / chr1 80000 +")), "raw", "positions of another genome"),
     ],
 )  # fmt: skip

@@ -15,6 +15,7 @@ __all__ = [
     "EndTables",
     "TileTables",
     "assign_pairs",
+    "block_dtype",
     "count_runs",
     "encode_pairs",
 ]
@@ -101,6 +102,11 @@ def _encode_pairs(
         tile[k] = _tile_of(tables, c1, c2, np.int64(x1 >> np.uint64(1)))
 
 
+def block_dtype(chromosomes: int) -> type[np.signedinteger]:
+    """Smallest dtype that holds ``chrom1 * C + chrom2``."""
+    return np.int32 if chromosomes < 46341 else np.int64
+
+
 def encode_pairs(
     tables: TileTables,
     chrom1: NDArray[np.int32],
@@ -109,7 +115,7 @@ def encode_pairs(
     chrom2: NDArray[np.int32],
     pos2: NDArray[np.int64],
     minus2: NDArray[np.uint8],
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint64]]:
+) -> tuple[NDArray[np.int32], NDArray[np.signedinteger], NDArray[np.uint64]]:
     """Order the two ends of every pair and pack them into one key.
 
     The end on the lower chromosome comes first, on one chromosome the lower position, at equal
@@ -120,14 +126,14 @@ def encode_pairs(
     tile
         int32: tile of the pair.
     block
-        int64: ``chrom1 * C + chrom2``.
+        ``chrom1 * C + chrom2``, of `block_dtype`.
     key
         uint64: ``(pos1 << 1 | minus1) << 32 | pos2 << 1 | minus2``. Equal keys in a block are PCR
         duplicates.
     """
     n, chromosomes = len(chrom1), len(tables.length)
     tile = np.empty(n, dtype=np.int32)
-    block = np.empty(n, dtype=np.int64)
+    block = np.empty(n, dtype=block_dtype(chromosomes))
     key = np.empty(n, dtype=np.uint64)
     _encode_pairs(tables, chromosomes, chrom1, pos1, minus1, chrom2, pos2, minus2, tile, block, key)
     return tile, block, key

@@ -109,7 +109,7 @@ class TileCounter:
         if "file" in frame:
             files = frame["file"].to_numpy().astype(np.int64)
             width = int(files.max()) + 1
-            label = label * width + files
+            label = label.astype(np.int64) * width + files
         else:
             width = 1
         if label.min() != label.max():
@@ -120,7 +120,7 @@ class TileCounter:
         group = np.array([0, *(hi for _, hi in _runs(label))], dtype=np.int64)
         for lo, hi in itertools.pairwise(group):
             keys[lo:hi].sort()
-        owner = label[group[:-1]] // width
+        owner = label[group[:-1]].astype(np.int64) // width
         return keys, owner, group, owner
 
     def _count_blocks(

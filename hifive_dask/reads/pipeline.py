@@ -7,7 +7,7 @@
 
 The shuffle is the engine's own: through disk without a client, peer to peer with one. Memory per
 worker thread: one block of text with its columns, or one tile of reads; it does not grow with the
-number of reads. Temporary files lie beside the store: 20 bytes per read, and 12 per counted pair.
+number of reads. Temporary files lie beside the store: 16 bytes per read, and 12 per counted pair.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
-from hifive_dask._kernels.reads import TileTables, encode_pairs
+from hifive_dask._kernels.reads import TileTables, block_dtype, encode_pairs
 from hifive_dask._store.pairs import (
     Piece,
     create_pairs,
@@ -79,7 +79,7 @@ class _Reader:
         unknown = [ends.unknown] if ends.unknown else []
         columns = {
             "tile": np.r_[tile, np.zeros(len(unknown), dtype=np.int32)],
-            "block": np.r_[owner, np.full(len(unknown), UNKNOWN_BLOCK, dtype=np.int64)],
+            "block": np.r_[owner, np.full(len(unknown), UNKNOWN_BLOCK, dtype=owner.dtype)],
             "key": np.r_[key, np.array(unknown, dtype=np.uint64)],
         }
         if self.by_file:
@@ -89,7 +89,11 @@ class _Reader:
 
     @property
     def meta(self) -> pd.DataFrame:
-        dtypes = {"tile": np.int32, "block": np.int64, "key": np.uint64}
+        dtypes: dict[str, Any] = {
+            "tile": np.int32,
+            "block": block_dtype(len(self.chromosomes)),
+            "key": np.uint64,
+        }
         if self.by_file:
             dtypes["file"] = np.int16
         return pd.DataFrame({name: pd.Series([], dtype=t) for name, t in dtypes.items()})

@@ -1,0 +1,233 @@
+"""Regions, errors, provenance, schema, stores and graph helpers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import dask
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hifive_dask import schema
+from hifive_dask._graph.reduce import tree_reduce
+from hifive_dask._graph.run import run
+from hifive_dask._graph.spans import split_rows
+from hifive_dask._store import pairs, zarr_store
+from hifive_dask._store.atomic import replacing
+from hifive_dask._store.links import check_token, relative_link, resolve_link
+from hifive_dask.errors import InputError, LinkError, RegionError, StoreError
+from hifive_dask.provenance import History, content_token
+from hifive_dask.regions import Region, parse_region
+
+NAMES = ["chr1", "chr2", "HLA:01", "chr3|a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [
+        ("chr2", Region("chr2")),
+        ("chr2:10,000,000-20,000,000", Region("chr2", 10_000_000, 20_000_000)),
+        ("chr2:10M-20.5Mb", Region("chr2", 10_000_000, 20_500_000)),
+        ("chr2:5kb-", Region("chr2", 5000, None)),
+        ("chr2:-7k", Region("chr2", None, 7000)),
+        ("HLA:01", Region("HLA:01")),
+        ("HLA:01:0-10", Region("HLA:01", 0, 10)),
+        (("chr1", 5, 10), Region("chr1", 5, 10)),
+        ((b"chr1", None, 10), Region("chr1", None, 10)),
+        (["chr1"], Region("chr1")),
+    ],
+)
+def test_regions__parse(text: object, region: Region) -> None:
+    assert parse_region(text, NAMES) == region  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chr9", "unknown chromosome 'chr9'; known are: chr1, chr2"),
+        ("chr1:5-3", "is empty: stop 3 is not above start 5"),
+        ("chr1:5", "has no stop"),
+        ("chr1:a-b", "'a' in region 'chr1:a-b' is not a position"),
+        ("chr1:0.5-8", "not a whole number"),
+        (("chr1", -1, 5), "starts below 0"),
+        ((), "is not"),
+    ],
+)
+def test_regions__errors_say_why(text: object, message: str) -> None:
+    with pytest.raises(RegionError, match=message):
+        parse_region(text, NAMES)  # type: ignore[arg-type]
+
+
+def test_region__prints_as_it_is_written() -> None:
+    assert str(Region("chr1", 1000, 2_000_000)) == "chr1:1,000-2,000,000"
+    assert str(Region("chr1")) == "chr1"
+
+
+def test_input_error__survives_pickling() -> None:
+    error = pickle.loads(pickle.dumps(InputError("bad", path="f.txt", line=3, cure="mend it")))
+    assert str(error) == "f.txt:3: bad\n  mend it"
+
+
+def test_content_token__tells_order_type_and_shape() -> None:
+    values = [
+        content_token(part)
+        for part in (
+            np.arange(4),
+            np.arange(4)[::-1],
+            np.arange(4, dtype=np.int32),
+            np.arange(4).reshape(2, 2),
+            "0123",
+        )
+    ]
+    assert len(set(values)) == len(values)
+    assert content_token(np.arange(4)) == values[0]
+
+
+def test_history__is_text_and_record() -> None:
+    history = History.from_text("Fend.load() - Success")
+    history.add("HiC.f", {"a": 1, "b": [np.int64(2)]}, results={"n": np.float64(3)})
+    assert history.text == "Fend.load() - Success\nHiC.f(a=1, b=[2]) - Success\n"
+    again = History.from_json(history.to_json())
+    assert again.text == history.text
+    last = again.last("HiC.f")
+    assert last is not None
+    assert last["results"] == {"n": 3.0}
+
+
+def test_schema__patterns_match_user_names() -> None:
+    assert schema.FENDS["fend_gc"].dtype == "float32"
+    assert schema.PROJECT["corrections/express/values"].dims == ("fend",)
+    with pytest.raises(KeyError, match="not a variable of pairs"):
+        schema.PAIRS["fend3"]
+
+
+@given(
+    sizes=st.lists(st.integers(0, 50), min_size=1, max_size=8),
+    rows=st.integers(1, 20),
+)
+def test_spans__cover_every_row_once_inside_blocks(sizes: list[int], rows: int) -> None:
+    offset = np.r_[0, np.cumsum(sizes)]
+    spans = split_rows(offset.tolist(), rows)
+    covered = [k for span in spans for k in range(span.lo, span.hi)]
+    assert covered == list(range(offset[-1]))
+    for span in spans:
+        assert offset[span.block] <= span.lo < span.hi <= offset[span.block + 1]
+        assert span.hi - span.lo <= rows
+
+
+@given(st.lists(st.text(max_size=2), min_size=1, max_size=40), st.integers(2, 9))
+@settings(max_examples=20, deadline=None)
+def test_tree_reduce__keeps_order(parts: list[str], arity: int) -> None:
+    root = tree_reduce([dask.delayed(part) for part in parts], "".join, arity=arity)
+    with dask.config.set(scheduler="sync"):
+        assert run([root], silent=True) == ["".join(parts)]
+
+
+def test_replacing__leaves_the_old_store_when_writing_fails(tmp_path: Path) -> None:
+    target = tmp_path / "a.zarr"
+    target.mkdir()
+    (target / "old").touch()
+
+    def fail() -> None:
+        with replacing(target) as beside:
+            beside.mkdir()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert [p.name for p in tmp_path.rglob("*")] == ["a.zarr", "old"]
+    with replacing(target) as beside:
+        beside.mkdir()
+        (beside / "new").touch()
+    assert [p.name for p in tmp_path.rglob("*")] == ["a.zarr", "new"]
+
+
+def test_replacing__needs_a_writable_directory(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match="does not exist; make it first"),
+        replacing(tmp_path / "no" / "a.zarr"),
+    ):
+        pass
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(0o500)
+    if os.access(closed, os.W_OK):  # the superuser may write everywhere
+        return
+    with pytest.raises(StoreError, match="cannot be written"), replacing(closed / "a.zarr"):
+        pass
+
+
+def test_open_verified__refuses_what_is_not_a_whole_store(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    with pytest.raises(StoreError, match="no such store"):
+        zarr_store.open_verified(path, schema.FENDS)
+    path.mkdir()
+    with pytest.raises(StoreError, match="not a Zarr store"):
+        zarr_store.open_verified(path, schema.FENDS)
+    path.rmdir()
+    group = zarr_store.create(path, schema.PAIRS)
+    with pytest.raises(StoreError, match="holds 'pairs', expected 'fends'"):
+        zarr_store.open_verified(path, schema.FENDS)
+    with pytest.raises(StoreError, match="was not written to the end"):
+        zarr_store.open_verified(path, schema.PAIRS)
+    zarr_store.complete(group, token="", history=History())
+    with pytest.raises(StoreError, match="lacks the variable 'fend1'"):
+        zarr_store.open_verified(path, schema.PAIRS)
+    zarr.open_group(path, mode="r+").attrs["version"] = 99
+    with pytest.raises(StoreError, match="version 99 is newer"):
+        zarr_store.open_verified(path, schema.PAIRS)
+
+
+def test_suffix__decides_the_format() -> None:
+    assert zarr_store.is_hdf5("a.hcd")
+    assert not zarr_store.is_hdf5("a.zarr")
+    with pytest.raises(StoreError, match=r"must be \.zarr or one of"):
+        zarr_store.is_hdf5("a.txt")
+
+
+def test_links__follow_relative_paths(tmp_path: Path) -> None:
+    holder = tmp_path / "a" / "b" / "x.zarr"
+    holder.parent.mkdir(parents=True)
+    (tmp_path / "g.zarr").touch()
+    (holder.parent / "h.zarr").touch()
+    assert relative_link(holder.parent / "h.zarr", holder) == "./h.zarr"
+    link = relative_link(tmp_path / "g.zarr", holder)
+    assert link == "../../g.zarr"
+    assert resolve_link(link, holder) == tmp_path / "g.zarr"
+    with pytest.raises(LinkError, match=r"does not exist; move the two"):
+        resolve_link("./k.zarr", holder)
+    with pytest.raises(LinkError, match="another version"):
+        check_token("a", "b", "g.zarr", "x.zarr")
+
+
+@given(data=st.data(), n=st.integers(1, 60), chunk=st.sampled_from([1, 4, 7]))
+@settings(max_examples=60, deadline=None)
+def test_zone_map__finds_all_rows_of_a_fend_range(data: st.DataObject, n: int, chunk: int) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    first, second = np.sort(rng.integers(0, 30, (n, 2)), axis=1).T
+    offset = np.array([0, 10, 20, 30])
+    old = pairs.CHUNK
+    pairs.CHUNK = chunk
+    try:
+        store = pairs.PairStore.from_memory(
+            (first, second, np.ones(n)),
+            offset,
+            stats={},
+            insert_distribution=np.zeros((0, 2), dtype=np.int64),
+            token="",
+        )
+        lo_fend = data.draw(st.integers(0, 29))
+        hi_fend = data.draw(st.integers(0, 30))
+        for (a, b), (start, stop) in store.blocks.items():
+            lo, hi = store.find_rows(a, b, lo_fend, hi_fend)
+            assert start <= lo <= hi <= stop
+            fend1 = store.rows_of(start, stop)()[0]
+            wanted = start + np.flatnonzero((fend1 >= lo_fend) & (fend1 < hi_fend))
+            assert all(lo <= k < hi for k in wanted)
+    finally:
+        pairs.CHUNK = old
