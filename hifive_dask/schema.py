@@ -105,6 +105,7 @@ FENDS = StoreSchema(
         "genome_name": "Name of the genome; empty when not given.",
         "re_name": "Name of the restriction enzyme; empty when not given.",
         "binned": "Bin size in bp; 0 for bins of arbitrary size; absent without bins.",
+        "features": "Names of the features, in the order of their columns.",
     },
 )
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.build import bins_from_intervals, fends_from_cuts, fends_from_fragments
 from hifive_dask.genome.partition import Units
-from hifive_dask.genome.table import INT32_MAX, Columns, TextTable
+from hifive_dask.genome.table import INT32_MAX, Columns, TextTable, name_list
 
-__all__ = ["BedFends", "Content", "read_bed_bins", "read_bed_fends", "warn_empty_chromosomes"]
+__all__ = ["BedFends", "Content", "read_bed_bins", "read_bed_fends"]
 
 Content = Literal["sites", "fragments", "auto"]
 PathLike = str | os.PathLike[str]
@@ -36,38 +36,11 @@ class BedFends:
         ``"sites"`` or ``"fragments"``.
     mean_length
         Mean length of the intervals in bp, which decides if the content was not said.
-    duplicates
-        Lines left out because they repeat another.
     """
 
     units: Units
-    content: str
+    content: Content
     mean_length: float
-    duplicates: int
-
-
-@dataclass(frozen=True)
-class _Intervals:
-    """Checked intervals, sorted by chromosome name, start, stop; `row` counts data lines."""
-
-    table: TextTable
-    chromosomes: tuple[str, ...]
-    chromosome: NDArray[np.int64]
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    features: dict[str, NDArray[np.float64]]
-    row: NDArray[np.int64]
-
-    def take(self, order: NDArray[np.int64]) -> _Intervals:
-        return _Intervals(
-            self.table,
-            self.chromosomes,
-            self.chromosome[order],
-            self.start[order],
-            self.stop[order],
-            {name: values[order] for name, values in self.features.items()},
-            self.row[order],
-        )
 
 
 def read_bed_fends(path: PathLike, content: Content = "auto") -> BedFends:
@@ -92,8 +65,8 @@ def read_bed_fends(path: PathLike, content: Content = "auto") -> BedFends:
     ParameterError
         If `content` is none of the three.
     InputError
-        If a line is malformed, a fragment is empty or overlaps another, a coordinate is negative
-        or above int32, or there is no fragment at all.
+        If a line is malformed, an interval is empty, a fragment overlaps another, a coordinate is
+        negative or above int32, or there is no fragment at all.
     """
     if content not in ("sites", "fragments", "auto"):
         raise ParameterError(
@@ -103,23 +76,110 @@ def read_bed_fends(path: PathLike, content: Content = "auto") -> BedFends:
     mean = float((intervals.stop - intervals.start).mean())
     if content == "auto":
         content = "sites" if mean < _SITE_LENGTH else "fragments"
+    names, features = intervals.chromosomes, intervals.features
     if content == "sites":
         cut = (intervals.start + intervals.stop) // 2
-        order = np.lexsort((intervals.row, cut, intervals.chromosome))
-        intervals, cut = intervals.take(order), cut[order]
-        kept = _first_of_each(intervals.chromosome, cut)
-        intervals, cut = intervals.take(kept), cut[kept]
-        units = fends_from_cuts(
-            intervals.chromosomes, intervals.chromosome, cut, intervals.features
-        )
+        order = intervals.first_of_each("cut site", cut)
+        features = {name: values[order] for name, values in features.items()}
+        units = fends_from_cuts(names, intervals.chromosome[order], cut[order], features)
     else:
-        intervals, kept = _without_overlaps(intervals)
-        units = fends_from_fragments(
-            intervals.chromosomes,
-            intervals.chromosome,
-            intervals.start,
-            intervals.stop,
-            intervals.features,
+        units = fends_from_fragments(names, *intervals.without_overlaps("fragment"))
+    if not len(units):
+        raise InputError(
+            "no chromosome has two cut sites, so there is no fragment",
+            path=path,
+            cure="Give the cut sites of whole chromosomes.",
         )
-    duplicates = int(kept.max()) + 1 - len(kept) if len(kept) else 0
-    return _reported(path, units, content, mean, duplicates)
+    empty = [name for name, n in zip(names, np.diff(units.offset), strict=True) if n == 0]
+    if empty:
+        warnings.warn(
+            f"{os.fspath(path)}: {len(empty)} chromosome(s) with a single cut site have no fends: "
+            + name_list(empty),
+            InputWarning,
+            stacklevel=2,
+        )
+    return BedFends(units, content, mean)
+
+
+def read_bed_bins(path: PathLike) -> Units:
+    """Read intervals as bins.
+
+    Columns are as for fends, but a feature cell is one number. Gaps between bins are allowed.
+
+    Raises
+    ------
+    InputError
+        If a line is malformed, a bin is empty or overlaps another, or a coordinate is negative or
+        above int32.
+    """
+    intervals = _read_intervals(path, per_cell=1)
+    return bins_from_intervals(intervals.chromosomes, *intervals.without_overlaps("bin"))
+
+
+@dataclass(frozen=True)
+class _Intervals:
+    """Checked intervals in file order; chromosomes are sorted by the bytes of their names."""
+
+    table: TextTable
+    chromosomes: tuple[str, ...]
+    chromosome: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    features: dict[str, NDArray[np.float64]]
+
+    def first_of_each(self, what: str, *position: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Lines in genome order without those that repeat a position, of which it warns."""
+        # Features decide between repeated lines, so that the order of lines never matters.
+        values = [column for name in self.features for column in self.features[name].T]
+        order = np.lexsort((*values[::-1], *position[::-1], self.chromosome))
+        repeated = np.zeros(len(order), dtype=bool)
+        repeated[1:] = np.all(
+            [key[order[1:]] == key[order[:-1]] for key in (self.chromosome, *position)], axis=0
+        )
+        if repeated.any():
+            warnings.warn(
+                f"{self.table.path}: {repeated.sum()} line(s) repeat a {what} and were left out",
+                InputWarning,
+                stacklevel=3,
+            )
+        return order[~repeated].astype(np.int64)
+
+    def without_overlaps(
+        self, what: str
+    ) -> tuple[
+        NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], dict[str, NDArray[np.float64]]
+    ]:
+        """Chromosome, start, stop, features in genome order, if no interval overlaps the next."""
+        order = self.first_of_each(what, self.start, self.stop)
+        chromosome, start, stop = (a[order] for a in (self.chromosome, self.start, self.stop))
+        bad = np.flatnonzero((chromosome[1:] == chromosome[:-1]) & (start[1:] < stop[:-1]))
+        if len(bad):
+            k = int(bad[0])
+            name = self.chromosomes[chromosome[k]]
+            raise self.table.error(
+                int(order[k + 1]),
+                f"the {what} overlaps {name}:{start[k]}-{stop[k]}",
+                f"Each position may lie in one {what} at most; are they cut sites "
+                "(content='sites')?"
+                if what == "fragment"
+                else f"Each position may lie in one {what} at most.",
+            )
+        return chromosome, start, stop, {n: v[order] for n, v in self.features.items()}
+
+
+def _read_intervals(path: PathLike, per_cell: int) -> _Intervals:
+    table = TextTable(path, coordinates=(1, 2))
+    rows = table.read(
+        Columns(0, {"start": 1, "stop": 2}, table.feature_columns(_FIRST_FEATURE), per_cell)
+    )
+    start, stop = rows.numbers["start"], rows.numbers["stop"]
+    for wrong, message in (
+        (start < 0, "the start is negative"),
+        (start >= stop, "the start is not below the stop"),
+        (stop > INT32_MAX, f"the stop is above {INT32_MAX}, the largest coordinate"),
+    ):
+        if wrong.any():
+            raise table.error(int(wrong.argmax()), message)
+    names = sorted(rows.names)
+    place = np.array([names.index(name) for name in rows.names], dtype=np.int64)
+    return _Intervals(table, tuple(names), place[rows.chromosome], start, stop, rows.features)

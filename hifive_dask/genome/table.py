@@ -6,6 +6,7 @@ one by one: to drop comments between the data, or to name the line that is wrong
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 import os
@@ -23,12 +24,13 @@ from numpy.typing import NDArray
 
 from hifive_dask.errors import InputError
 
-__all__ = ["INT32_MAX", "Columns", "Rows", "TextTable"]
+__all__ = ["INT32_MAX", "Columns", "Rows", "TextTable", "name_list"]
 
 INT32_MAX = np.iinfo(np.int32).max
 _RESERVED = ("", "chr", "start", "stop", "mid", "num_fends")
 _DIGIT = re.compile(r"\d")
 _INTEGER = re.compile(r"-?\d+")
+_HEXADECIMAL = re.compile(rb"\t-?0[xX]")  # the columnar parser takes these for numbers
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,10 @@ class TextTable:
         InputError
             With the first line that is not as wanted, or if there is no data line.
         """
-        try:
-            return _parse(self._body, columns, columns.order)
-        except (pa.ArrowInvalid, pa.ArrowKeyError):
-            body = self._checked(columns)
+        if not _HEXADECIMAL.search(self._body):
+            with contextlib.suppress(pa.ArrowInvalid, pa.ArrowKeyError):
+                return _parse(self._body, columns, columns.order)
+        body = self._checked(columns)
         try:
             return _parse(body, columns, range(len(columns.order)))
         except pa.ArrowInvalid as error:
@@ -195,6 +197,11 @@ class TextTable:
                 "holds no data lines", path=self.path, cure="Is it the right file, and complete?"
             )
         return "\n".join(kept).encode()
+
+
+def name_list(names: Sequence[str]) -> str:
+    """Names for a message, 30 at most."""
+    return ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
 
 
 def _read_text(path: str) -> bytes:

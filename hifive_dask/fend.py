@@ -1,0 +1,421 @@
+"""Class `Fend`: the partition of a genome into fends, bins, or both."""
+
+from __future__ import annotations
+
+import logging
+import operator
+import os
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._store.fends import compound, partition_token, read_partition, write_partition
+from hifive_dask._store.zarr_store import is_hdf5
+from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.genome.bed import Content, read_bed_bins, read_bed_fends
+from hifive_dask.genome.build import bins_from_fends, bins_from_lengths
+from hifive_dask.genome.dataset import from_dataset, to_dataset
+from hifive_dask.genome.fend_table import read_fend_table
+from hifive_dask.genome.lengths import read_lengths
+from hifive_dask.genome.partition import Partition, Units
+from hifive_dask.provenance import History
+
+__all__ = ["Fend"]
+
+PathLike = str | os.PathLike[str]
+
+_LOG = logging.getLogger("hifive_dask")
+_FORMATS = {".bed": "bed", ".fend": "fend", ".len": "len", ".sizes": "len"}
+_PACKED = (".gz", ".bgz")
+
+
+class Fend:
+    """The partition of a genome: restriction-fragment ends (fends), bins, or fends in bins.
+
+    Parameters
+    ----------
+    filename
+        The store; ``.zarr``, or HiFive's HDF5 layout with ``.fends``, ``.h5`` or ``.hdf5``.
+    mode
+        ``"r"`` opens what is there, ``"w"`` starts empty, ``"a"`` opens what is there or else
+        starts empty. Nothing is written before `save`.
+    binned
+        Bin size in bp, for bins of equal size; 0 for bins of arbitrary size; None for fends alone.
+        Stores that are opened know theirs.
+    silent
+        No log lines.
+
+    Attributes
+    ----------
+    file : str
+        Absolute path.
+    partition : Partition
+        All arrays.
+    units : Units
+        What pairs are counted in: the bins if there are any, else the fends.
+    token : str
+        Digest of names and borders, the same in Zarr and HDF5.
+    fends, bins : numpy.ndarray or None
+        Records of chr, start, stop, mid (int32; bp, 0-based half-open), features (float32), and
+        for bins made from fends num_fends (int32).
+    chromosomes : numpy.ndarray
+        Names in genome order.
+    chr_indices, bin_indices : numpy.ndarray or None
+        int32 (C + 1): first fend, or bin, of every chromosome, then their number.
+    chr2int : dict
+        Index of every chromosome name.
+    genome_name, re_name : str
+        Empty when not given.
+    history : str
+        One line per call.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import hifive_dask as hd
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> sites = "".join(f"chr1\\t{cut - 3}\\t{cut + 3}\\n" for cut in (1000, 2000, 3000))
+    >>> _ = (folder / "sites.bed").write_text(sites)
+    >>> fend = hd.Fend(folder / "toy.zarr", "w", silent=True)
+    >>> fend.load_fends(folder / "sites.bed")
+    >>> fend
+    <Fend toy.zarr: 1 chromosome, 4 fends, median fragment 1,000 bp>
+    >>> fend.fends["mid"]
+    array([1250, 1750, 2250, 2750], dtype=int32)
+    >>> fend.save()
+    """
+
+    def __init__(
+        self,
+        filename: PathLike,
+        mode: str = "r",
+        binned: SupportsIndex | None = None,
+        silent: bool = False,
+    ) -> None:
+        if mode not in ("r", "w", "a"):
+            raise ParameterError(
+                f"mode is {mode!r}, expected 'r' (open), 'w' (new) or 'a' (open or new)"
+            )
+        self.file = os.path.abspath(filename)
+        self.silent = silent
+        is_hdf5(self.file)
+        self._binned = _bin_size(binned)
+        self._partition: Partition | None = None
+        self._history = History()
+        self._token = ""
+        if mode == "r" or (mode == "a" and Path(self.file).exists()):
+            self.load()
+
+    def __repr__(self) -> str:
+        name = Path(self.file).name
+        if self._partition is None:
+            return f"<Fend {name}: empty>"
+        return f"<Fend {name}: {_summary(self._partition)}>"
+
+    def __getitem__(self, key: str) -> Any:
+        """Return an attribute by name, or None."""
+        try:
+            return getattr(self, key, None)
+        except StateError:
+            return None
+
+    # Loading, saving
+
+    def load_fends(
+        self,
+        filename: PathLike,
+        genome_name: str | None = None,
+        re_name: str | None = None,
+        format: str | None = None,
+        *,
+        content: Content = "auto",
+    ) -> None:
+        """Make fends from cut sites, fragments, or a fend table; and bins of them, if binned.
+
+        Parameters
+        ----------
+        filename
+            The input; plain, gzip or bgzip. ``bed``: cut sites or fragments, 0-based half-open,
+            features in columns that a header names, two numbers ``v1,v2`` per cell. ``fend``: a
+            HiCPipe fend table.
+        genome_name, re_name
+            Free text.
+        format
+            ``"bed"`` or ``"fend"``; None goes by the suffix.
+        content
+            Whether a BED file holds ``"sites"`` or ``"fragments"``; ``"auto"`` takes intervals
+            shorter than 10 bp on average as sites. The choice is logged and kept in the history.
+
+        Raises
+        ------
+        InputError
+            If the file is not as expected; the message names the line.
+        ParameterError
+            If the format is unknown, `content` is not one of the three, or the object was made for
+            bins of arbitrary size.
+        """
+        kind = _format(filename, format, ("bed", "fend"), "load_fends")
+        if self._binned == 0:
+            raise ParameterError(
+                "binned is 0, bins of arbitrary size, which load_bins reads; for fends leave "
+                "binned out, for fends in bins give the bin size in bp"
+            )
+        parameters: dict[str, Any] = {"format": kind}
+        results: dict[str, Any] = {}
+        if kind == "bed":
+            bed = read_bed_fends(filename, content)
+            fends = bed.units
+            parameters["content"] = bed.content
+            results = {"content_given": content, "mean_length": bed.mean_length}
+            self._log(
+                f"{Path(filename).name}: intervals of {bed.mean_length:.1f} bp on average, "
+                f"read as {bed.content} (content={content!r})"
+            )
+        elif content != "auto":
+            raise ParameterError(f"content is {content!r}, but only BED files have a content")
+        else:
+            fends = read_fend_table(filename)
+        partition = Partition(
+            fends,
+            bins_from_fends(fends, self._binned) if self._binned else None,
+            self._binned,
+            genome_name or "",
+            re_name or "",
+        )
+        self._accept("load_fends", filename, partition, parameters, results)
+
+    def load_bins(
+        self,
+        filename: PathLike,
+        genome_name: str | None = None,
+        format: str | None = None,
+    ) -> None:
+        """Make bins of equal size from chromosome lengths, or take bins from a BED file.
+
+        Parameters
+        ----------
+        filename
+            The input; plain, gzip or bgzip. ``len``: chromosome and length in bp. ``bed``: bins,
+            0-based half-open, features in columns that a header names, one number per cell.
+        genome_name
+            Free text.
+        format
+            ``"len"`` or ``"bed"``; None goes by the suffix.
+
+        Raises
+        ------
+        InputError
+            If the file is not as expected; the message names the line.
+        ParameterError
+            If the format is unknown, or does not go with ``binned``: lengths need a bin size of at
+            least 1 bp, a BED file 0 or None.
+        """
+        kind = _format(filename, format, ("len", "bed"), "load_bins")
+        if kind == "len":
+            if not self._binned:
+                raise ParameterError(
+                    f"binned is {self._binned}; bins from chromosome lengths need a bin size of at "
+                    "least 1 bp: Fend(filename, 'w', binned=...)"
+                )
+            size = self._binned
+            bins = bins_from_lengths(*read_lengths(filename), size)
+        else:
+            if self._binned:
+                raise ParameterError(
+                    f"binned is {self._binned}, but bins from a BED file have the sizes in the "
+                    "file; leave binned out, or give 0"
+                )
+            size = 0
+            bins = read_bed_bins(filename)
+        partition = Partition(None, bins, size, genome_name or "")
+        self._accept("load_bins", filename, partition, {"format": kind, "binned": size}, {})
+
+    def save(self) -> None:
+        """Write the store, whole or not at all.
+
+        Raises
+        ------
+        StateError
+            If nothing was loaded.
+        StoreError
+            If it cannot be written; what was there before is then untouched.
+        """
+        write_partition(self.file, to_dataset(self.partition), self._history)
+
+    def load(self) -> None:
+        """Read the store, replacing what the object holds.
+
+        Raises
+        ------
+        StoreError
+            If it is missing, not a partition, incomplete, or inconsistent.
+        ParameterError
+            If the object was made with another ``binned``.
+        """
+        dataset, history, token = read_partition(self.file)
+        partition = from_dataset(dataset)
+        if self._binned is not None and self._binned != partition.binned:
+            raise ParameterError(
+                f"binned is {self._binned}, but {self.file} was made with {partition.binned}; "
+                "leave it out when opening a store"
+            )
+        self._partition, self._history, self._token = partition, history, token
+
+    def _accept(
+        self,
+        call: str,
+        filename: PathLike,
+        partition: Partition,
+        parameters: dict[str, Any],
+        results: dict[str, Any],
+    ) -> None:
+        history = History(list(self._history.records))
+        names = {"genome_name": partition.genome_name}
+        if partition.fends is not None:
+            names["re_name"] = partition.re_name
+            parameters |= {} if partition.binned is None else {"binned": partition.binned}
+        # The base name only, so that equal input gives equal stores wherever it lies.
+        history.add(
+            f"Fend.{call}",
+            {"filename": Path(filename).name, **names, **parameters},
+            results=results,
+        )
+        self._token = partition_token(to_dataset(partition))
+        self._partition, self._history = partition, history
+        self._log(f"{Path(filename).name}: {_summary(partition)}")
+
+    def _log(self, message: str) -> None:
+        if not self.silent:
+            _LOG.info(message)
+
+    # What is loaded
+
+    @property
+    def partition(self) -> Partition:
+        """All arrays."""
+        if self._partition is None:
+            raise StateError(
+                f"{self.file}: nothing is loaded; call load_fends or load_bins first, or open an "
+                "existing store with mode 'r'"
+            )
+        return self._partition
+
+    @property
+    def units(self) -> Units:
+        """What pairs are counted in: the bins if there are any, else the fends."""
+        return self.partition.units
+
+    @property
+    def token(self) -> str:
+        """Digest of names and borders, by which other stores know this one."""
+        _ = self.partition
+        return self._token
+
+    @property
+    def binned(self) -> int | None:
+        """Bin size in bp; 0 for bins of arbitrary size; None without bins."""
+        return self._binned if self._partition is None else self._partition.binned
+
+    @property
+    def fends(self) -> NDArray[Any] | None:
+        """Fends as records, or None."""
+        return compound(to_dataset(self.partition), "fend")
+
+    @property
+    def bins(self) -> NDArray[Any] | None:
+        """Bins as records, or None."""
+        return compound(to_dataset(self.partition), "bin")
+
+    @property
+    def chromosomes(self) -> NDArray[np.str_]:
+        """Chromosome names in genome order."""
+        return np.array(self.partition.chromosomes, dtype=str)
+
+    @property
+    def chr_indices(self) -> NDArray[np.int32] | None:
+        """int32 (C + 1): first fend of every chromosome, then their number; None without fends."""
+        fends = self.partition.fends
+        return None if fends is None else fends.offset.astype(np.int32)
+
+    @property
+    def bin_indices(self) -> NDArray[np.int32] | None:
+        """int32 (C + 1): first bin of every chromosome, then their number; None without bins."""
+        bins = self.partition.bins
+        return None if bins is None else bins.offset.astype(np.int32)
+
+    @property
+    def chr2int(self) -> dict[str, int]:
+        """Index of every chromosome name."""
+        return dict(self.units.index)
+
+    @property
+    def genome_name(self) -> str:
+        """Name of the genome; empty when not given."""
+        return self.partition.genome_name
+
+    @property
+    def re_name(self) -> str:
+        """Name of the restriction enzyme; empty when not given."""
+        return self.partition.re_name
+
+    @property
+    def records(self) -> History:
+        """The structured history."""
+        return self._history
+
+    @property
+    def history(self) -> str:
+        """One line per call that made the partition."""
+        return self._history.text
+
+
+def _bin_size(binned: SupportsIndex | None) -> int | None:
+    if binned is None:
+        return None
+    try:
+        size = operator.index(binned)
+    except TypeError:
+        size = -1
+    if size < 0 or size > np.iinfo(np.int32).max or isinstance(binned, bool):
+        raise ParameterError(
+            f"binned is {binned!r}, expected a bin size in bp (a whole number), 0 for bins of "
+            "arbitrary size, or None"
+        )
+    return size
+
+
+def _format(filename: PathLike, given: str | None, known: tuple[str, ...], call: str) -> str:
+    if given is None:
+        path = Path(filename)
+        suffix = Path(path.stem).suffix if path.suffix.lower() in _PACKED else path.suffix
+        found = _FORMATS.get(suffix.lower())
+        seen = f"the suffix of {path.name!r}"
+    else:
+        found, seen = given, f"format {given!r}"
+    if found not in known:
+        suffixes = ", ".join(s for s, kind in _FORMATS.items() if kind in known)
+        raise ParameterError(
+            f"{call} cannot tell what to read by {seen}; give format as one of "
+            f"{', '.join(map(repr, known))}, or a file name that ends in {suffixes} (or these with "
+            ".gz)"
+        )
+    return found
+
+
+def _summary(partition: Partition) -> str:
+    count = len(partition.chromosomes)
+    texts = [f"{count} chromosome" + ("s" if count != 1 else "")]
+    if partition.fends is not None:
+        fends = partition.fends
+        length = fends.stop[1::2].astype(np.int64) - fends.start[::2]
+        texts.append(f"{len(fends):,} fends, median fragment {np.median(length):,.0f} bp")
+    if partition.bins is not None:
+        bins = partition.bins
+        size = f"{partition.binned:,}"
+        if not partition.binned:
+            size = f"{np.median(bins.stop.astype(np.int64) - bins.start):,.0f} (median)"
+        texts.append(f"{len(bins):,} bins of {size} bp")
+    return ", ".join(texts)
