@@ -1,0 +1,369 @@
+"""The matrix that Express balances: its weights, where they are, and one step of the iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import dask
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._graph.reduce import tree_reduce
+from hifive_dask._graph.run import hold, run
+from hifive_dask._kernels.coverage import select_pairs
+from hifive_dask._kernels.express import (
+    SparseRows,
+    distance_weights,
+    iterate,
+    multiply,
+    sparse_rows,
+)
+from hifive_dask._store.pairs import PairRows, PairStore
+from hifive_dask.genome.partition import Units
+from hifive_dask.model.filtering import UseReads
+from hifive_dask.model.rows import SPAN, cis_groups, spans_of
+
+__all__ = ["CisSystem", "Problem", "SpanSystem", "System"]
+
+Float64 = NDArray[np.float64]
+Int32 = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be balanced.
+
+    Parameters
+    ----------
+    units, store
+        The genome and its pairs.
+    valid
+        int32 (N): units in use on the chosen chromosomes.
+    chroms
+        Chosen chromosomes.
+    window
+        bp: ``window[0] <= d < window[1]``, 0 is no upper limit.
+    usereads
+        Kind of rows.
+    distance
+        Parameters and chromosome means to be divided out of cis rows, or None.
+    binary
+        Rows count 1 in place of their reads.
+    """
+
+    units: Units
+    valid: Int32
+    store: PairStore
+    chroms: tuple[int, ...]
+    window: tuple[int, int]
+    usereads: UseReads
+    distance: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    binary: bool
+
+
+class System(Protocol):
+    """The weights, spread over tasks, and what one iteration does with them."""
+
+    used: NDArray[np.bool_]
+    entries_per_task: int
+
+    def begin(self, start: Float64) -> list[Any]:
+        """Lazy state of corrections ``start`` (N)."""
+
+    def advance(self, state: list[Any], steps: int) -> tuple[list[Any], list[Any]]:
+        """Lazy state after some iterations, and lazy parts of their trace."""
+
+    def join(self, parts: list[Float64]) -> Float64:
+        """Trace (steps, 2), cost and change, of its parts."""
+
+    def gather(self, state: list[Any]) -> Float64:
+        """Corrections (N) of a computed state."""
+
+
+class _Settings(NamedTuple):
+    """The small part of a problem, that tasks need besides their rows."""
+
+    units: Units
+    valid: Int32
+    window: tuple[int, int]
+    distance: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    binary: bool
+
+
+def _settings(problem: Problem) -> Any:
+    small = _Settings(
+        problem.units, problem.valid, problem.window, problem.distance, problem.binary
+    )
+    (kept,) = hold([dask.delayed(small)])
+    return kept
+
+
+def _matrix(reader: PairRows, chrom1: int, chrom2: int, settings: _Settings) -> SparseRows:
+    """Weights of rows between two chromosomes; rows and columns count from their first units."""
+    units, cis = settings.units, chrom1 == chrom2
+    first, second, count = reader()
+    low, high = settings.window
+    first, second, count = select_pairs(
+        first, second, count, settings.valid, units.mid,
+        mindistance=low, maxdistance=high, cis=cis,
+    )  # fmt: skip
+    weight = np.ones(len(first)) if settings.binary else count.astype(np.float64)
+    if cis and settings.distance is not None:
+        parameters, means = settings.distance
+        weight = distance_weights(
+            first, second, weight, units.mid, parameters, float(means[chrom1])
+        )
+    rows, columns = units.span(chrom1), units.span(chrom2)
+    return sparse_rows(
+        first - np.int32(rows.start),
+        second - np.int32(columns.start),
+        weight,
+        rows.stop - rows.start,
+    )
+
+
+def _touched(matrix: SparseRows, columns: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return np.diff(matrix.start) > 0, np.bincount(matrix.column, minlength=columns) > 0
+
+
+# Cis: a task owns whole chromosomes
+
+
+class _Chromosome(NamedTuple):
+    matrix: SparseRows
+    possible: NDArray[np.int64]
+    used: NDArray[np.bool_]
+
+
+def _join_rows(parts: Sequence[SparseRows]) -> SparseRows:
+    """One matrix of parts that hold consecutive rows."""
+    if len(parts) == 1:
+        return parts[0]
+    return SparseRows(
+        np.sum([part.start for part in parts], axis=0),
+        np.concatenate([part.column for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+    )
+
+
+def _build_chromosomes(
+    jobs: Sequence[tuple[int, list[PairRows], NDArray[np.int64]]], settings: _Settings
+) -> list[_Chromosome]:
+    built = []
+    for chrom, readers, possible in jobs:
+        matrix = _join_rows([_matrix(reader, chrom, chrom, settings) for reader in readers])
+        first, second = _touched(matrix, len(possible))
+        built.append(_Chromosome(matrix, possible, first | second))
+    return built
+
+
+def _used_of(chromosomes: Sequence[_Chromosome]) -> list[NDArray[np.bool_]]:
+    return [chromosome.used for chromosome in chromosomes]
+
+
+def _advance_chromosomes(
+    chromosomes: Sequence[_Chromosome], state: tuple[list[Float64], Float64], steps: int
+) -> tuple[list[Float64], Float64]:
+    trace = np.zeros((steps, 2))
+    corrections = []
+    for chromosome, correction in zip(chromosomes, state[0], strict=True):
+        after, own = iterate(*chromosome, correction, steps)
+        corrections.append(after)
+        trace[:, 0] += own[:, 0]
+        np.maximum(trace[:, 1], own[:, 1], out=trace[:, 1])
+    return corrections, trace
+
+
+def _trace_of(state: tuple[list[Float64], Float64]) -> Float64:
+    return state[1]
+
+
+class CisSystem:
+    """Cis rows: chromosomes are independent, a task owns some for many iterations."""
+
+    def __init__(self, problem: Problem, possible: NDArray[np.int64], silent: bool) -> None:
+        units, store = problem.units, problem.store
+        self._units = units
+        chroms = [c for c in problem.chroms if problem.valid[units.span(c)].any()]
+        chroms = [c for c in chroms if store.block_rows(c, c) != (0, 0)]
+        self._groups = cis_groups(store, chroms)
+        settings = _settings(problem)
+        build = dask.delayed(_build_chromosomes, pure=True)
+        tasks = [
+            build([(c, spans_of(store, c, c), possible[units.span(c)]) for c in group], settings)
+            for group in self._groups
+        ]
+        self._built = hold(tasks, title="weighing pairs", silent=silent)
+        self.used = np.zeros(len(units), dtype=bool)
+        used_of = dask.delayed(_used_of, pure=True)
+        masks = run([used_of(built) for built in self._built], silent=True)
+        for group, own in zip(self._groups, masks, strict=True):
+            for chrom, mask in zip(group, own, strict=True):
+                self.used[units.span(chrom)] = mask
+        self.entries_per_task = max(
+            (sum(np.diff(store.block_rows(c, c))[0] for c in group) for group in self._groups),
+            default=1,
+        )
+
+    def begin(self, start: Float64) -> list[Any]:
+        return [
+            dask.delayed(([start[self._units.span(c)] for c in group], np.zeros((0, 2))))
+            for group in self._groups
+        ]
+
+    def advance(self, state: list[Any], steps: int) -> tuple[list[Any], list[Any]]:
+        task, trace = dask.delayed(_advance_chromosomes, pure=True), dask.delayed(_trace_of)
+        ahead = [task(built, own, steps) for built, own in zip(self._built, state, strict=True)]
+        return ahead, [trace(own) for own in ahead]
+
+    def join(self, parts: list[Float64]) -> Float64:
+        joined = np.stack(parts) if parts else np.zeros((1, 1, 2))
+        cost = np.sqrt(np.add.reduce(joined[:, :, 0], axis=0))
+        return np.stack([cost, joined[:, :, 1].max(axis=0)], axis=1)
+
+    def gather(self, state: list[Any]) -> Float64:
+        values = np.ones(len(self._units))
+        for group, (corrections, _) in zip(self._groups, state, strict=True):
+            for chrom, correction in zip(group, corrections, strict=True):
+                values[self._units.span(chrom)] = correction
+        return values
+
+
+# Everything else: spans of rows, joined in every iteration
+
+
+class _Span(NamedTuple):
+    chrom1: int
+    chrom2: int
+    matrix: SparseRows
+
+
+def _build_spans(jobs: Sequence[tuple[int, int, PairRows]], settings: _Settings) -> list[_Span]:
+    return [_Span(a, b, _matrix(reader, a, b, settings)) for a, b, reader in jobs]
+
+
+def _summary(spans: Sequence[_Span], units: Units) -> tuple[NDArray[np.bool_], Float64]:
+    """Which units are used, and the sums of weights and rows, cis and trans."""
+    used = np.zeros(len(units), dtype=bool)
+    sums = np.zeros((2, 2))
+    for a, b, matrix in spans:
+        first, second = _touched(matrix, units.span(b).stop - units.span(b).start)
+        used[units.span(a)] |= first
+        used[units.span(b)] |= second
+        sums[int(a != b)] += matrix.weight.sum(dtype=np.float64), len(matrix.weight)
+    return used, sums
+
+
+def _product(
+    spans: Sequence[_Span], state: tuple[Float64, Float64], units: Units, scale: tuple[float, float]
+) -> Float64:
+    """Sum_j w_ij / c_j over the rows of some spans."""
+    inverse = 1.0 / state[0]
+    total = np.zeros(len(inverse))
+    for a, b, matrix in spans:
+        rows, columns = units.span(a), units.span(b)
+        factor = inverse * scale[int(a != b)]
+        multiply(matrix, factor[rows], factor[columns], total[rows], total[columns])
+    return total
+
+
+def _add(parts: list[Float64]) -> Float64:
+    total: Float64 = np.sum(parts, axis=0)
+    return total
+
+
+def _update(
+    total: Float64,
+    state: tuple[Float64, Float64],
+    possible: NDArray[np.int64],
+    used: NDArray[np.bool_],
+) -> tuple[Float64, Float64]:
+    correction = state[0].copy()
+    ratio = total[used] / correction[used] / possible[used]
+    root = np.sqrt(ratio)
+    correction[used] *= root
+    cost, change = np.square(ratio - 1).sum(), np.abs(root - 1).max(initial=0.0)
+    return correction, np.array([[cost, change]])
+
+
+class SpanSystem:
+    """Rows that join chromosomes, or too many for one task: a round of tasks per iteration."""
+
+    def __init__(self, problem: Problem, possible: NDArray[np.int64], silent: bool) -> None:
+        self._units = units = problem.units
+        settings = _settings(problem)
+        build = dask.delayed(_build_spans, pure=True)
+        groups = _span_groups(problem)
+        tasks = [build(group, settings) for group in groups]
+        self._built = hold(tasks, title="weighing pairs", silent=silent)
+        (self._shared,) = hold([dask.delayed(units)])
+        summary = dask.delayed(_summary, pure=True)
+        parts = run([summary(built, self._shared) for built in self._built], silent=True)
+        self.used = np.zeros(len(units), dtype=bool)
+        sums = np.zeros((2, 2))
+        for used, own in parts:
+            self.used |= used
+            sums += own
+        self._scale = _scales(problem, possible, sums)
+        self._constant = hold([dask.delayed(possible), dask.delayed(self.used)])
+        self.entries_per_task = 8 * SPAN
+
+    def begin(self, start: Float64) -> list[Any]:
+        return [dask.delayed((start, np.zeros((1, 2))))]
+
+    def advance(self, state: list[Any], steps: int) -> tuple[list[Any], list[Any]]:
+        product, update = dask.delayed(_product, pure=True), dask.delayed(_update, pure=True)
+        trace = dask.delayed(_trace_of)
+        (current,) = state
+        traces = []
+        for _ in range(steps):
+            parts = [product(own, current, self._shared, self._scale) for own in self._built]
+            current = update(tree_reduce(parts, _add), current, *self._constant)
+            traces.append(trace(current))
+        return [current], traces
+
+    def join(self, parts: list[Float64]) -> Float64:
+        trace = np.concatenate(parts)
+        trace[:, 0] = np.sqrt(trace[:, 0])
+        return trace
+
+    def gather(self, state: list[Any]) -> Float64:
+        values: Float64 = state[0][0].copy()
+        return values
+
+
+def _span_groups(problem: Problem) -> list[list[tuple[int, int, PairRows]]]:
+    """Spans of the rows in use, in order, in groups of about `SPAN` rows."""
+    chosen = set(problem.chroms)
+    groups: list[list[tuple[int, int, PairRows]]] = []
+    filled = SPAN
+    for a, b in problem.store.blocks:
+        wanted = problem.usereads == "all" or (a == b) == (problem.usereads == "cis")
+        if not wanted or not {a, b} <= chosen:
+            continue
+        for reader in spans_of(problem.store, a, b):
+            if filled + len(reader) > SPAN:
+                groups.append([])
+                filled = 0
+            groups[-1].append((a, b, reader))
+            filled += len(reader)
+    return groups
+
+
+def _scales(problem: Problem, possible: NDArray[np.int64], sums: Float64) -> tuple[float, float]:
+    """Factors of cis and trans weights: one over the mean that is not in the weights yet.
+
+    `sums` holds weights and rows, of cis and of trans. Trans rows are divided by the mean of trans
+    pairs if the distance is removed from cis rows, else all rows by the mean of all pairs.
+    """
+    if problem.usereads == "cis":
+        return 1.0, 1.0
+    if problem.usereads == "all" and problem.distance is None:
+        mean = 2 * sums[:, 0].sum() / possible.sum()
+        return 1 / mean, 1 / mean
+    units, valid = problem.units, problem.valid
+    per = np.array([int(valid[units.span(c)].sum()) for c in problem.chroms], dtype=np.float64)
+    mean = 2 * sums[1, 0] / (per.sum() ** 2 - np.square(per).sum())
+    return 1.0, 1 / mean

@@ -1,0 +1,215 @@
+"""Filter and Express against reference results."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dask
+import numpy as np
+import pytest
+
+from hifive_dask._store.fends import read_partition
+from hifive_dask._store.pairs import PairStore
+from hifive_dask._store.pairs_hdf5 import read_hcd
+from hifive_dask.errors import ConvergenceError
+from hifive_dask.genome.dataset import from_dataset
+from hifive_dask.genome.partition import Units
+from hifive_dask.model.express import ExpressResult, balance
+from hifive_dask.model.filtering import filter_units
+
+pytestmark = pytest.mark.golden
+
+
+@pytest.fixture(autouse=True)
+def _sync() -> Any:
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
+class World:
+    """A reference case: units, pairs, calls, expected quantities."""
+
+    def __init__(self, folder: Path, fends: str, pairs: str) -> None:
+        self.folder = folder
+        dataset, _, _ = read_partition(folder / fends)
+        self.units: Units = from_dataset(dataset).units
+        content = read_hcd(folder / pairs)
+        rows = np.concatenate([content.cis, content.trans])
+        self.store = PairStore.from_memory(
+            (rows[:, 0], rows[:, 1], rows[:, 2]),
+            self.units.offset,
+            stats=content.stats,
+            insert_distribution=content.insert_distribution,
+            token="",
+        )
+
+
+@pytest.fixture(scope="module")
+def sim(shared: Path) -> World:
+    return World(shared / "golden/sim-small", "hifive/sim.fends", "hifive/sim.hcd")
+
+
+@pytest.fixture(scope="module")
+def calls(shared: Path) -> dict[str, Any]:
+    text = (shared / "golden/sim-small/calls.json").read_text()
+    result: dict[str, Any] = json.loads(text)
+    return result
+
+
+@pytest.fixture(scope="module")
+def case(shared: Path, compare: ModuleType) -> Any:
+    return compare.load_case(str(shared / "golden/sim-small"))
+
+
+def test_sim_small__filters(
+    sim: World, calls: dict[str, Any], case: Any, compare: ModuleType
+) -> None:
+    ones = np.ones(len(sim.units), dtype=np.int32)
+    base = _filter(sim, ones, calls["base_filter"])
+    results = {
+        f"filter/{name}.{key}": _filter(sim, start, options)
+        for start, name in ((ones, "from_all"), (base, "after_base"))
+        for key, options in calls["filters"].items()
+    }
+    results["filter/base"] = base
+    trans8 = {"mininteractions": 8, "usereads": "trans"}
+    results["filter/after_base.trans8"] = _filter(sim, base, trans8)
+    assert compare.compare(case, results, only="filter/", require_all=True)
+
+
+def _filter(world: World, valid: Any, options: dict[str, Any]) -> Any:
+    defaults = {"mininteractions": 10, "mindistance": 0, "maxdistance": 0, "usereads": "cis"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return filter_units(world.units, valid, world.store, **{**defaults, **options})
+
+
+def express(
+    world: World,
+    valid: Any,
+    tables: Any,
+    options: dict[str, Any],
+    *,
+    start: Any = None,
+    means: Any = None,
+    base: int = 10,
+) -> ExpressResult:
+    """Call `balance` with the documented defaults."""
+    units = world.units
+    options = dict(options)
+    chroms = units.select(options.pop("chroms", None))
+    removes = options.pop("remove_distance", True) and options.get("usereads") != "trans"
+    binary = options.get("binary", False)
+    arguments = {
+        "iterations": 100,
+        "max_iterations": 1000,
+        "minchange": 1e-4,
+        "mindistance": 0,
+        "maxdistance": 0,
+        "usereads": "cis",
+        "binary": False,
+        **options,
+    }
+    arguments["mininteractions"] = arguments.get("mininteractions") or base
+    means = np.zeros(len(units.chromosomes), dtype=np.float32) if means is None else means
+    start = np.ones(len(units), dtype=np.float32) if start is None else start
+    return balance(
+        units,
+        valid,
+        world.store,
+        start,
+        **arguments,
+        distance=(tables[int(binary)], means) if removes else None,
+        chroms=chroms,
+        silent=True,
+    )
+
+
+def _expected(case: Any, name: str) -> dict[str, Any]:
+    prefix = f"express/{name}."
+    return {key[len(prefix) :]: value[0] for key, value in case.items() if key.startswith(prefix)}
+
+
+EXPRESS = [
+    "cis", "cis_stop1", "cis_stop25", "cis_raw", "cis_binary", "cis_raw_binary",
+    "cis_maxdistance", "cis_window", "trans", "trans_binary", "all", "all_raw", "all_binary",
+    "chroms", "all_chroms",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXPRESS)
+def test_sim_small__express(
+    sim: World, calls: dict[str, Any], case: Any, compare: ModuleType, name: str
+) -> None:
+    ones = np.ones(len(sim.units), dtype=np.int32)
+    valid = _filter(sim, ones, calls["base_filter"])
+    tables = [case[f"distance/base.{part}distance_parameters"][0] for part in ("", "bin_")]
+    result = express(sim, valid, tables, calls["express"][name])
+    values = {
+        "corrections": result.corrections,
+        "chromosome_means": result.chromosome_means,
+        "possible_interactions": result.possible,
+        "filter_used": result.valid,
+        "trace": result.trace,
+    }
+    expected = _expected(case, name)
+    results = {f"express/{name}.{key}": values[key] for key in expected if values[key] is not None}
+    assert compare.compare(case, results, only=f"express/{name}.")
+
+
+def test_hifive__bin_express_is_reproduced(shared: Path) -> None:
+    import h5py
+
+    folder = shared / "golden/hifive-tests"
+    world = World(folder, "test_bin.fends", "test_bin.hcd")
+    with h5py.File(folder / "test_bin_express.hcp") as file:
+        valid, theirs = file["filter"][...], file["corrections"][...]
+    result = express(
+        world,
+        valid,
+        [None, None],
+        {"iterations": 1, "mindistance": 20000, "remove_distance": False, "mininteractions": 1},
+    )
+    assert len(result.trace) == 23
+    used = valid > 0
+    np.testing.assert_allclose(result.corrections[used], theirs[used], rtol=1e-6)
+    assert not result.corrections[~used].any()
+
+
+def test_hifive__filters(shared: Path) -> None:
+    import h5py
+
+    folder = shared / "golden/hifive-tests"
+    for name, kept in (("test", 390), ("test_bin", 68)):
+        world = World(folder, f"{name}.fends", f"{name}.hcd")
+        ones = np.ones(len(world.units), dtype=np.int32)
+        valid = _filter(world, ones, {"mininteractions": 10, "mindistance": 20000})
+        assert valid.sum() == kept
+        with h5py.File(folder / f"{name}.hcp") as file:
+            np.testing.assert_array_equal(valid, file["filter"][...])
+
+
+def test_hifive__express_differs_as_documented(shared: Path) -> None:
+    import h5py
+
+    folder = shared / "golden/hifive-tests"
+    world = World(folder, "test.fends", "test.hcd")
+    with h5py.File(folder / "test_express.hcp") as file:
+        valid, theirs = file["filter"][...], file["corrections"][...]
+    options = {"iterations": 1, "mindistance": 20000, "remove_distance": False}
+    result = express(world, valid, [None, None], {**options, "mininteractions": 1})
+    assert len(result.trace) == 24
+    assert result.possible[4] == 174  # 175 in the reference
+    used = valid > 0
+    np.testing.assert_allclose(result.corrections[used], theirs[used], rtol=7e-3)
+
+
+def test_error_policy__raises(sim: World, calls: dict[str, Any]) -> None:
+    valid = _filter(sim, np.ones(len(sim.units), dtype=np.int32), calls["base_filter"])
+    options = {"remove_distance": False, "iterations": 1, "max_iterations": 2}
+    with pytest.raises(ConvergenceError, match="not converged after 2 iterations"):
+        express(sim, valid, [None, None], {**options, "on_nonconvergence": "error"})
