@@ -113,7 +113,7 @@ def balance(
     usereads
         Kind of rows.
     distance
-    """Find c with mean_j n_ij / (m_ij c_i c_j) = 1 over the possible partners j of every unit i.
+        Parameters (float32, segments x 3) and chromosome means (float32, C) to divide out, or None.
     binary
         Use 1 for every row in place of its reads.
     chroms
