@@ -18,6 +18,7 @@ from hifive_dask._store.pairs_hdf5 import read_hcd
 from hifive_dask.errors import ConvergenceError
 from hifive_dask.genome.dataset import from_dataset
 from hifive_dask.genome.partition import Units
+from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.express import ExpressResult, balance
 from hifive_dask.model.filtering import filter_units
 
@@ -213,3 +214,42 @@ def test_error_policy__raises(sim: World, calls: dict[str, Any]) -> None:
     options = {"remove_distance": False, "iterations": 1, "max_iterations": 2}
     with pytest.raises(ConvergenceError, match="not converged after 2 iterations"):
         express(sim, valid, [None, None], {**options, "on_nonconvergence": "error"})
+
+
+@pytest.mark.parametrize("name", ["base", "default_maxsize", "coarse", "corrected"])
+def test_sim_small__distance(
+    sim: World, calls: dict[str, Any], case: Any, compare: ModuleType, name: str
+) -> None:
+    valid = case["filter/base"][0]
+    options = calls["distance"] if name in ("base", "corrected") else calls["distance_more"][name]
+    options = {"numbins": 90, "minsize": 200, "maxsize": 0, **options}
+    corrections = case["express/cis.corrections"][0] if name == "corrected" else None
+    model = fit_distance(sim.units, valid, sim.store, **options, corrections=corrections)
+    results = {
+        f"distance/{name}.{key}": getattr(model, attribute)
+        for key, attribute in {
+            "distance_parameters": "parameters",
+            "bin_distance_parameters": "binary_parameters",
+            "edges": "edges",
+            "possible": "possible",
+            "observed": "observed",
+            "signal": "signal",
+        }.items()
+    }
+    kept = model.signal > 0
+    results[f"distance/{name}.mean_log_distance"] = model.mean_log_distance[kept]
+    assert compare.compare(case, results, only=f"distance/{name}.", require_all=True)
+
+
+@pytest.mark.parametrize("name", ["test", "test_bin"])
+def test_hifive__distance_tables_are_reproduced(shared: Path, name: str) -> None:
+    import h5py
+
+    folder = shared / "golden/hifive-tests"
+    world = World(folder, f"{name}.fends", f"{name}.hcd")
+    with h5py.File(folder / f"{name}.hcp") as file:
+        valid = file["filter"][...]
+        tables = [file[f"{part}distance_parameters"][...] for part in ("", "bin_")]
+    model = fit_distance(world.units, valid, world.store, numbins=5, minsize=30000, maxsize=0)
+    for ours, theirs in zip((model.parameters, model.binary_parameters), tables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
