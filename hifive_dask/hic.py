@@ -455,33 +455,24 @@ class HiC:
         if kr or precorrect:
             option = "kr" if kr else "precorrect"
             raise ParameterError(f"{option}=True is not available in this version; leave it False")
-        if remove_distance and usereads != "trans" and self.distance_parameters is None:
-            raise StateError(
-                "remove_distance=True needs the distance dependence; call find_distance_parameters "
-                "first, or pass remove_distance=False"
-            )
-        arguments = {
-            "iterations": iterations,
-            "mindistance": mindistance,
-            "maxdistance": maxdistance or 0,
-            "usereads": usereads,
-            "mininteractions": mininteractions or self.options.get("mininteractions") or 1,
-            "minchange": minchange,
-            "binary": binary,
-            "max_iterations": max_iterations,
-        }
         chosen = self.units.select(chroms)
-        parameters = self.bin_distance_parameters if binary else self.distance_parameters
         removes = remove_distance and usereads != "trans"
-        start = self.corrections if self.corrections is not None else self._ones()
+        least = mininteractions or self.options.get("mininteractions") or 1
         result = balance(
             self.units,
             self.filter,
             data.store,
-            start,
-            **arguments,
-            distance=(parameters, self.chromosome_means) if removes else None,
+            self.corrections if self.corrections is not None else self._ones(),
+            iterations=iterations,
+            max_iterations=max_iterations,
+            minchange=minchange,
+            mindistance=mindistance,
+            maxdistance=maxdistance or 0,
+            usereads=usereads,
+            distance=self._distance(binary) if removes else None,
+            binary=binary,
             chroms=chosen,
+            mininteractions=least,
             on_nonconvergence=on_nonconvergence,
             silent=self.silent,
         )
@@ -492,7 +483,18 @@ class HiC:
         self.normalization = "express"
         self.records.add(
             "HiC.find_express_fend_corrections",
-            {**arguments, "remove_distance": remove_distance, "chroms": list(chroms or [])},
+            {
+                "iterations": iterations,
+                "mindistance": mindistance,
+                "maxdistance": maxdistance or 0,
+                "remove_distance": remove_distance,
+                "usereads": usereads,
+                "mininteractions": least,
+                "minchange": minchange,
+                "chroms": [self.units.chromosomes[c] for c in chosen] if chroms else [],
+                "binary": binary,
+                "max_iterations": max_iterations,
+            },
             results={
                 "iterations": len(result.trace),
                 "converged": result.converged,
@@ -500,6 +502,15 @@ class HiC:
                 "without_pairs": len(result.unused),
             },
         )
+
+    def _distance(self, binary: bool) -> tuple[Float32, Float32]:
+        parameters = self.bin_distance_parameters if binary else self.distance_parameters
+        if parameters is None or self.chromosome_means is None:
+            raise StateError(
+                "remove_distance=True needs the distance dependence; call find_distance_parameters "
+                "first, or pass remove_distance=False"
+            )
+        return parameters, self.chromosome_means
 
     def _ones(self) -> Float32:
         return np.ones(len(self.units), dtype=np.float32)

@@ -1,0 +1,181 @@
+"""The graph of a heatmap: one task per chunk, and one for each thing that chunks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._store.pairs import PairStore
+from hifive_dask.genome.partition import Units
+from hifive_dask.heatmap.axes import Axis, Segment
+from hifive_dask.heatmap.cells import (
+    Datatype,
+    Expectation,
+    cis_expected,
+    make_trees,
+    observed,
+    read_rows,
+    trans_expected,
+    trans_mean,
+)
+from hifive_dask.model.distance import log_thresholds
+from hifive_dask.model.rows import spans_of
+
+__all__ = ["ChunkBuilder"]
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass
+class ChunkBuilder:
+    """Builds the tasks of a heatmap; each thing that chunks share is one task."""
+
+    units: Units
+    store: PairStore
+    valid: NDArray[np.int32]
+    datatype: Datatype
+    corrections: Float32 | None
+    distance: Float32 | None
+    chromosome_means: Float32 | None
+    maxdistance: int
+    grids: dict[int, Segment]
+    shared: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return a thing that was made before, or make it."""
+        if key not in self.shared:
+            self.shared[key] = make()
+        return self.shared[key]
+
+    def fill(self, axis: Axis, axis2: Axis, *, symmetric: bool) -> tuple[da.Array, da.Array]:
+        """Observed and expected of all chunks."""
+        turn = dask.delayed(np.transpose, pure=True)
+        tasks: dict[tuple[int, int], tuple[Any, Any]] = {}
+        grids: tuple[list[list[da.Array]], list[list[da.Array]]] = ([], [])
+        for r, one in enumerate(axis.pieces):
+            for grid in grids:
+                grid.append([])
+            for c, two in enumerate(axis2.pieces):
+                if symmetric and c < r:
+                    seen, expected = (turn(task) for task in tasks[c, r])
+                else:
+                    seen, expected = tasks[r, c] = self._chunk(one, two)
+                shape = (len(one), len(two))
+                grids[0][-1].append(da.from_delayed(seen, shape, dtype=np.int64))
+                grids[1][-1].append(da.from_delayed(expected, shape, dtype=np.float32))
+        return da.block(grids[0]), da.block(grids[1])
+
+    def _chunk(self, one: Segment, two: Segment) -> tuple[Any, Any]:
+        count = dask.delayed(observed, pure=True)
+        if one.chrom == two.chrom:
+            return count(self._cis_rows(one, two), one, two), self._cis_chunk(one, two)
+        low, high = sorted([one, two], key=lambda segment: segment.chrom)
+        rows = [self._read(low.chrom, high.chrom, [low.units])]
+        return count(rows, one, two), self._trans_chunk(one, two)
+
+    def _cis_rows(self, one: Segment, two: Segment) -> list[Any]:
+        """Rows that can lie in a cell of two segments; the first unit of a row is the lower one."""
+        low, high = sorted([one, two], key=lambda segment: segment.units)
+        (start, stop), (start2, stop2) = low.units, high.units
+        rows = [self._read(one.chrom, one.chrom, [(start, stop)])]
+        if start < start2 < stop < stop2:  # overlapping in part
+            rows.append(self._read(one.chrom, one.chrom, [(stop, stop2)]))
+        return rows
+
+    def _read(self, chrom1: int, chrom2: int, pieces: Sequence[tuple[int, int]]) -> Any:
+        """Rows between two chromosomes whose first unit lies in one of some ranges."""
+
+        def make() -> Any:
+            jobs = []
+            for first, last in pieces:
+                lo, hi = self.store.find_rows(chrom1, chrom2, first, last)
+                jobs += [(self.store.rows_of(lo, hi), first, last)] if lo < hi else []
+            read = dask.delayed(read_rows, pure=True)
+            return read(jobs, self._valid, self._mid, self.maxdistance, chrom1 == chrom2)
+
+        return self.once(("rows", chrom1, chrom2, *pieces), make)
+
+    @property
+    def _valid(self) -> Any:
+        return self.once("valid", lambda: dask.delayed((self.valid > 0).astype(np.int32)))
+
+    @property
+    def _mid(self) -> Any:
+        return self.once("mid", lambda: dask.delayed(self.units.mid))
+
+    def _expectation(self, chrom: int | None) -> Any:
+        """Expectation of the cis pairs of a chromosome, or of trans pairs."""
+        return self.once(("expectation", chrom), lambda: dask.delayed(self._make(chrom)))
+
+    def _make(self, chrom: int | None) -> Expectation:
+        weight = (self.valid > 0).astype(np.float64)
+        if self.datatype in ("fend", "enrichment"):
+            assert self.corrections is not None
+            weight *= self.corrections
+        thresholds = np.zeros(0, dtype=np.int64)
+        slope, scale = np.zeros(1), np.ones(1)
+        if chrom is not None and self.datatype in ("distance", "enrichment"):
+            assert self.distance is not None
+            mean = 0.0 if self.chromosome_means is None else float(self.chromosome_means[chrom])
+            cutoff, slope, intercept = self.distance.astype(np.float64).T
+            thresholds = log_thresholds(cutoff[:-1])
+            scale = np.exp(intercept + mean)
+        if chrom is not None and self.maxdistance:
+            keep = thresholds < self.maxdistance
+            n = int(keep.sum())
+            thresholds = np.r_[thresholds[:n], self.maxdistance]
+            slope, scale = np.r_[slope[: n + 1], 0.0], np.r_[scale[: n + 1], 0.0]
+        return Expectation(
+            self.units.mid,
+            (self.valid > 0).astype(np.int32),
+            weight,
+            self.units.fends,
+            thresholds,
+            slope,
+            scale,
+        )
+
+    def _cis_chunk(self, one: Segment, two: Segment) -> Any:
+        by_distance = self.datatype in ("distance", "enrichment") or self.maxdistance > 0
+        expectation = self._expectation(one.chrom)
+        grid, offsets = self._grid(one, two)
+        trees = None
+        if by_distance:
+            build = dask.delayed(make_trees, pure=True)
+            trees = self.once(("trees", grid.chrom), lambda: build(expectation, grid))
+        return dask.delayed(cis_expected, pure=True)(expectation, trees, one, two, offsets)
+
+    def _grid(self, one: Segment, two: Segment) -> tuple[Segment, tuple[int, int]]:
+        """The whole grid of bins that both segments are parts of, and where they begin in it."""
+        grid = self.grids[one.chrom]
+        first = [int(np.searchsorted(grid.start, segment.start[0])) for segment in (one, two)]
+        return grid, (first[0], first[1])
+
+    def _trans_chunk(self, one: Segment, two: Segment) -> Any:
+        mean: Any = 1.0
+        if self.datatype in ("distance", "enrichment"):
+            low, high = sorted((one.chrom, two.chrom))
+            mean = self.once(("mean", low, high), lambda: self._trans_mean(low, high))
+        return dask.delayed(trans_expected, pure=True)(self._expectation(None), mean, one, two)
+
+    def _trans_mean(self, chrom1: int, chrom2: int) -> Any:
+        valid = self.valid > 0
+        weight = valid.astype(np.float64)
+        if self.corrections is not None:
+            weight *= self.corrections
+        possible = float(
+            valid[self.units.span(chrom1)].sum() * valid[self.units.span(chrom2)].sum()
+        )
+        read = dask.delayed(read_rows, pure=True)
+        rows = [
+            read([(reader, 0, len(self.units))], self._valid, self._mid, 0, False)
+            for reader in spans_of(self.store, chrom1, chrom2)
+        ]
+        shared = self.once("weight", lambda: dask.delayed(weight))
+        return dask.delayed(trans_mean, pure=True)(rows, shared, possible)

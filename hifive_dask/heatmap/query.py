@@ -1,0 +1,163 @@
+"""Lazy heatmaps: xarray Datasets whose chunks are filled when they are asked for."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hifive_dask._store.pairs import PairStore
+from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.genome.partition import Units
+from hifive_dask.heatmap.axes import Axis, Segment, make_axis, make_segment
+from hifive_dask.heatmap.cells import Datatype
+from hifive_dask.heatmap.chunks import ChunkBuilder
+from hifive_dask.regions import Region, parse_region
+
+__all__ = ["CHUNK_BINS", "Datatype", "heatmap"]
+
+CHUNK_BINS = 512  # bins per chunk and axis
+RegionLike = str | Region | tuple[Any, ...] | None
+Float32 = NDArray[np.float32]
+
+
+def heatmap(
+    units: Units,
+    store: PairStore,
+    valid: NDArray[np.int32],
+    *,
+    region: RegionLike,
+    region2: RegionLike = None,
+    binsize: int,
+    datatype: Datatype = "enrichment",
+    corrections: Float32 | None = None,
+    distance: Float32 | None = None,
+    chromosome_means: Float32 | None = None,
+    maxdistance: int = 0,
+    chunk_bins: int = CHUNK_BINS,
+) -> xr.Dataset:
+    """Build a lazy heatmap of observed and expected reads.
+
+    Parameters
+    ----------
+    units, store, valid
+        The genome, its pairs, and the filter (int32).
+    region, region2
+        Both axes; `region2` None for the same, `region` None for the whole genome.
+    binsize
+        bp, or 0 for one bin per unit.
+    datatype
+        What is expected of a possible pair.
+    corrections
+        float32 (N), for "fend" and "enrichment".
+    distance, chromosome_means
+        float32 (segments, 3) and (C), for "distance" and "enrichment".
+    maxdistance
+        bp: largest distance of a cis pair, inclusive; 0 for all.
+    chunk_bins
+        Bins per chunk and axis. The values do not depend on it.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``observed`` int64, ``expected`` and ``enrichment`` float32, dims (bin1, bin2).
+    """
+    _validate(datatype, corrections, distance, maxdistance)
+    segments = _segments(units, region, binsize)
+    same = region2 is None
+    segments2 = segments if same else _segments(units, region2, binsize)
+    axis = make_axis(segments, chunk_bins)
+    axis2 = axis if same else make_axis(segments2, chunk_bins)
+    builder = ChunkBuilder(
+        units, store, valid, datatype, corrections, distance, chromosome_means, maxdistance,
+        _grids(units, segments, segments2, binsize),
+    )  # fmt: skip
+    seen, expected = builder.fill(axis, axis2, symmetric=same)
+    ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.float32(np.nan))
+    dims = ("bin1", "bin2")
+    return xr.Dataset(
+        {
+            "observed": (dims, seen, {"units": "reads"}),
+            "expected": (dims, expected, {"units": "reads"}),
+            "enrichment": (dims, ratio.astype(np.float32), {"units": "1"}),
+        },
+        coords={**_coords(units, axis, 1), **_coords(units, axis2, 2)},
+        attrs={
+            "region": "genome" if region is None else str(parse_region(region, units.chromosomes)),
+            "region2": "" if region2 is None else str(parse_region(region2, units.chromosomes)),
+            "binsize": binsize,
+            "datatype": datatype,
+            "maxdistance": maxdistance,
+        },
+    )
+
+
+def _validate(
+    datatype: str, corrections: Float32 | None, distance: Float32 | None, maxdistance: int
+) -> None:
+    if datatype not in get_args(Datatype):
+        known = ", ".join(map(repr, get_args(Datatype)))
+        raise ParameterError(f"unknown datatype {datatype!r}; known are {known}")
+    if maxdistance < 0:
+        raise ParameterError(f"maxdistance is {maxdistance}, expected bp, or 0 for no limit")
+    if datatype in ("fend", "enrichment") and corrections is None:
+        raise StateError(
+            f"datatype {datatype!r} needs corrections; call find_express_fend_corrections first, "
+            "or ask for datatype 'raw' or 'distance'"
+        )
+    if datatype in ("distance", "enrichment") and distance is None:
+        raise StateError(
+            f"datatype {datatype!r} needs the distance dependence; call find_distance_parameters "
+            "first, or ask for datatype 'raw' or 'fend'"
+        )
+
+
+def _segments(units: Units, region: RegionLike, binsize: int) -> list[Segment]:
+    if region is not None:
+        return [make_segment(units, parse_region(region, units.chromosomes), binsize)]
+    filled = np.diff(units.offset) > 0
+    return [
+        make_segment(units, Region(name), binsize)
+        for name, some in zip(units.chromosomes, filled, strict=True)
+        if some
+    ]
+
+
+def _grids(
+    units: Units, segments: list[Segment], segments2: list[Segment], binsize: int
+) -> dict[int, Segment]:
+    """For every chromosome the bins of which both axes are parts."""
+    if segments is segments2:
+        return {segment.chrom: segment for segment in segments}
+    if len(segments) > 1:
+        raise ParameterError("region2 needs a region; leave both out for the whole genome")
+    one, two = segments[0], segments2[0]
+    if one.chrom != two.chrom:
+        return {}
+    apart = int(one.start[0] - two.start[0])
+    if binsize and apart % binsize:
+        raise ParameterError(
+            f"the two regions start {abs(apart):,} bp apart, which is not a multiple of the bin "
+            f"size {binsize:,}; move the start of region2 by {apart % binsize:,} bp"
+        )
+    low = min(int(one.start[0]), int(two.start[0]))
+    high = max(int(one.stop[-1]), int(two.stop[-1]))
+    return {
+        one.chrom: make_segment(units, Region(units.chromosomes[one.chrom], low, high), binsize)
+    }
+
+
+def _coords(units: Units, axis: Axis, number: int) -> dict[str, Any]:
+    start, stop, chrom = axis.joined("start"), axis.joined("stop"), axis.chrom
+    single = len(set(chrom.tolist())) == 1
+    dim = f"bin{number}"
+    return {
+        dim: (dim, start if single else np.arange(len(start))),
+        f"chromosome{number}": (dim, np.array(units.chromosomes)[chrom]),
+        f"start{number}": (dim, start, {"units": "bp"}),
+        f"stop{number}": (dim, stop, {"units": "bp"}),
+        f"mid{number}": (dim, (start + stop) // 2, {"units": "bp"}),
+    }
