@@ -1,0 +1,367 @@
+"""Heatmaps: numbers of the specification, a plain oracle, laziness, chunks, references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dask
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hifive_dask._store.pairs import PairStore
+from hifive_dask.errors import ParameterError, RegionError, StateError
+from hifive_dask.genome.partition import Units
+from hifive_dask.heatmap.query import heatmap
+
+from .test_model_golden import World
+from .worlds import units as make_units
+
+Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture(autouse=True)
+def _sync() -> Any:
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
+def store_of(rows: Array, units: Units) -> PairStore:
+    rows = np.asarray(rows).reshape(-1, 3)
+    return PairStore.from_memory(
+        (rows[:, 0], rows[:, 1], rows[:, 2]),
+        units.offset,
+        stats={},
+        insert_distribution=np.zeros((0, 2), dtype=np.int64),
+        token="",
+    )
+
+
+# The tiny set T1 of the specification
+
+T1 = make_units(
+    {
+        "A": [(50 * k, 50 * k + 50) for k in range(8)],
+        "B": [(50 * k, 50 * k + 50) for k in range(4)],
+    },
+    fends=True,
+)
+T1_ROWS = np.array([(0, 2, 3), (0, 4, 2), (1, 3, 1), (1, 7, 5), (0, 8, 1), (3, 10, 2)])
+T1_STATE: dict[str, Any] = {
+    "corrections": np.array([1, 2] * 6, dtype=np.float32),
+    "distance": np.array([[np.inf, -1, np.log(1000)]], dtype=np.float32),
+    "chromosome_means": np.zeros(2, dtype=np.float32),
+}
+
+
+def t1(datatype: str, valid: Array | None = None, **options: Any) -> Any:
+    arguments: dict[str, Any] = {"region": "A", "binsize": 100, **options}
+    return heatmap(
+        T1,
+        store_of(T1_ROWS, T1),
+        np.ones(12, dtype=np.int32) if valid is None else valid,
+        datatype=datatype,  # type: ignore[arg-type]
+        **T1_STATE,
+        **arguments,
+    )
+
+
+def upper(dataset: Any, variable: str, diagonal: bool = False) -> list[float]:
+    values = dataset[variable].values
+    return values[np.triu_indices(len(values), 0 if diagonal else 1)].tolist()
+
+
+@pytest.mark.parametrize(
+    ("datatype", "expected"),
+    [
+        ("raw", [2, 4, 4, 2, 4, 2]),
+        ("fend", [5, 9, 9, 5, 9, 5]),
+        ("distance", [20, 20.666667, 13.523810, 20, 20.666667, 20]),
+        ("enrichment", [50, 46.333333, 30.380952, 50, 46.333333, 50]),
+    ],
+)
+def test_t1_items_1_to_4_cells(datatype: str, expected: list[float]) -> None:
+    dataset = t1(datatype)
+    assert upper(dataset, "observed") == [4, 2, 5, 0, 0, 0]
+    np.testing.assert_allclose(upper(dataset, "expected"), expected, rtol=1e-6)
+    np.testing.assert_array_equal(dataset["observed"], dataset["observed"].T)
+    expect = dataset["expected"].values
+    ratio = dataset["observed"].values / np.where(expect > 0, expect, np.nan)
+    np.testing.assert_allclose(dataset["enrichment"], ratio, rtol=1e-6)
+    assert dataset["start1"].values.tolist() == [0, 100, 200, 300]
+    assert dataset["stop2"].values.tolist() == [100, 200, 300, 400]
+
+
+def test_t1_item_6_diagonal() -> None:
+    dataset = t1("fend", binsize=200)
+    assert upper(dataset, "observed", diagonal=True) == [4, 7, 0]
+    assert upper(dataset, "expected", diagonal=True) == [5, 32, 5]
+
+
+def test_t1_item_8_maxdistance_is_inclusive() -> None:
+    dataset = t1("raw", maxdistance=150)
+    assert upper(dataset, "observed") == [4, 0, 0, 0, 0, 0]
+    assert upper(dataset, "expected") == [2, 1, 0, 2, 1, 2]
+
+
+def test_t1_item_9_regions() -> None:
+    assert t1("raw", region="A:30-")["start1"].values.tolist() == [30, 130, 230, 330]
+    assert t1("raw", region="A:30-300")["stop1"].values[-1] == 330
+
+
+def test_t1_item_11_filter() -> None:
+    valid = np.ones(12, dtype=np.int32)
+    valid[2] = 0
+    assert upper(t1("raw", valid), "expected") == [1, 4, 4, 1, 2, 2]
+    assert upper(t1("raw", valid), "observed") == [1, 2, 5, 0, 0, 0]
+    assert upper(t1("fend", valid), "expected") == [4, 9, 9, 4, 6, 5]
+
+
+def test_t1_trans() -> None:
+    dataset = t1("enrichment", region="B", region2="A", binsize=200)
+    assert dataset["observed"].values.tolist() == [[3, 0]]
+    mean = (1 / 1 + 2 / 2) / 32
+    np.testing.assert_allclose(dataset["expected"], [[mean * 6 * 6, mean * 6 * 6]], rtol=1e-6)
+    assert t1("raw", region="B", region2="A", binsize=200)["expected"].values.tolist() == [[16, 16]]
+
+
+# A plain oracle
+
+
+def plain(
+    units: Units, rows: Array, valid: Array, dataset: Any, value: Callable[[int, int], float],
+    maxdistance: int,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Observed and expected of every cell by a loop over all pairs."""
+    shape = dataset["observed"].shape
+    observed, expected = np.zeros(shape), np.zeros(shape)
+
+    def place(unit: int, axis: int) -> int:
+        name = units.chromosomes[units.chromosome[unit]]
+        start, stop = dataset[f"start{axis}"].values, dataset[f"stop{axis}"].values
+        own = dataset[f"chromosome{axis}"].values == name
+        inside = own & (start <= units.mid[unit]) & (units.mid[unit] < stop)
+        return int(np.flatnonzero(inside)[0]) if inside.any() else -1
+
+    where = [[place(unit, axis) for unit in range(len(units))] for axis in (1, 2)]
+
+    def add(target: Array, i: int, j: int, amount: float) -> None:
+        cells = {(where[0][i], where[1][j]), (where[0][j], where[1][i])}
+        for row, column in cells:
+            if row >= 0 and column >= 0:
+                target[row, column] += amount
+
+    def wanted(i: int, j: int) -> bool:
+        cis = units.chromosome[i] == units.chromosome[j]
+        near = units.mid[j] - units.mid[i] <= maxdistance
+        return bool(valid[i] and valid[j] and (not cis or not maxdistance or near))
+
+    for i, j, n in rows:
+        if wanted(i, j):
+            add(observed, i, j, n)
+    for i in range(len(units)):
+        for j in range(i, len(units)):
+            cis = units.chromosome[i] == units.chromosome[j]
+            if not wanted(i, j):
+                continue
+            if cis and units.fends and (j - i < 2 or (i % 2 == 0 and j - i == 3)):
+                continue
+            add(expected, i, j, value(i, j) * (0.5 if i == j else 1))
+    return observed, expected
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_heatmaps__equal_plain_oracle_for_any_chunks(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    fends = data.draw(st.booleans())
+    intervals = {}
+    for name in ("A", "B"):
+        edges = np.cumsum(rng.integers(1, 60, 2 * rng.integers(2, 9) + 1)) + rng.integers(0, 200)
+        intervals[name] = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    units = make_units(intervals, fends=fends)
+    n = len(units)
+    pairs = [
+        (i, j, int(rng.integers(1, 9)))
+        for i in range(n)
+        for j in range(i, n)
+        if rng.random() < 0.3
+        and not (
+            fends
+            and units.chromosome[i] == units.chromosome[j]
+            and (j - i < 2 or (i % 2 == 0 and j - i == 3))
+        )
+    ]
+    rows = np.array(pairs or np.zeros((0, 3)), dtype=np.int64)
+    valid = (rng.random(n) < 0.8).astype(np.int32)
+    corrections = (rng.random(n) + 0.5).astype(np.float32)
+    means = rng.normal(0, 0.3, 2).astype(np.float32)
+    distance = np.array(
+        [[np.log(40.5), -0.6, 2.0], [np.log(150.5), -1.2, 3.0], [np.inf, -0.9, 2.2]],
+        dtype=np.float32,
+    )
+    datatype = data.draw(st.sampled_from(["raw", "fend", "distance", "enrichment"]))
+    maxdistance = data.draw(st.sampled_from([0, 60, 200]))
+    binsize = data.draw(st.sampled_from([0, 50, 130]))
+    start = int(units.mid[0])
+    regions = {
+        "whole": ("A", None),
+        "genome": (None, None),
+        "trans": ("B", "A"),
+        "window": (("A", start, start + 300), None),
+        "rectangle": (("A", start, start + 200), ("A", start + 100, start + 350)),
+    }
+    kind = data.draw(st.sampled_from(sorted(regions)))
+    region, region2 = regions[kind]
+    if kind == "rectangle" and binsize:
+        region2 = ("A", start + binsize, start + 3 * binsize)
+    options: dict[str, Any] = {
+        "region": region, "region2": region2, "binsize": binsize, "datatype": datatype,
+        "corrections": corrections, "distance": distance, "chromosome_means": means,
+        "maxdistance": maxdistance,
+    }  # fmt: skip
+    store = store_of(rows, units)
+    try:
+        dataset = heatmap(units, store, valid, **options, chunk_bins=data.draw(st.integers(1, 7)))
+    except RegionError:
+        return
+    cross = units.chromosome[rows[:, 0]] != units.chromosome[rows[:, 1]]
+    weight = corrections.astype(np.float64) if datatype in ("fend", "enrichment") else np.ones(n)
+    seen = [(i, j, c) for (i, j, c), far in zip(rows, cross, strict=True) if far]
+    total = sum(
+        c / (float(corrections[i]) * float(corrections[j]))
+        for i, j, c in seen
+        if valid[i] and valid[j]
+    )
+    trans = total / max(1, int(valid[units.span(0)].sum()) * int(valid[units.span(1)].sum()))
+
+    def value(i: int, j: int) -> float:
+        result = float(weight[i] * weight[j])
+        if datatype in ("raw", "fend"):
+            return result
+        if units.chromosome[i] != units.chromosome[j]:
+            return result * trans
+        length = np.log(max(1, int(units.mid[j]) - int(units.mid[i])))
+        _, slope, intercept = distance[np.searchsorted(distance[:, 0], length)].astype(float)
+        return result * float(np.exp(slope * length + intercept + means[units.chromosome[i]]))
+
+    observed, expected = plain(units, rows, valid, dataset, value, maxdistance)
+    np.testing.assert_array_equal(dataset["observed"], observed)
+    np.testing.assert_allclose(dataset["expected"], expected, rtol=2e-6, atol=1e-6)
+
+
+def test_builders__compute_nothing() -> None:
+    def refuse(dsk: Any, keys: Any, **_: Any) -> Any:
+        raise AssertionError("something was computed")
+
+    with dask.config.set(scheduler=refuse):
+        dataset = t1("enrichment", region=None)
+        window = dataset.isel(bin1=slice(0, 2))
+    assert window["enrichment"].shape == (2, 6)
+    assert dataset["enrichment"].chunks is not None
+
+
+def test_schedulers__same_bytes() -> None:
+    results = []
+    for scheduler in ("sync", "threads"):
+        with dask.config.set(scheduler=scheduler):
+            results.append(t1("enrichment", region=None, chunk_bins=1)["enrichment"].values)
+    assert results[0].tobytes() == results[1].tobytes()
+
+
+def test_genome__has_all_chromosomes() -> None:
+    dataset = t1("raw", region=None)
+    assert dataset["chromosome1"].values.tolist() == ["A"] * 4 + ["B"] * 2
+    assert dataset["observed"].sum().compute() > 0
+    assert dataset.attrs["region"] == "genome"
+
+
+def test_window__can_be_selected_by_position() -> None:
+    dataset = t1("raw")
+    assert dataset["observed"].sel(bin1=0, bin2=100).compute() == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"datatype": "corrected"},
+            ParameterError,
+            "unknown datatype 'corrected'; known are 'raw'",
+        ),
+        ({"region": "C"}, RegionError, "unknown chromosome 'C'; known are: A, B"),
+        ({"region": "A:5000-6000"}, RegionError, "holds no unit; 'A' has units .* 25 to 375"),
+        ({"binsize": -1}, ParameterError, "binsize is -1"),
+        ({"maxdistance": -1}, ParameterError, "maxdistance is -1"),
+        ({"region": "A:0-200", "region2": "A:30-300"}, ParameterError, "move the start of region2"),
+        ({"region": None, "region2": "A"}, ParameterError, "region2 needs a region"),
+    ],
+)
+def test_errors__name_the_cure(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        t1(**{"datatype": "raw", **options})
+
+
+def test_missing_state__names_the_call() -> None:
+    store, valid = store_of(T1_ROWS, T1), np.ones(12, dtype=np.int32)
+    with pytest.raises(StateError, match="find_express_fend_corrections first"):
+        heatmap(T1, store, valid, region="A", binsize=100, datatype="fend")
+    with pytest.raises(StateError, match="find_distance_parameters first"):
+        heatmap(T1, store, valid, region="A", binsize=100, datatype="distance")
+
+
+# Reference results
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("state", ["none", "express"])
+@pytest.mark.parametrize("datatype", ["raw", "fend", "distance", "enrichment"])
+def test_sim_small__heatmaps(shared: Path, compare: ModuleType, state: str, datatype: str) -> None:
+    import json
+
+    import h5py
+
+    folder = shared / "golden/sim-small"
+    calls = json.loads((folder / "calls.json").read_text())
+    case = compare.load_case(str(folder))
+    world = World(folder, "hifive/sim.fends", "hifive/sim.hcd")
+    with h5py.File(folder / f"hifive/state_{state}.hcp") as file:
+        learned = {name: file[name][...] for name in file}
+    names = [f"{state}_{datatype}_upper", f"{state}_{datatype}"]
+    results = {}
+    for section, name in zip(("cis", "trans"), names, strict=True):
+        if name not in calls[section]:
+            continue
+        _, call = calls[section][name]
+        options: dict[str, Any] = {
+            "binsize": call["binsize"], "datatype": datatype,
+            "corrections": learned.get("corrections"),
+            "distance": learned.get("distance_parameters"),
+            "chromosome_means": learned.get("chromosome_means"),
+        }  # fmt: skip
+        if state == "none":
+            options["corrections"] = None
+        if section == "cis":
+            region = (call["chrom"], call.get("start"), call.get("stop"))
+            dataset = heatmap(world.units, world.store, learned["filter"], region=region, **options)
+            cells = np.triu_indices(dataset.sizes["bin1"], 1)
+            array = np.stack([dataset[v].values[cells] for v in ("observed", "expected")], axis=-1)
+        else:
+            dataset = heatmap(
+                world.units,
+                world.store,
+                learned["filter"],
+                region=(call["chrom1"], call.get("start1"), call.get("stop1")),
+                region2=(call["chrom2"], call.get("start2"), call.get("stop2")),
+                **options,
+            )
+            array = np.stack([dataset[v].values for v in ("observed", "expected")], axis=-1)
+        results[f"heatmaps_{section}/{name}.array"] = array
+    assert all(name in case for name in results)
+    assert compare.compare(case, results)
