@@ -365,3 +365,41 @@ def test_sim_small__heatmaps(shared: Path, compare: ModuleType, state: str, data
         results[f"heatmaps_{section}/{name}.array"] = array
     assert all(name in case for name in results)
     assert compare.compare(case, results)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("datatype", ["raw", "fend", "distance", "enrichment"])
+def test_sim_small__heatmaps_of_bins(shared: Path, compare: ModuleType, datatype: str) -> None:
+    import h5py
+
+    folder = shared / "golden/sim-small"
+    case = compare.load_case(str(folder))
+    world = World(folder, "hifive/sim_rebinned.fends", "hifive/sim_rebinned.hcd")
+    with h5py.File(folder / "hifive/state_binned.hcp") as file:
+        learned = {name: file[name][...] for name in file}
+
+    def array(region: str, binsize: int, region2: str | None = None, maxdistance: int = 0) -> Array:
+        dataset = heatmap(
+            world.units,
+            world.store,
+            learned["filter"],
+            region=region,
+            region2=region2,
+            binsize=binsize,
+            datatype=datatype,  # type: ignore[arg-type]
+            corrections=learned["corrections"],
+            distance=learned["distance_parameters"],
+            chromosome_means=learned["chromosome_means"],
+            maxdistance=maxdistance,
+        )
+        cells = np.stack([dataset[v].values for v in ("observed", "expected")], axis=-1)
+        return cells if region2 else cells[np.triu_indices(len(cells))]
+
+    results = {
+        f"binned/cis_{datatype}_upper.array": array("chr2", 20000),
+        f"binned/trans_{datatype}.array": array("chr2", 80000, "chrX"),
+    }
+    if datatype == "fend":
+        results["binned/cis_fend_maxdistance.array"] = array("chr2", 20000, maxdistance=120000)
+    assert all(name in case for name in results)
+    assert compare.compare(case, results)

@@ -95,7 +95,9 @@ def _plain(value: Any) -> Any:
 
 def unit_index(first: NDArray[np.int32], units: int) -> NDArray[np.int64]:
     """int64 (units + 1): rows of unit u are ``index[u]`` to ``index[u + 1]``; rows are sorted."""
-    return np.r_[0, np.cumsum(np.bincount(first, minlength=units))].astype(np.int64)
+    index = np.zeros(units + 1, dtype=np.int64)
+    np.cumsum(np.bincount(first, minlength=units), out=index[1:])
+    return index
 
 
 def partner_distribution(rows: NDArray[np.int32], units: int) -> NDArray[np.int64]:

@@ -17,9 +17,8 @@ from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.chunks import ChunkBuilder
 from hifive_dask.regions import Region, parse_region
 
-__all__ = ["CHUNK_BINS", "Datatype", "heatmap"]
+__all__ = ["Datatype", "heatmap"]
 
-CHUNK_BINS = 512  # bins per chunk and axis
 RegionLike = str | Region | tuple[Any, ...] | None
 Float32 = NDArray[np.float32]
 
@@ -37,7 +36,7 @@ def heatmap(
     distance: Float32 | None = None,
     chromosome_means: Float32 | None = None,
     maxdistance: int = 0,
-    chunk_bins: int = CHUNK_BINS,
+    chunk_bins: int | None = None,
 ) -> xr.Dataset:
     """Build a lazy heatmap of observed and expected reads.
 
@@ -58,7 +57,8 @@ def heatmap(
     maxdistance
         bp: largest distance of a cis pair, inclusive; 0 for all.
     chunk_bins
-        Bins per chunk and axis. The values do not depend on it.
+        Bins per chunk and axis; by default an eighth of the axis, 64 to 512. The values do not
+        depend on it.
 
     Returns
     -------
@@ -69,8 +69,8 @@ def heatmap(
     segments = _segments(units, region, binsize)
     same = region2 is None
     segments2 = segments if same else _segments(units, region2, binsize)
-    axis = make_axis(segments, chunk_bins)
-    axis2 = axis if same else make_axis(segments2, chunk_bins)
+    axis = make_axis(segments, chunk_bins or _chunk_bins(segments))
+    axis2 = axis if same else make_axis(segments2, chunk_bins or _chunk_bins(segments2))
     builder = ChunkBuilder(
         units, store, valid, datatype, corrections, distance, chromosome_means, maxdistance,
         _grids(units, segments, segments2, binsize),
@@ -93,6 +93,10 @@ def heatmap(
             "maxdistance": maxdistance,
         },
     )
+
+
+def _chunk_bins(segments: list[Segment]) -> int:
+    return min(512, max(64, sum(map(len, segments)) // 8))
 
 
 def _validate(
