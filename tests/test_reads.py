@@ -418,6 +418,8 @@ def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
         (lines(parse("II 1900 + / II 3900 +")), "raw", r"name II; .*\s+use .* same genome"),
         ("r1\tchr1\t1900\tchr1\t3900\t+\t+\n", "raw",
          r"column 2, but columns 1 and 4 were read: wrong column order"),
+        ("chr1\t1900\t1906\t.\t1\t+\n", "raw",
+         r"name \., chr1; .*\s+only one of columns 1 and 4 holds known names"),
         (lines(parse("chr1 90000 + / chr1 80000 +")), "raw", "positions of another genome"),
     ],
 )  # fmt: skip

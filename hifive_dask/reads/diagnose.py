@@ -55,6 +55,11 @@ def _unknown_chromosomes(
             f"known names stand in column {' and '.join(map(str, others))}, but columns "
             f"{layout.chrom1 + 1} and {layout.chrom2 + 1} were read: wrong column order or format"
         )
+    elif set(seen) & set(known):
+        cure = (
+            f"only one of columns {layout.chrom1 + 1} and {layout.chrom2 + 1} holds known names: "
+            "wrong column order or format"
+        )
     elif {name.removeprefix("chr") for name in seen} & {name.removeprefix("chr") for name in known}:
         cure = "the names differ only by the prefix 'chr'; rename them in one of the files"
     else:
