@@ -3,15 +3,13 @@
 Baseline: one process that reads the file whole with pandas, sorts and counts with numpy in memory,
 and writes nothing; no statistics, no filters.
 
-    python benchmarks/bench_reads.py --pairs 1_000_000 5_000_000 20_000_000
+    python bench_reads.py --pairs 1_000_000 5_000_000 20_000_000
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -20,12 +18,11 @@ from typing import Any
 import dask
 import numpy as np
 import pandas as pd
+from harness import fresh, growth, human_fends, peak_gb, table, write_random_reads
 
 import hifive_dask as hd
 from hifive_dask.provenance import History
 from hifive_dask.reads.pipeline import load_reads
-
-from harness import growth, human_fends, table, write_random_reads
 
 Figures = dict[str, Any]
 
@@ -49,8 +46,7 @@ def load(fends: str, reads: str, target: str, workers: int) -> Figures:
             silent=True,
         )
         seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return {"pairs": stats["total_reads"], "seconds": seconds, "GB": peak}
+    return {"pairs": stats["total_reads"], "seconds": seconds, "GB": peak_gb()}
 
 
 def baseline(fends: str, reads: str) -> Figures:
@@ -60,8 +56,8 @@ def baseline(fends: str, reads: str) -> Figures:
     assert units is not None
     start = time.perf_counter()
     frame = pd.read_csv(
-        reads, sep="\t", header=None, names=list("abcdef"), dtype=dict.fromkeys("acdf", "category") | {"d": "category"}
-    )  # fmt: skip
+        reads, sep="\t", header=None, names=list("abcdef"), dtype=dict.fromkeys("acdf", "category")
+    )
     codes = []
     for chrom, pos, strand in ("abc", "def"):
         index = frame[chrom].map(units.index).to_numpy().astype(np.int64)
@@ -76,16 +72,7 @@ def baseline(fends: str, reads: str) -> Figures:
     low, high = np.minimum(*codes), np.maximum(*codes)
     np.unique(low << 32 | high, return_counts=True)
     seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return {"pairs": len(frame), "seconds": seconds, "GB": peak}
-
-
-def _fresh(function: Any, *arguments: Any) -> Figures:
-    """Run in a process of its own, so that peak memory is that of this run alone."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        figures: Figures = pool.apply(function, arguments)
-    return figures
+    return {"pairs": len(frame), "seconds": seconds, "GB": peak_gb()}
 
 
 def main(pairs: list[int], workers: list[int], fends: int = 1_600_000) -> list[Figures]:
@@ -95,13 +82,13 @@ def main(pairs: list[int], workers: list[int], fends: int = 1_600_000) -> list[F
         where = Path(directory)
         genome = human_fends(where / "fends.zarr", fends)
         warm = write_random_reads(where / "warm.raw", genome, 20_000)
-        _fresh(load, str(where / "fends.zarr"), str(warm), str(where / "warm.zarr"), 2)
+        fresh(load, str(where / "fends.zarr"), str(warm), str(where / "warm.zarr"), 2)
         for n in pairs:
             reads = write_random_reads(where / f"{n}.raw", genome, n)
-            plain = _fresh(baseline, str(where / "fends.zarr"), str(reads))
+            plain = fresh(baseline, str(where / "fends.zarr"), str(reads))
             for count in workers:
                 target = where / f"{n}-{count}.zarr"
-                figures = _fresh(load, str(where / "fends.zarr"), str(reads), str(target), count)
+                figures = fresh(load, str(where / "fends.zarr"), str(reads), str(target), count)
                 rows.append(
                     {
                         "pairs": n,

@@ -1,15 +1,20 @@
-"""What the benchmarks share: a human-like genome, random reads, tables, growth exponents."""
+"""What the benchmarks share: a human-like genome, random reads and pairs, tables, growth."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import hifive_dask as hd
+from hifive_dask._store.pairs import Columns, PairStore, write_pairs
 from hifive_dask.genome.partition import Units
 
 # Lengths of the human chromosomes (GRCh38), in Mb.
@@ -72,10 +77,91 @@ def write_random_reads(path: Path, units: Units, pairs: int, batch: int = 1_000_
     return path
 
 
+def random_cis_pairs(units: Units, pairs: int) -> Columns:
+    """Distinct possible cis pairs of fends, sorted, with counts of 1 or more.
+
+    Distances fall as 1 / d from 1 kb to 100 Mb; how often a fend is seen varies by a log-normal
+    factor.
+    """
+    rng = np.random.default_rng(3)
+    seen = np.cumsum(rng.lognormal(0, 0.5, len(units)))
+    # Chromosomes far apart on one axis, so that one search finds partners of all.
+    place = units.chromosome.astype(np.int64) * 10**9 + units.mid
+    codes = np.zeros(0, dtype=np.int64)
+    while len(codes) < pairs:
+        n = int((pairs - len(codes)) * 1.3) + 1000
+        first = np.searchsorted(seen, rng.random(n) * seen[-1])
+        distance = np.exp(rng.random(n) * np.log(1e5) + np.log(1000)).astype(np.int64)
+        second = np.searchsorted(place, place[first] + distance)
+        inside = second < units.offset[1:][units.chromosome[first]]
+        inside &= second - first > 3  # nearer ones may be impossible pairs
+        codes = np.unique(np.concatenate([codes, (first << 32 | second)[inside]]))
+    kept = np.ones(len(codes), dtype=bool)
+    kept[rng.choice(len(codes), len(codes) - pairs, replace=False)] = False
+    codes = codes[kept]
+    count = rng.geometric(0.8, pairs).astype(np.int32)
+    return (codes >> 32).astype(np.int32), (codes & 0xFFFFFFFF).astype(np.int32), count
+
+
+def memory_store(units: Units, columns: Columns) -> PairStore:
+    """Pairs in memory."""
+    edges = np.zeros((182, 2), dtype=np.int64)
+    return PairStore.from_memory(
+        columns, units.offset, stats={}, insert_distribution=edges, token="random"
+    )
+
+
+def write_random_pairs(path: Path, units: Units, pairs: int) -> Path:
+    """Save `random_cis_pairs`."""
+    write_pairs(path, memory_store(units, random_cis_pairs(units, pairs)), {})
+    return path
+
+
+def used_units(units: Units, first: NDArray[np.int32], second: NDArray[np.int32]) -> Any:
+    """int32 (N): filter that keeps the units that have pairs."""
+    valid = np.zeros(len(units), dtype=np.int32)
+    valid[first] = valid[second] = 1
+    return valid
+
+
+def best(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    """Least wall-clock seconds of some calls, and the result."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = function()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), result
+
+
+def peak_gb() -> float:
+    """Largest resident memory of this process so far, in 10^9 bytes.
+
+    On Linux not from `getrusage`, whose figure starts with the memory of the parent process.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024 / 1e9
+
+
+def fresh(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run in a process of its own, so that peak memory is that of this run alone."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        result = pool.apply(function, arguments)
+        pool.close()
+        pool.join()
+    return result
+
+
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown table of equal dicts."""
+    """Markdown table of equal dicts; None is an empty cell."""
 
     def show(value: Any) -> str:
+        if value is None:
+            return ""
         return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
     head = list(rows[0])

@@ -76,26 +76,41 @@ def coverage(first: Int32, second: Int32, valid: Int32) -> NDArray[np.int64]:
 
 @jit
 def _k_core(first, second, valid, least, count):
-    rows = len(first)
-    while True:
-        count[:] = 0
+    rows = 0
+    for k in range(len(first)):
+        i, j = first[k], second[k]
+        if valid[i] != 0 and valid[j] != 0:
+            first[rows], second[rows] = i, j
+            rows += 1
+            count[i] += 1
+            if i != j:
+                count[j] += 1
+    largest = 0
+    removed = False
+    for i in range(len(valid)):
+        largest = max(largest, count[i])
+        if valid[i] != 0 and count[i] < least:
+            valid[i] = 0
+            removed = True
+    # The k-core does not depend on the order of removals: units go as soon as they fall short.
+    while removed:
+        removed = False
         kept = 0
         for k in range(rows):
             i, j = first[k], second[k]
             if valid[i] != 0 and valid[j] != 0:
                 first[kept], second[kept] = i, j
                 kept += 1
-                count[i] += 1
-                if i != j:
-                    count[j] += 1
+                continue
+            count[i] -= 1
+            if i != j:
+                count[j] -= 1
+            for unit in (i, j):
+                if valid[unit] != 0 and count[unit] < least:
+                    valid[unit] = 0
+                    removed = True
         rows = kept
-        removed = 0
-        for i in range(len(valid)):
-            if valid[i] != 0 and count[i] < least:
-                valid[i] = 0
-                removed += 1
-        if removed == 0:
-            return
+    return largest
 
 
 def k_core(first: Int32, second: Int32, valid: Int32, least: int) -> tuple[Int32, int]:
@@ -104,7 +119,5 @@ def k_core(first: Int32, second: Int32, valid: Int32, least: int) -> tuple[Int32
     `first` and `second` are used as working space.
     """
     valid = valid.copy()
-    count = np.zeros(len(valid), dtype=np.int64)
-    before = coverage(first, second, valid)
-    _k_core(first, second, valid, least, count)
-    return valid, int(before.max(initial=0))
+    largest = _k_core(first, second, valid, least, np.zeros(len(valid), dtype=np.int64))
+    return valid, int(largest)

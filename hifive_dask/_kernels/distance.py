@@ -1,4 +1,4 @@
-"""Observed pairs per segment of distance."""
+"""Pairs per segment of distance, and what is expected at a distance."""
 
 from __future__ import annotations
 
@@ -6,8 +6,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.jit import jit
+from hifive_dask._kernels.pair_rule import is_possible
 
-__all__ = ["observed_sums"]
+__all__ = ["expected", "impossible_sums", "observed_sums"]
+
+Sums = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+@jit
+def _impossible_sums(mid, valid, thresholds, count, logs):
+    for i in range(len(mid)):
+        if valid[i] == 0:
+            continue
+        for j in range(i + 1, min(len(mid), i + 4)):
+            if valid[j] != 0 and not is_possible(i, j, True):
+                distance = mid[j] - mid[i]
+                k = np.searchsorted(thresholds, distance)
+                count[k] += 1
+                logs[k] += np.log(float(max(1, distance)))
+
+
+def impossible_sums(
+    mid: NDArray[np.int32], valid: NDArray[np.int32], thresholds: NDArray[np.int64]
+) -> Sums:
+    """Pairs of valid fends of one chromosome that cannot be observed, by distance.
+
+    Parameters
+    ----------
+    mid, valid
+        int32 (n): midpoints in bp, and fends in use. The first must be a left fend.
+    thresholds
+        int64 (K), bp: segment k holds distances up to threshold k.
+
+    Returns
+    -------
+    count
+        int64 (K + 1).
+    logs
+        float64 (K + 1): sum of ln(max(1, d)).
+    """
+    count = np.zeros(len(thresholds) + 1, dtype=np.int64)
+    logs = np.zeros(len(thresholds) + 1)
+    _impossible_sums(mid, valid, thresholds, count, logs)
+    return count, logs
 
 
 @jit
@@ -37,26 +78,61 @@ def observed_sums(
     mid: NDArray[np.int32],
     thresholds: NDArray[np.int64],
     corrections: NDArray[np.float32] | None,
-) -> NDArray[np.float64]:
+) -> Sums:
     """Rows and reads of valid cis pairs, by distance.
 
     Parameters
     ----------
     first, second, count
-        int32: the rows, sorted.
+        int32: the rows; sorted ones are quicker.
     valid, mid
         int32: units in use, and midpoints in bp.
     thresholds
         int64 (K), bp: segment k holds distances up to threshold k.
     corrections
-        float32: reads are divided by those of both units; or None.
+        float32, not 0 for valid units: reads are divided by those of both units; or None.
 
     Returns
     -------
-    float64 (2, K + 1): number of rows, and sum of reads.
+    rows
+        int64 (K + 1).
+    signal
+        float64 (K + 1): sum of reads.
     """
     rows = np.zeros(len(thresholds) + 1, dtype=np.int64)
     signal = np.zeros(len(thresholds) + 1)
     given = np.zeros(0, dtype=np.float32) if corrections is None else corrections
     _observed_sums(first, second, count, valid, mid, thresholds, given, rows, signal)
-    return np.stack([rows.astype(np.float64), signal])
+    return rows, signal
+
+
+def expected(
+    distance: NDArray[np.integer], parameters: NDArray[np.float32], mean: float = 0.0
+) -> NDArray[np.float64]:
+    """Reads expected of a pair at a distance.
+
+    Parameters
+    ----------
+    distance
+        bp.
+    parameters
+        float32 (segments, 3): upper cutoff in ln(bp), the last infinite; slope; intercept.
+    mean
+        Of the chromosome, natural log.
+
+    Returns
+    -------
+    float64, ``exp(slope ln(max(1, d)) + intercept + mean)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hifive_dask._kernels.distance import expected
+    >>> expected(np.array([0, 1, 100]), np.array([[np.inf, -1, np.log(50)]], dtype=np.float32))
+    array([50. , 50. ,  0.5])
+    """
+    length = np.log(np.maximum(1, distance).astype(np.float64))
+    cutoff, slope, intercept = parameters.astype(np.float64).T
+    k = np.searchsorted(cutoff, length)
+    result: NDArray[np.float64] = np.exp(slope[k] * length + intercept[k] + mean)
+    return result

@@ -1,0 +1,117 @@
+"""The command line: every command parses, calls the public classes, and says what it did.
+
+Nothing heavy is imported here or by a command module; that happens inside the commands.
+"""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import click
+
+from hifive_dask import __version__
+from hifive_dask.cli._settings import Settings, logging_to_stderr
+from hifive_dask.errors import HifiveDaskError, HifiveDaskWarning
+
+__all__ = ["main"]
+
+# In the order in which they are used.
+_COMMANDS = {
+    "demo": "Simulate a small genome, run everything on it, draw pictures.",
+    "run": "From cut sites and reads to a normalized project with pictures.",
+    "fends": "Make a genome partition from cut sites, fragments or bins.",
+    "pairs": "Count read pairs into a pair store.",
+    "project": "Filter fends and learn the distance dependence.",
+    "normalize": "Learn the corrections of a project.",
+    "query": "Write a region of a map as text or arrays.",
+    "plot": "Draw a region of a map.",
+    "info": "Say what a store holds.",
+    "simulate": "Simulate a genome and reads with known truth.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for, and reports errors."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"hifive_dask.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        verbose = bool(ctx.params.get("verbose"))
+        with _warnings_to_stderr(verbose):
+            try:
+                return super().invoke(ctx)
+            except (HifiveDaskError, OSError) as error:
+                if isinstance(error, BrokenPipeError):
+                    raise
+                if verbose:
+                    traceback.print_exc()
+                click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+                click.echo(str(error), err=True)
+                ctx.exit(1)
+            except KeyboardInterrupt:
+                click.echo(
+                    "interrupted; nothing was written by the step that was running, and stores "
+                    "that were complete still are",
+                    err=True,
+                )
+                ctx.exit(130)
+
+
+@contextmanager
+def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
+    def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
+        click.secho("warning: ", fg="yellow", bold=True, err=True, nl=False)
+        click.echo(str(message), err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default" if verbose else "ignore")
+        warnings.simplefilter("always", HifiveDaskWarning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--scheduler",
+    default="threads",
+    show_default=True,
+    metavar="sync|threads|local|ADDRESS|FILE",
+    help="Where to work: threads of this process, processes of this machine (local), a running "
+    "Dask scheduler by its address or its scheduler file, or one thread (sync).",
+)
+@click.option("--workers", type=click.IntRange(1), help="Threads, or processes for local.")
+@click.option("--memory", metavar="SIZE", help="Memory per process for local, such as 4GB.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more, and show where errors arose.")
+@click.version_option(__version__, prog_name="hifive-dask")
+@click.pass_context
+def main(
+    ctx: click.Context,
+    scheduler: str,
+    workers: int | None,
+    memory: str | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Hi-C at restriction-fragment resolution: counting, normalization, heatmaps.
+
+    Start with `hifive-dask demo`.
+    """
+    ctx.obj = Settings(scheduler, workers, memory, quiet, verbose)
+    ctx.with_resource(logging_to_stderr(quiet=quiet, verbose=verbose))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import run
-from hifive_dask._kernels.distance import observed_sums
+from hifive_dask._kernels.distance import impossible_sums, observed_sums
 from hifive_dask._kernels.pair_sums import PairTrees, build_trees, log_sums
 from hifive_dask._store.pairs import PairRows, PairStore
 from hifive_dask.errors import ParameterError, StateError
@@ -27,8 +28,8 @@ Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
-_PIECES = 32  # groups of fends of a chromosome whose trees are compared
 _SPLIT = 20_000  # chromosomes with more valid units are summed by several tasks
+_PIECES = 32  # trees of such a chromosome
 _TASKS = 8
 
 
@@ -89,61 +90,81 @@ def fit_distance(
     Raises
     ------
     ParameterError
-        For fewer than 3 bins or negative sizes.
+        For fewer than 3 bins, negative sizes, or a `minsize` beyond all distances.
     StateError
-        If no chromosome has two valid units, or fewer than 3 bins have reads.
+        If no chromosome has two valid units, fewer than 3 bins have reads, or a valid unit has no
+        correction.
     """
-    if numbins < 3:
-        raise ParameterError(f"numbins is {numbins}, expected at least 3")
-    if minsize < 0 or maxsize < 0:
-        raise ParameterError(f"minsize {minsize} and maxsize {maxsize} must not be negative")
     valid = (np.asarray(valid) > 0).astype(np.int32)
     chroms = [c for c in range(len(units.chromosomes)) if valid[units.span(c)].sum() >= 2]
     if not chroms:
         raise StateError("no chromosome has two units in use; see filter_fends and reset_filter")
+    if corrections is not None:
+        _check_corrections(corrections, valid)
     edges = _edges(units, valid, chroms, numbins, minsize, maxsize)
     thresholds = log_thresholds(edges)
-    dense = [
-        _possible_graph(units.mid[span], valid[span], units.fends, thresholds)
-        for span in map(units.span, chroms)
-    ]
+    dense = _possible_graph(units, valid, chroms, thresholds)
     sparse = _observed_graph(units, valid, store, chroms, thresholds, corrections)
-    sums, seen = run(
+    sums = run(
         [tree_reduce(dense, _add), tree_reduce(sparse, _add)], title="distances", silent=silent
     )
-    possible, logs = sums[0, :numbins], sums[1, :numbins]
-    observed, signal = seen[0, :numbins], seen[1, :numbins]
+    (possible, logs), (observed, signal) = ((x.pairs[:numbins], x.total[:numbins]) for x in sums)
     kept = signal > 0
     if kept.sum() < 3:
         raise StateError(
             f"only {kept.sum()} of {numbins} distance bins have reads, 3 are needed; use a smaller "
             "numbins or minsize, or keep more fends"
         )
+    if (possible[kept] <= 0).any():
+        raise StateError(
+            "pairs were observed at distances at which no pair is possible: the pair store holds "
+            "pairs of one fragment, or of another genome; load the reads again"
+        )
     mean = np.divide(logs, possible, out=np.full(numbins, np.nan), where=possible > 0)
     return DistanceModel(
         _lines(np.log(signal[kept] / possible[kept]), mean[kept]),
         _lines(np.log(observed[kept] / possible[kept]), mean[kept]),
         edges,
-        possible.astype(np.int64),
-        observed.astype(np.int64),
+        possible,
+        observed,
         signal,
         mean,
     )
+
+
+def _check_corrections(corrections: Float32, valid: Int32) -> None:
+    lacking = int(np.count_nonzero(~(corrections > 0) & (valid > 0)))
+    if lacking:
+        raise StateError(
+            f"{lacking} of {valid.sum()} units in use have no correction above 0; learn corrections "
+            "with the present filter, or use corrected=False"
+        )
 
 
 def _edges(
     units: Units, valid: Int32, chroms: Sequence[int], numbins: int, minsize: int, maxsize: int
 ) -> Float32:
     """Upper edges in ln(bp), evenly spaced; the last one is out of reach."""
-    longest = 0
+    try:
+        bins = operator.index(numbins)
+    except TypeError as error:
+        raise ParameterError(f"numbins is {numbins!r}, expected a whole number") from error
+    if bins < 3:
+        raise ParameterError(f"numbins is {numbins}, expected at least 3")
+    if minsize < 0 or maxsize < 0:
+        raise ParameterError(f"minsize {minsize} and maxsize {maxsize} must not be negative")
+    longest = maxsize
     for span in map(units.span, chroms):
         mid = units.mid[span][valid[span] > 0]
         longest = max(longest, int(mid[-1]) - int(mid[0]))
-    low, high = np.log(max(minsize, 1)), np.log(max(maxsize, longest, 1))
-    edges = (low + np.arange(numbins) * (high - low) / (numbins - 1)).astype(np.float32)
+    if max(minsize, 1) >= longest:
+        raise ParameterError(
+            f"minsize is {minsize} bp, expected less than the longest distance, {longest} bp"
+        )
+    low, high = np.log(max(minsize, 1)), np.log(longest)
+    edges: Float32 = (low + np.arange(bins) * (high - low) / (bins - 1)).astype(np.float32)
     edges[-1] += np.float32(1.0)
-    result: Float32 = edges
-    return result
+    return edges
 
 
 def log_thresholds(edges: Float32) -> Int64:
@@ -171,54 +192,89 @@ def _lines(values: Float64, mean: Float64) -> Float32:
     return table
 
 
-def _add(parts: list[Float64]) -> Float64:
-    total: Float64 = np.sum(parts, axis=0)
-    return total
+class _Sums(NamedTuple):
+    """Of every distance bin, and what lies beyond."""
+
+    pairs: Int64
+    total: Float64
 
 
-def _trees(mid: Int32, pieces: int) -> PairTrees:
+def _add(parts: Sequence[_Sums]) -> _Sums:
+    pairs: Int64 = np.sum([part.pairs for part in parts], axis=0)
+    return _Sums(pairs, np.sum([part.total for part in parts], axis=0))
+
+
+class _Chromosome(NamedTuple):
+    mid: Int32
+    valid: Int32
+    fends: bool
+
+
+def _trees(chromosome: _Chromosome, pieces: int) -> PairTrees:
+    mid = chromosome.mid[chromosome.valid > 0]
     edges = np.linspace(0, len(mid), pieces + 1).astype(np.int64)
     return build_trees(mid, np.ones(len(mid)), edges)
 
 
-def _possible(trees: PairTrees, lo: int, hi: int, thresholds: Int64) -> Float64:
-    count, logs = log_sums(trees, lo, hi, thresholds)
-    return np.stack([count.astype(np.float64), logs])
+def _possible(trees: PairTrees, lo: int, hi: int, thresholds: Int64) -> _Sums:
+    """Number of pairs, and their sum of ln(distance), that begin in pieces `lo` to `hi`."""
+    return _Sums(*log_sums(trees, lo, hi, thresholds))
 
 
-def _possible_graph(mid: Int32, valid: Int32, fends: bool, thresholds: Int64) -> Any:
-    """Lazy (2, K + 1): possible pairs of a chromosome and their sum of ln(distance)."""
-    own = mid[valid > 0]
-    large = len(own) > _SPLIT
-    pieces, tasks = (_PIECES, _TASKS) if large else (1, 1)
-    trees = dask.delayed(_trees, pure=True)(own, pieces)
+def _local(chromosome: _Chromosome, thresholds: Int64) -> _Sums:
+    """What the sums over pairs i < j lack: minus impossible pairs, plus bins with themselves."""
+    if chromosome.fends:
+        pairs, logs = impossible_sums(chromosome.mid, chromosome.valid, thresholds)
+        return _Sums(-pairs, -logs)
+    itself = np.zeros(len(thresholds) + 1, dtype=np.int64)
+    itself[0] = chromosome.valid.sum()
+    return _Sums(itself, np.zeros(len(thresholds) + 1))
+
+
+def _possible_whole(chromosomes: Sequence[_Chromosome], thresholds: Int64) -> _Sums:
+    return _add(
+        [
+            part
+            for chromosome in chromosomes
+            for part in (
+                _possible(_trees(chromosome, 1), 0, 1, thresholds),
+                _local(chromosome, thresholds),
+            )
+        ]
+    )
+
+
+def _possible_graph(
+    units: Units, valid: Int32, chroms: Sequence[int], thresholds: Int64
+) -> list[Any]:
+    """Lazy parts: possible pairs and their sum of ln(distance)."""
+    whole = dask.delayed(_possible_whole, pure=True)
+    parts = []
+    together: list[_Chromosome] = []
+    filled = 0
+    for span in map(units.span, chroms):
+        chromosome = _Chromosome(units.mid[span], valid[span], units.fends)
+        size = int(chromosome.valid.sum())
+        if size > _SPLIT:
+            parts.append(_possible_in_pieces(chromosome, thresholds))
+            continue
+        if together and filled + size > _SPLIT:
+            parts.append(whole(together, thresholds))
+            together, filled = [], 0
+        together.append(chromosome)
+        filled += size
+    return [*parts, whole(together, thresholds)] if together else parts
+
+
+def _possible_in_pieces(chromosome: _Chromosome, thresholds: Int64) -> Any:
+    own = dask.delayed(chromosome, pure=True)
+    trees = dask.delayed(_trees, pure=True)(own, _PIECES)
     # A row of pieces meets all later ones; equal shares of that triangle.
-    share = 1 - np.sqrt(1 - np.linspace(0, 1, tasks + 1))
-    rows = np.round(share * pieces).astype(int)
+    share = 1 - np.sqrt(1 - np.linspace(0, 1, _TASKS + 1))
+    rows = np.round(share * _PIECES).astype(int)
     task = dask.delayed(_possible, pure=True)
     parts = [task(trees, int(lo), int(hi), thresholds) for lo, hi in pairwise(rows) if lo < hi]
-    local = _impossible(mid, valid, thresholds) if fends else _diagonal(len(own), thresholds)
-    return dask.delayed(_add, pure=True)([tree_reduce(parts, _add), local])
-
-
-def _impossible(mid: Int32, valid: Int32, thresholds: Int64) -> Float64:
-    """Minus the impossible pairs: (j, j + 1), and (j, j + 3) for even j."""
-    total = np.zeros((2, len(thresholds) + 1))
-    for gap, step in ((1, 1), (3, 2)):
-        both = (valid[:-gap:step] > 0) & (valid[gap::step] > 0)
-        distance = (mid[gap::step] - mid[:-gap:step])[both]
-        segment = np.searchsorted(thresholds, distance, "left")
-        total[0] -= np.bincount(segment, minlength=total.shape[1])
-        logs = np.log(np.maximum(distance, 1))
-        total[1] -= np.bincount(segment, logs, minlength=total.shape[1])
-    return total
-
-
-def _diagonal(units: int, thresholds: Int64) -> Float64:
-    """The pairs of bins with themselves, at distance 1."""
-    total = np.zeros((2, len(thresholds) + 1))
-    total[0, 0] = units
-    return total
+    return tree_reduce([*parts, dask.delayed(_local, pure=True)(own, thresholds)], _add)
 
 
 def _observed(
@@ -227,9 +283,14 @@ def _observed(
     valid: Int32,
     thresholds: Int64,
     corrections: Float32 | None,
-) -> Float64:
-    parts = [observed_sums(*reader(), valid, mid, thresholds, corrections) for reader in readers]
-    return _add([np.zeros((2, len(thresholds) + 1)), *parts])
+) -> _Sums:
+    """Number of rows, and their reads."""
+    return _add(
+        [
+            _Sums(*observed_sums(*reader(), valid, mid, thresholds, corrections))
+            for reader in readers
+        ]
+    )
 
 
 def _observed_graph(
@@ -240,7 +301,7 @@ def _observed_graph(
     thresholds: Int64,
     corrections: Float32 | None,
 ) -> list[Any]:
-    """Lazy (2, K + 1) parts: rows and reads."""
+    """Lazy parts: rows and reads."""
     task = dask.delayed(_observed, pure=True)
     shared = [dask.delayed(values) for values in (units.mid, valid, thresholds)]
     given = None if corrections is None else dask.delayed(corrections)
@@ -249,4 +310,5 @@ def _observed_graph(
         readers = [reader for chrom in group for reader in spans_of(store, chrom, chrom)]
         batches = [[reader] for reader in readers] if len(group) == 1 else [readers]
         parts += [task(batch, *shared, given) for batch in batches if batch]
-    return parts or [dask.delayed(np.zeros((2, len(thresholds) + 1)))]
+    none = len(thresholds) + 1
+    return parts or [dask.delayed(_Sums(np.zeros(none, dtype=np.int64), np.zeros(none)))]

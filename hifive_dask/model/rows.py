@@ -15,7 +15,7 @@ from hifive_dask.genome.partition import Units
 __all__ = ["SPAN", "cis_groups", "longest_distance", "spans_of"]
 
 SPAN = 1 << 22  # rows per reading step
-GROUP = 1 << 21  # chromosomes with fewer rows share a task until they have this many
+GROUP = 1 << 19  # chromosomes with fewer rows share a task until they have this many
 
 
 def cis_groups(store: PairStore, chroms: Sequence[int], rows: int = GROUP) -> list[list[int]]:

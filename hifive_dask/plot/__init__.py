@@ -1,0 +1,22 @@
+"""Pictures of what was computed: maps, distance dependence, diagnostics.
+
+Every function returns a Matplotlib figure and leaves pyplot alone; `save` writes it. With `ax` a
+function draws into axes of the caller.
+
+Examples
+--------
+>>> import hifive_dask as hd
+>>> from hifive_dask import plot
+>>> from hifive_dask.testing import toy_project
+>>> hic = hd.HiC(toy_project(), silent=True)
+>>> figure = plot.heatmap(hic.heatmap("chr1", binsize=20_000, datatype="raw"), variable="observed")
+>>> figure.axes[0].get_xlabel()
+'chr1 (kb)'
+"""
+
+from hifive_dask.plot.decay import decay
+from hifive_dask.plot.diagnostics import balance_trace, corrections, insert_sizes
+from hifive_dask.plot.heatmap import heatmap
+from hifive_dask.plot.style import save
+
+__all__ = ["balance_trace", "corrections", "decay", "heatmap", "insert_sizes", "save"]

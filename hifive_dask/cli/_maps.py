@@ -1,0 +1,86 @@
+"""Maps that commands ask a project for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from hifive_dask import HiC
+    from hifive_dask.heatmap.query import Datatype
+
+__all__ = ["Map", "open_map", "query_map", "round_binsize"]
+
+_BINS = 400  # most bins along a map whose bin size was not given
+_UNITS = 4  # least fends per bin of such a map: with fewer it is mostly noise
+
+
+@dataclass(frozen=True)
+class Map:
+    """A lazy map and how it was asked for."""
+
+    dataset: xr.Dataset
+    binsize: int
+    datatype: Datatype
+    title: str
+
+
+def round_binsize(least: float) -> int:
+    """Smallest of 1, 2, 5, 10, ... bp that is not below a size."""
+    power = 1
+    while True:
+        for step in (1, 2, 5):
+            if step * power >= least:
+                return step * power
+        power *= 10
+
+
+def open_map(project: Path, region: str, region2: str | None, options: dict[str, Any]) -> Map:
+    """Open a project and ask it for a map; `options` are those of `map_options`."""
+    from hifive_dask import HiC
+
+    return query_map(HiC(project, silent=True), region, region2, options)
+
+
+def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any]) -> Map:
+    """Ask a project for a map; region ``all`` is the whole genome."""
+    import numpy as np
+
+    whole = region == "all" and region not in hic.chr2int
+    binsize = options["binsize"]
+    if binsize is None:
+        length = _length(hic, None if whole else region)
+        unit = float(np.mean(hic.units.stop - hic.units.start))
+        binsize = round_binsize(max(length / _BINS, _UNITS * unit))
+    datatype: Datatype = options["datatype"] or _best_datatype(hic)
+    dataset = hic.heatmap(
+        None if whole else region,
+        region2,
+        binsize=binsize,
+        datatype=datatype,
+        maxdistance=options.get("maxdistance", 0),
+    )
+    title = "whole genome" if whole else region + (f" / {region2}" if region2 else "")
+    return Map(dataset, binsize, datatype, title)
+
+
+def _length(hic: HiC, region: str | None) -> int:
+    from hifive_dask.regions import parse_region
+
+    units = hic.units
+    spans = [units.span(c) for c in range(len(units.chromosomes))]
+    lengths = [int(units.stop[s].max(initial=0)) for s in spans]
+    if region is None:
+        return sum(lengths)
+    place = parse_region(region, units.chromosomes)
+    stop = lengths[units.index[place.chromosome]] if place.stop is None else place.stop
+    return stop - (place.start or 0)
+
+
+def _best_datatype(hic: HiC) -> Datatype:
+    if hic.distance_parameters is None:
+        return "raw" if hic.corrections is None else "fend"
+    return "distance" if hic.corrections is None else "enrichment"

@@ -1,0 +1,97 @@
+"""Pictures that commands draw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hifive_dask.cli._maps import Map, query_map
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from hifive_dask import HiC
+    from hifive_dask.plot.heatmap import Variable
+
+__all__ = ["SUFFIXES", "draw_map", "draw_project", "save_figure"]
+
+SUFFIXES = (".png", ".svg", ".pdf")
+_DPI = 200
+
+
+def draw_map(chosen: Map, variable: Variable) -> Figure:
+    """Draw one variable of a map."""
+    from hifive_dask import plot
+
+    title = f"{chosen.title}: {variable}"
+    return plot.heatmap(chosen.dataset, variable=variable, title=title)
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a picture, whole or not at all; the suffix decides the format."""
+    from hifive_dask._store.atomic import replacing
+
+    with replacing(path) as beside:
+        figure.savefig(beside, dpi=_DPI, format=path.suffix[1:])
+
+
+def draw_project(
+    hic: HiC, folder: Path, regions: Iterable[str], binsize: int | None
+) -> dict[str, str]:
+    """Draw maps and diagnostics of a normalized project; return caption by file name."""
+    drawn: dict[str, str] = {}
+    for name, figure, caption in (*_maps(hic, tuple(regions), binsize), *_diagnostics(hic)):
+        save_figure(folder / name, figure)
+        drawn[name] = caption
+    return drawn
+
+
+def _maps(
+    hic: HiC, regions: tuple[str, ...], binsize: int | None
+) -> Iterator[tuple[str, Figure, str]]:
+    """Yield name, figure and caption of the map of the genome and those of the regions."""
+    whole = query_map(hic, "all", None, {"binsize": None, "datatype": "fend"})
+    caption = f"Reads corrected for biases, whole genome, bins of {whole.binsize:,} bp"
+    yield "genome_enrichment.png", draw_map(whole, "enrichment"), caption
+    words: dict[Variable, str] = {
+        "observed": "Observed reads",
+        "enrichment": "Observed over expected reads",
+    }
+    for region in regions or (_longest(hic),):
+        chosen = query_map(hic, region, None, {"binsize": binsize, "datatype": "enrichment"})
+        label = re.sub(r"[^\w.-]+", "_", region)
+        for variable, word in words.items():
+            caption = f"{word}, {chosen.title}, bins of {chosen.binsize:,} bp"
+            yield f"{label}_{variable}.png", draw_map(chosen, variable), caption
+
+
+def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
+    """Yield name, figure and caption of what was learned on the way."""
+    import numpy as np
+
+    from hifive_dask import plot
+
+    sums, data = hic.distance_sums, hic.data
+    yield (
+        "distance.png",
+        plot.decay(
+            np.exp(sums["mean_log_distance"]),
+            sums["signal"] / sums["possible"],
+            hic.distance_parameters,
+        ),
+        "Reads per possible pair, by distance",
+    )
+    if data.insert_distribution[:, 0].any():
+        inserts = plot.insert_sizes(data.insert_distribution, data.maxinsert)
+        yield "insert_sizes.png", inserts, "Distances of both read ends to their cut sites, summed"
+    if hic.corrections is not None and hic.trace is not None:
+        yield "corrections.png", plot.corrections(hic.corrections, hic.filter), "Corrections"
+        yield "convergence.png", plot.balance_trace(hic.trace), "Convergence of the corrections"
+
+
+def _longest(hic: HiC) -> str:
+    units = hic.units
+    lengths = [units.stop[units.span(c)].max(initial=0) for c in range(len(units.chromosomes))]
+    return units.chromosomes[lengths.index(max(lengths))]

@@ -1,0 +1,191 @@
+"""The whole way from inputs to pictures, in one directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hifive_dask.cli._inputs import (
+    GenomeInput,
+    count_reads,
+    find_corrections,
+    given,
+    learn,
+    make_fends,
+)
+from hifive_dask.cli._settings import Settings, stats_rows
+from hifive_dask.cli._steps import Steps, file_state
+from hifive_dask.errors import StoreError
+
+if TYPE_CHECKING:
+    from hifive_dask import Fend, HiC, HiCData
+
+__all__ = ["Pipeline"]
+
+_READS = ("format_", "maxinsert", "base", "dedup")
+_PROJECT = (
+    "mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize",
+    "iterations", "max_iterations", "minchange", "usereads",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Fends, pairs, project, pictures and summary in a directory.
+
+    Parameters
+    ----------
+    settings
+        Options of the group.
+    steps
+        What was done before.
+    out
+        The directory.
+    source, reads
+        Input files.
+    options
+        Values of the options of ``hifive-dask run``.
+    """
+
+    settings: Settings
+    steps: Steps
+    out: Path
+    source: GenomeInput
+    reads: tuple[Path, ...]
+    options: dict[str, Any]
+
+    def run(self) -> None:
+        """Do what is not done yet, and say where everything is."""
+        fend = self._fends()
+        data = self._pairs(fend)
+        self.settings.table("Read pairs", stats_rows(data.stats))
+        hic = self._project(data)
+        pictures = self._pictures(hic, data)
+        self.settings.say(f"{self._state(hic)}.")
+        self.settings.say(f"Stores:   {', '.join(str(s) for s in self._stores())}")
+        self.settings.say(f"Summary:  {self.out / 'summary.md'}")
+        self.settings.say(f"Pictures: {self.out / 'pictures'} ({', '.join(pictures)})")
+
+    def _stores(self) -> list[Path]:
+        return [self.out / f"{name}.zarr" for name in ("fends", "pairs", "project")]
+
+    def _fends(self) -> Fend:
+        from hifive_dask import Fend
+
+        path, source = self.out / "fends.zarr", self.source
+        return self.steps.do(
+            "fends",
+            {
+                "file": file_state(source.path),
+                "options": [source.kind, source.binned, source.genome, source.enzyme],
+            },
+            lambda: make_fends(path, source, silent=True),
+            lambda: Fend(path, "r", silent=True),
+        )
+
+    def _pairs(self, fend: Fend) -> HiCData:
+        from hifive_dask import HiCData
+
+        path, silent = self.out / "pairs.zarr", self.settings.quiet
+        return self.steps.do(
+            "pairs",
+            {
+                "files": [file_state(read) for read in self.reads],
+                "options": given(self.options, *_READS),
+                "fends": fend.token,
+            },
+            lambda: count_reads(path, Path(fend.file), self.reads, self.options, silent=silent),
+            lambda: HiCData(path, "r", silent=silent),
+        )
+
+    def _project(self, data: HiCData) -> HiC:
+        from hifive_dask import HiC
+
+        path, silent = self.out / "project.zarr", self.settings.quiet
+
+        def make() -> HiC:
+            hic = HiC(path, "w", silent=silent)
+            hic.load_data(data.file)
+            learn(hic, self.options)
+            find_corrections(hic, self.options)
+            hic.save()
+            return hic
+
+        return self.steps.do(
+            "project",
+            {"pairs": data.token, "options": given(self.options, *_PROJECT)},
+            make,
+            lambda: HiC(path, "r", silent=silent),
+        )
+
+    def _pictures(self, hic: HiC, data: HiCData) -> list[str]:
+        from hifive_dask.cli._pictures import draw_project
+
+        folder, summary = self.out / "pictures", self.out / "summary.md"
+
+        def make() -> list[str]:
+            folder.mkdir(exist_ok=True)
+            drawn = draw_project(hic, folder, self.options["region"], self.options["binsize"])
+            summary.write_text(self._summary(hic, data, drawn))
+            return list(drawn)
+
+        def reopen() -> list[str]:
+            # The pictures that this summary shows.
+            if not summary.exists():
+                raise StoreError(f"{summary} is missing")
+            names = [
+                line.split("](pictures/")[1].rstrip(")")
+                for line in summary.read_text().splitlines()
+                if line.startswith("![")
+            ]
+            missing = [name for name in names if not (folder / name).exists()]
+            if missing:
+                raise StoreError(f"{', '.join(missing)} are missing")
+            return names
+
+        return self.steps.do(
+            "pictures",
+            {
+                "pairs": data.token,
+                "options": given(self.options, *_PROJECT, "region", "binsize"),
+            },
+            make,
+            reopen,
+        )
+
+    def _state(self, hic: HiC) -> str:
+        iterations = 0 if hic.trace is None else len(hic.trace)
+        change = float("nan") if hic.trace is None else float(hic.trace[-1, 1])
+        verdict = "converged" if change < self.options["minchange"] else "did not converge"
+        return (
+            f"{int(hic.filter.sum()):,} of {len(hic.filter):,} units in use; Express {verdict} in "
+            f"{iterations} iterations, last change {change:.2g}"
+        )
+
+    def _summary(self, hic: HiC, data: HiCData, drawn: dict[str, str]) -> str:
+        rows = [f"| {' | '.join(row)} |" for row in stats_rows(data.stats)]
+        reads = ", ".join(path.name for path in self.reads)
+        return "\n".join(
+            [
+                "# Hi-C run",
+                "",
+                f"Genome from `{self.source.path.name}`, reads from {reads}.",
+                f"{self._state(hic)}.",
+                "",
+                "| read pairs | number | of all |",
+                "|---|--:|--:|",
+                *rows,
+                "",
+                "## Pictures",
+                "",
+                *(f"![{caption}](pictures/{name})\n\n{caption}\n" for name, caption in
+                  drawn.items()),
+                "## History",
+                "",
+                "```text",
+                hic.history.rstrip(),
+                "```",
+                "",
+            ]
+        )  # fmt: skip

@@ -1,0 +1,91 @@
+"""The options that all commands share, and how commands speak."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+__all__ = ["Settings", "logging_to_stderr", "pass_settings", "stats_rows"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of the group."""
+
+    scheduler: str = "threads"
+    workers: int | None = None
+    memory: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+
+    def session(self) -> AbstractContextManager[Any]:
+        """Work inside on the scheduler that was asked for."""
+        from hifive_dask.cluster import session
+
+        return session(self.scheduler, workers=self.workers, memory=self.memory)
+
+    def say(self, text: str) -> None:
+        """Write a line of the summary, unless quiet."""
+        if not self.quiet:
+            click.echo(text)
+
+    def table(self, title: str, rows: Mapping[str, Any] | list[tuple[str, ...]]) -> None:
+        """Write a table: the first column to the left, numbers to the right; unless quiet."""
+        if self.quiet:
+            return
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        lines = list(rows.items()) if isinstance(rows, Mapping) else rows
+        table = Table(box=box.SIMPLE, show_header=False, show_edge=False)
+        table.add_column()
+        for _ in range(max((len(line) for line in lines), default=2) - 1):
+            table.add_column(justify="right")
+        for line in lines:
+            table.add_row(*(f"{v:,}" if isinstance(v, int) else str(v) for v in line))
+        console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        console.print(Text(title, style="bold"))
+        console.print(table)
+
+
+pass_settings = click.make_pass_decorator(Settings)
+
+
+def stats_rows(stats: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Read statistics as rows: name, number, part of all reads."""
+    total = max(1, stats.get("total_reads", 0))
+    return [
+        (
+            name.replace("_", " "),
+            f"{count:,}",
+            f"{100 * count / total:.1f} %" if not name.endswith("_pairs") else "",
+        )
+        for name, count in stats.items()
+    ]
+
+
+class _EchoHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
+
+
+@contextmanager
+def logging_to_stderr(*, quiet: bool, verbose: bool) -> Iterator[None]:
+    """Show what the package logs while a command runs."""
+    logger = logging.getLogger("hifive_dask")
+    handler, level = _EchoHandler(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

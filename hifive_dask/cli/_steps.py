@@ -1,0 +1,93 @@
+"""Steps of a run that are skipped when they were done before from the same inputs and options."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hifive_dask import __version__
+from hifive_dask.errors import StoreError
+
+__all__ = ["Steps", "file_state"]
+
+T = TypeVar("T")
+
+
+def file_state(path: Path) -> list[Any]:
+    """What tells whether an input file is still the same, without reading it."""
+    status = os.stat(path)
+    return [str(path.absolute()), status.st_size, status.st_mtime_ns]
+
+
+class Steps:
+    """The steps of a run in one directory, remembered in ``run.json``.
+
+    Parameters
+    ----------
+    directory
+        Where the results are.
+    restart
+        Forget what was done before.
+    say
+        Called with a line about every step.
+    """
+
+    def __init__(self, directory: Path, *, restart: bool, say: Callable[[str], None]) -> None:
+        self._file = directory / "run.json"
+        self._say = say
+        self._done: dict[str, str] = {} if restart else self._read()
+
+    def _read(self) -> dict[str, str]:
+        try:
+            done = json.loads(self._file.read_text())["steps"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}  # nothing to go by: all steps are done anew
+        return {str(name): str(digest) for name, digest in done.items()}
+
+    def do(
+        self,
+        name: str,
+        sources: Mapping[str, Any],
+        make: Callable[[], T],
+        reopen: Callable[[], T],
+    ) -> T:
+        """Make a result, or open it if it is there and was made from the same sources.
+
+        Parameters
+        ----------
+        name
+            Of the step.
+        sources
+            Everything the result depends on, as JSON.
+        make
+            Makes the result, whole or not at all.
+        reopen
+            Opens it; raises `StoreError` if it is missing, incomplete, or not to be trusted.
+        """
+        text = json.dumps([__version__, sources], sort_keys=True, default=str)
+        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        if self._done.get(name) == digest:
+            try:
+                result = reopen()
+            except StoreError as error:
+                self._say(f"{name}: made anew ({error})")
+            else:
+                self._say(f"{name}: already done")
+                return result
+        # Until it is done, the step counts as not done.
+        self._done.pop(name, None)
+        self._write()
+        result = make()
+        self._done[name] = digest
+        self._write()
+        self._say(f"{name}: done")
+        return result
+
+    def _write(self) -> None:
+        beside = self._file.with_suffix(".partial")
+        beside.write_text(json.dumps({"steps": self._done}, indent=1) + "\n")
+        os.replace(beside, self._file)

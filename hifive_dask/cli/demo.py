@@ -1,0 +1,88 @@
+"""``hifive-dask demo``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._steps import Steps
+from hifive_dask.cli.run import command as run_command
+from hifive_dask.errors import StoreError
+
+
+@click.command("demo")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Directory; made if it is not there.",
+)
+@click.option("--pairs", type=click.IntRange(1), help="Read pairs, by default 2 million.")
+@click.option(
+    "--preset",
+    type=click.Choice(["demo", "toy"]),
+    default="demo",
+    show_default=True,
+    help="Size of the genome.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--restart", is_flag=True, help="Do all steps anew.")
+@pass_settings
+@click.pass_context
+def command(
+    ctx: click.Context,
+    settings: Settings,
+    /,
+    out: Path,
+    pairs: int | None,
+    preset: str,
+    seed: int,
+    restart: bool,
+) -> None:
+    """Simulate a small genome, run everything on it, draw pictures.
+
+    Shows domains, compartments and biases with known truth, within a minute.
+    """
+    inputs = out / "input"
+    inputs.mkdir(parents=True, exist_ok=True)
+    steps = Steps(inputs, restart=restart, say=settings.say)
+    with settings.session():
+        steps.do(
+            "simulation",
+            {"preset": preset, "pairs": pairs, "seed": seed},
+            lambda: _simulate(settings, inputs, preset, pairs, seed),
+            lambda: _check(inputs),
+        )
+    arguments = [
+        *("--sites", str(inputs / "sites.bed"), "--reads", str(inputs / "reads.raw")),
+        *("--minsize", "2000", "--out", str(out), *(["--restart"] if restart else [])),
+    ]
+    settings.say(f"hifive-dask run {shlex.join(arguments)}")
+    with run_command.make_context("run", arguments, parent=ctx) as run_ctx:
+        run_command.invoke(run_ctx)
+
+
+def _simulate(settings: Settings, inputs: Path, preset: str, pairs: int | None, seed: int) -> None:
+    from hifive_dask.simulate import PRESETS, write_genome, write_reads
+
+    chosen = PRESETS[preset]
+    genome = chosen.genome(seed)
+    write_genome(inputs, genome)
+    write_reads(
+        inputs / "reads.raw",
+        genome,
+        pairs or chosen.reads,
+        seed=seed,
+        experiment=chosen.experiment,
+        silent=settings.quiet,
+    )
+
+
+def _check(inputs: Path) -> None:
+    for name in ("sites.bed", "chrom.sizes", "truth.npz", "reads.raw"):
+        if not (inputs / name).exists():
+            raise StoreError(f"{inputs / name} is missing")

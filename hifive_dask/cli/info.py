@@ -1,0 +1,99 @@
+"""``hifive-dask info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
+from hifive_dask.errors import LinkError, StoreError
+
+if TYPE_CHECKING:
+    from hifive_dask import Fend, HiC, HiCData
+
+
+@click.command("info")
+@click.argument("store", type=click.Path(path_type=Path))
+@pass_settings
+def command(settings: Settings, /, store: Path) -> None:
+    """Say what STORE holds: a partition, pairs or a project, in Zarr or in HiFive's HDF5 layout."""
+    from hifive_dask import Fend, HiC, HiCData
+
+    found = _open(store)
+    if isinstance(found, Fend):
+        _fends(settings, found)
+    elif isinstance(found, HiCData):
+        _pairs(settings, found)
+    else:
+        assert isinstance(found, HiC)
+        _project(settings, found)
+    settings.say("History\n" + "".join(f"  {line}\n" for line in found.history.splitlines()))
+
+
+def _open(store: Path) -> Fend | HiCData | HiC:
+    from hifive_dask import Fend, HiC, HiCData
+
+    if not store.exists():
+        raise StoreError(f"{store}: no such store")
+    errors = []
+    for kind in (HiC, HiCData, Fend):
+        try:
+            return kind(store, "r", silent=True)
+        except LinkError:
+            raise
+        except (StoreError, KeyError) as error:
+            errors.append(str(error))
+    raise StoreError(f"{store}: is no partition, no pairs and no project: {errors[-1]}")
+
+
+def _fends(settings: Settings, fend: Fend) -> None:
+    partition = fend.partition
+    rows: dict[str, Any] = {"kind": partition.kind, "genome": fend.genome_name or "-"}
+    if fend.re_name:
+        rows["enzyme"] = fend.re_name
+    if partition.bins is not None:
+        rows["bin size, bp"] = partition.binned or "various"
+    rows["features"] = ", ".join(partition.units.features) or "-"
+    settings.table(f"Partition {fend.file}", rows)
+    lines: list[tuple[str, ...]] = [("chromosome", "fends", "bins", "last position, bp")]
+    for c, name in enumerate(partition.chromosomes):
+        numbers = ["-", "-"]
+        for k, units in enumerate((partition.fends, partition.bins)):
+            if units is not None:
+                numbers[k] = f"{units.offset[c + 1] - units.offset[c]:,}"
+        stop = partition.units.stop[partition.units.span(c)]
+        lines.append((name, *numbers, f"{stop.max(initial=0):,}"))
+    settings.table("Chromosomes", lines)
+
+
+def _pairs(settings: Settings, data: HiCData) -> None:
+    settings.table(
+        f"Pairs {data.file}",
+        {
+            "pairs": len(data.store),
+            "blocks of chromosomes": len(data.store.blocks),
+            "largest insert, bp": "no filter" if data.maxinsert is None else data.maxinsert,
+            "partition": data.fends.file,
+        },
+    )
+    settings.table("Read pairs", stats_rows(data.stats))
+
+
+def _project(settings: Settings, hic: HiC) -> None:
+    distance = hic.distance_parameters
+    settings.table(
+        f"Project {hic.file}",
+        {
+            "units in use": int(hic.filter.sum()),
+            "of": len(hic.filter),
+            "distance bins": "-" if distance is None else len(distance),
+            "normalization": hic.normalization,
+            "iterations": "-" if hic.trace is None else len(hic.trace),
+            "last change": "-" if hic.trace is None else f"{hic.trace[-1, 1]:.2g}",
+            "pairs": hic.data.file,
+            "partition": hic.fends.file,
+        },
+    )
+    settings.table("Read pairs", stats_rows(hic.data.stats))

@@ -1,0 +1,32 @@
+"""``hifive-dask pairs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hifive_dask.cli._inputs import count_reads, existing, reads_options
+from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
+
+
+@click.command("pairs")
+@click.argument("fends", type=click.Path(path_type=Path))
+@click.argument("reads", nargs=-1, required=True, type=existing)
+@reads_options
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcd."
+)
+@pass_settings
+def command(
+    settings: Settings, /, fends: Path, reads: tuple[Path, ...], out: Path, **options: Any
+) -> None:
+    """Count the read pairs of the files READS on the partition FENDS.
+
+    For example: hifive-dask pairs fends.zarr reads.pairs.gz -o pairs.zarr
+    """
+    with settings.session():
+        data = count_reads(out, fends, reads, options, silent=settings.quiet)
+    settings.table("Read pairs", stats_rows(data.stats))
+    settings.say(f"{out} is complete.")

@@ -1,0 +1,56 @@
+"""``hifive-dask plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hifive_dask.cli._inputs import map_options
+from hifive_dask.cli._maps import open_map
+from hifive_dask.cli._pictures import SUFFIXES, draw_map, save_figure
+from hifive_dask.cli._settings import Settings, pass_settings
+
+if TYPE_CHECKING:
+    from hifive_dask.plot.heatmap import Variable
+
+
+@click.command("plot")
+@click.argument("project", type=click.Path(path_type=Path))
+@click.argument("region", default="all")
+@click.argument("region2", required=False)
+@map_options
+@click.option(
+    "--variable",
+    type=click.Choice(["enrichment", "observed", "expected"]),
+    default="enrichment",
+    show_default=True,
+)
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="File: .png, .svg or .pdf."
+)
+@pass_settings
+def command(
+    settings: Settings,
+    /,
+    project: Path,
+    region: str,
+    region2: str | None,
+    variable: Variable,
+    out: Path,
+    **options: Any,
+) -> None:
+    """Draw the map of REGION, or of REGION against REGION2; by default of the whole genome.
+
+    For example: hifive-dask plot project.zarr chr2:10M-20M --binsize 50000 -o chr2.png
+    """
+    if out.suffix not in SUFFIXES:
+        raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(SUFFIXES)}")
+    with settings.session():
+        chosen = open_map(project, region, region2, options)
+        save_figure(out, draw_map(chosen, variable))
+    settings.say(
+        f"{out}: {variable} of {chosen.title}, bins of {chosen.binsize:,} bp, expected by "
+        f"{chosen.datatype}."
+    )

@@ -1,0 +1,42 @@
+"""``hifive-dask project``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hifive_dask.cli._inputs import filter_options, learn
+from hifive_dask.cli._settings import Settings, pass_settings
+
+
+@click.command("project")
+@click.argument("pairs", type=click.Path(path_type=Path))
+@filter_options
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcp."
+)
+@pass_settings
+def command(settings: Settings, /, pairs: Path, out: Path, **options: Any) -> None:
+    """Start a project on the pair store PAIRS: filter fends, learn the distance dependence.
+
+    For example: hifive-dask project pairs.zarr -o project.zarr
+    """
+    from hifive_dask import HiC
+
+    with settings.session():
+        hic = HiC(out, "w", silent=settings.quiet)
+        hic.load_data(pairs)
+        learn(hic, options)
+        hic.save()
+    assert hic.distance_parameters is not None
+    settings.table(
+        "Project",
+        {
+            "units in use": int(hic.filter.sum()),
+            "of": len(hic.filter),
+            "distance bins kept": len(hic.distance_parameters),
+        },
+    )
+    settings.say(f"{out} is complete.")

@@ -1,0 +1,50 @@
+"""``hifive-dask run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hifive_dask.cli._inputs import (
+    GenomeInput,
+    existing,
+    express_options,
+    filter_options,
+    genome_options,
+    reads_options,
+)
+from hifive_dask.cli._pipeline import Pipeline
+from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._steps import Steps
+
+
+@click.command("run")
+@genome_options
+@click.option(
+    "--reads", type=existing, multiple=True, required=True, help="File of reads; repeatable."
+)
+@reads_options
+@filter_options
+@express_options
+@click.option("--region", multiple=True, help="Region to draw; repeatable.")
+@click.option("--binsize", type=click.IntRange(1), metavar="BP", help="Of the pictures.")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Directory."
+)
+@click.option("--restart", is_flag=True, help="Do all steps anew.")
+@pass_settings
+def command(
+    settings: Settings, /, reads: tuple[Path, ...], out: Path, restart: bool, **options: Any
+) -> None:
+    """From cut sites and reads to a normalized project with pictures, in one directory.
+
+    Steps that were done before, from the same inputs with the same options, are skipped. For
+    example: hifive-dask run --sites sites.bed --reads reads.pairs.gz --out results
+    """
+    source = GenomeInput.choose(options)
+    out.mkdir(parents=True, exist_ok=True)
+    steps = Steps(out, restart=restart, say=settings.say)
+    with settings.session():
+        Pipeline(settings, steps, out, source, reads, options).run()

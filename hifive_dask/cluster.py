@@ -1,0 +1,177 @@
+"""Sessions: where the work is done."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+
+from hifive_dask.errors import ParameterError, StoreError
+
+__all__ = ["session"]
+
+_KNOWN = "'threads', 'sync', 'local', an address such as 'tcp://10.0.0.5:8786', or a scheduler file"
+_ADDRESSES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
+_TIMEOUT = 10.0  # seconds to reach a scheduler
+
+
+@contextmanager
+def session(
+    scheduler: str = "threads",
+    *,
+    workers: int | None = None,
+    memory: str | int | None = None,
+    timeout: float = _TIMEOUT,
+) -> Iterator[Any]:
+    """Do all work inside the ``with`` block on the given scheduler.
+
+    Parameters
+    ----------
+    scheduler
+        ``"threads"`` of this process; ``"sync"``: one thread, for debugging; ``"local"``: processes
+        on this machine; the address of a running Dask scheduler; or the path of the file that it
+        wrote with ``dask scheduler --scheduler-file``.
+    workers
+        Threads, or processes for ``"local"``; by default one per core. A running cluster has the
+        workers it has.
+    memory
+        Of each process for ``"local"``, such as ``"4GB"``; by default an equal part of what there
+        is. Other schedulers have no limit to set here.
+    timeout
+        Seconds to wait for a running scheduler.
+
+    Yields
+    ------
+    The ``distributed.Client``, or None for ``"threads"`` and ``"sync"``.
+
+    Raises
+    ------
+    ParameterError
+        If the scheduler is unknown, or an option does not go with it.
+    StoreError
+        If a scheduler file is missing or damaged, or the scheduler cannot be reached.
+
+    Examples
+    --------
+    >>> from hifive_dask.cluster import session
+    >>> with session("threads", workers=2) as client:
+    ...     print(client)
+    None
+    """
+    _validate(scheduler, workers, memory)
+    with ExitStack() as stack:
+        if scheduler in ("threads", "sync"):
+            options: dict[str, Any] = {"scheduler": scheduler}
+            if workers is not None and scheduler == "threads":
+                options["num_workers"] = workers
+            stack.enter_context(dask.config.set(options))
+            yield None
+        elif scheduler == "local":
+            yield _local(stack, workers, memory)
+        else:
+            yield _connect(stack, _address(scheduler), timeout)
+
+
+def _validate(scheduler: str, workers: int | None, memory: str | int | None) -> None:
+    if workers is not None and workers < 1:
+        raise ParameterError(f"workers is {workers}, expected at least 1")
+    if workers is not None and scheduler not in ("threads", "local", "sync"):
+        raise ParameterError(f"workers is {workers}, but {scheduler} has the workers it has")
+    if scheduler == "sync" and workers not in (None, 1):
+        raise ParameterError(f"workers is {workers}, but 'sync' is one thread")
+    if memory is not None:
+        if scheduler != "local":
+            raise ParameterError(f"memory goes with the scheduler 'local', not {scheduler!r}")
+        _bytes(memory)
+
+
+def _bytes(memory: str | int) -> int:
+    try:
+        size = int(dask.utils.parse_bytes(memory))
+    except ValueError as error:
+        raise ParameterError(f"memory is {memory!r}, expected a size such as '4GB'") from error
+    if size < 1:
+        raise ParameterError(f"memory is {memory!r}, expected a size such as '4GB'")
+    return size
+
+
+def _address(scheduler: str) -> str:
+    """Address of a running scheduler, from itself or from a scheduler file."""
+    if scheduler.startswith(_ADDRESSES):
+        return scheduler
+    path = Path(scheduler)
+    if not path.suffix and os.sep not in scheduler:
+        raise ParameterError(f"unknown scheduler {scheduler!r}; known are {_KNOWN}")
+    try:
+        address = json.loads(path.read_text())["address"]
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"{path}: no such scheduler file; start the scheduler with `dask scheduler "
+            f"--scheduler-file {path}` first, and wait until the file is there"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path}: not a scheduler file ({type(error).__name__}: {error}); it is JSON with an "
+            "address, as `dask scheduler --scheduler-file` writes it"
+        ) from error
+    return str(address)
+
+
+def _local(stack: ExitStack, workers: int | None, memory: str | int | None) -> Any:
+    from distributed import Client, LocalCluster
+
+    count = workers or os.cpu_count() or 1
+    stack.enter_context(_quiet())
+    try:
+        cluster = LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit="auto" if memory is None else _bytes(memory),
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+        )
+    except RuntimeError as error:
+        raise StoreError(
+            f"{count} worker processes could not be started ({error}); in a script, call session "
+            "under `if __name__ == '__main__':`, because every process runs the script again"
+        ) from error
+    stack.enter_context(cluster)
+    return stack.enter_context(Client(cluster))
+
+
+def _connect(stack: ExitStack, address: str, timeout: float) -> Any:
+    from distributed import Client
+
+    stack.enter_context(_quiet())
+    try:
+        client = Client(address, timeout=timeout)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise StoreError(
+            f"{address}: no Dask scheduler answered within {timeout:g} s; check that it runs and "
+            "that this machine can reach it"
+        ) from error
+    return stack.enter_context(client)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the chatter of closing connections off the terminal."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.comm")
+    ]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,103 @@
+"""Reads against distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import ArrayLike, NDArray
+
+from hifive_dask.errors import ParameterError
+from hifive_dask.plot.style import ACCENT, MUTED, adorn, length_text, new_axes
+
+__all__ = ["decay"]
+
+_POINTS = 512  # of the drawn line
+
+
+def decay(
+    distance_bp: ArrayLike,
+    reads_per_pair: ArrayLike,
+    parameters: ArrayLike | None = None,
+    *,
+    title: str = "",
+    ax: Any = None,
+) -> Figure:
+    """Draw reads per possible pair against distance, both logarithmic, and the fitted line.
+
+    Parameters
+    ----------
+    distance_bp
+        (bins): geometric mean of the distances of the possible pairs of each distance bin, that is
+        ``exp`` of their mean logarithm.
+    reads_per_pair
+        (bins): reads, per possible pair; zeros are left out.
+    parameters
+        (segments, 3): upper cutoff in ln(bp), slope and intercept of the natural log of reads per
+        possible pair, as in `HiC.distance_parameters`.
+    title
+        Text above.
+    ax
+        Axes to draw into; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ParameterError
+        If the two have different lengths, or no bin has reads.
+
+    Examples
+    --------
+    >>> from hifive_dask import plot
+    >>> figure = plot.decay([1e4, 1e5, 1e6], [1.0, 0.1, 0.01])
+    >>> figure.axes[0].get_xscale()
+    'log'
+    """
+    distance = np.asarray(distance_bp, dtype=np.float64)
+    reads = np.asarray(reads_per_pair, dtype=np.float64)
+    if distance.shape != reads.shape:
+        raise ParameterError(
+            f"distance_bp and reads_per_pair have shapes {distance.shape} and {reads.shape}, "
+            "expected the same"
+        )
+    kept = (reads > 0) & (distance > 0)
+    if not kept.any():
+        raise ParameterError("no distance bin has reads; there is nothing to draw")
+    distance, reads = distance[kept], reads[kept]
+    figure, axes = new_axes(4.8, 3.6) if ax is None else (ax.figure, ax)
+    _guide(axes, distance, reads)
+    if parameters is not None:
+        x = np.geomspace(distance.min(), distance.max(), _POINTS)
+        axes.plot(x, _fitted(x, np.asarray(parameters)), color=ACCENT, linewidth=1.2, label="fit")
+    axes.plot(
+        distance, reads, "o", markersize=3.6, color="white", markeredgecolor=ACCENT,
+        markeredgewidth=1.0, label="observed",
+    )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: length_text(value)))
+    axes.grid(True, which="major", color=MUTED, alpha=0.25, linewidth=0.5)
+    axes.set_axisbelow(True)
+    adorn(axes, title=title, xlabel="distance", ylabel="reads per possible pair", frame=False)
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    return figure
+
+
+def _fitted(distance: NDArray[np.float64], parameters: NDArray[Any]) -> NDArray[np.float64]:
+    cutoff, slope, intercept = parameters.astype(np.float64).T
+    length = np.log(distance)
+    k = np.searchsorted(cutoff, length, "left")
+    line: NDArray[np.float64] = np.exp(length * slope[k] + intercept[k])
+    return line
+
+
+def _guide(axes: Any, distance: NDArray[np.float64], reads: NDArray[np.float64]) -> None:
+    """A line of slope -1, through the middle of the points."""
+    middle = np.exp(np.mean(np.log(reads * distance)))
+    ends = np.array([distance.min(), distance.max()])
+    axes.plot(ends, middle / ends, "--", color=MUTED, linewidth=0.9, label="slope −1")

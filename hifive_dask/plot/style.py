@@ -1,0 +1,112 @@
+"""What all pictures share: colours, axes, units of length, files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from hifive_dask.errors import ParameterError
+
+__all__ = [
+    "ACCENT",
+    "DIVERGING",
+    "INK",
+    "MISSING",
+    "MUTED",
+    "SEQUENTIAL",
+    "adorn",
+    "length_text",
+    "length_unit",
+    "new_axes",
+    "save",
+]
+
+INK = "#22262b"  # text and axes
+MUTED = "#8a9099"  # what is there for comparison
+ACCENT = "#2f6db3"  # data
+MISSING = "#d9dbde"  # cells without a value
+SUFFIXES = (".png", ".svg", ".pdf")
+
+_FALL = ["#fff3d6", "#fdd38a", "#f89a4b", "#e2512f", "#b01a2b", "#6a0f2a", "#250a1b"]
+_BALANCE = ["#14305c", "#2f6db3", "#8fbadd", "#f8f8f8", "#f2a48a", "#d0402f", "#6e0d1d"]
+
+SEQUENTIAL = LinearSegmentedColormap.from_list("fall", _FALL, N=512).with_extremes(
+    bad=MISSING, under="#ffffff"
+)
+DIVERGING = LinearSegmentedColormap.from_list("balance", _BALANCE, N=512).with_extremes(bad=MISSING)
+
+
+def new_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, Any]:
+    """Figure with axes below each other, sizes in inches; the axes in an array if several."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, sharex=True)
+    return figure, axes
+
+
+def adorn(ax: Any, *, title: str = "", xlabel: str = "", ylabel: str = "", frame: bool) -> None:
+    """Set texts, ticks and spines of axes."""
+    ax.set_title(title, loc="left", fontsize=10, color=INK, pad=8)
+    ax.set_xlabel(xlabel, fontsize=9, color=INK)
+    ax.set_ylabel(ylabel, fontsize=9, color=INK)
+    ax.tick_params(which="major", labelsize=8, color=INK, labelcolor=INK, width=0.6, length=3)
+    ax.tick_params(which="minor", color=INK, width=0.4, length=1.5)
+    for side, spine in ax.spines.items():
+        spine.set_linewidth(0.6)
+        spine.set_color(INK)
+        spine.set_visible(frame or side in ("left", "bottom"))
+
+
+def length_unit(size: float) -> tuple[str, int]:
+    """Unit that suits a length in bp, and its size in bp.
+
+    Examples
+    --------
+    >>> from hifive_dask.plot.style import length_unit
+    >>> length_unit(30_000)
+    ('kb', 1000)
+    """
+    return ("Mb", 1_000_000) if size >= 2e6 else ("kb", 1000) if size >= 2000 else ("bp", 1)
+
+
+def length_text(size: float) -> str:
+    """A length in bp in the largest unit that it fills.
+
+    Examples
+    --------
+    >>> from hifive_dask.plot.style import length_text
+    >>> length_text(1_500_000), length_text(200)
+    ('1.5 Mb', '200 bp')
+    """
+    for unit, bp in (("Mb", 1_000_000), ("kb", 1000)):
+        if size >= bp:
+            return f"{size / bp:g} {unit}"
+    return f"{size:g} bp"
+
+
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200) -> None:
+    """Write a figure; the suffix decides the format: ``.png``, ``.svg`` or ``.pdf``.
+
+    Parameters
+    ----------
+    figure
+        What a function of this package returned.
+    path
+        The file.
+    dpi
+        Pixels per inch of images.
+
+    Raises
+    ------
+    ParameterError
+        For another suffix.
+    """
+    where = Path(path)
+    if where.suffix.lower() not in SUFFIXES:
+        raise ParameterError(f"{where}: the suffix must be one of {', '.join(SUFFIXES)}")
+    figure.savefig(where, dpi=dpi, format=where.suffix.lower()[1:])

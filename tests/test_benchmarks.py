@@ -1,0 +1,56 @@
+"""The benchmarks run, at toy size, and agree with their baselines; nothing is timed here."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.chdir(tmp_path)
+
+
+def _load(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def test_bench_reads__loads_every_pair_at_toy_size(capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = _load("bench_reads").main([2_000], [1], fends=2_000)
+    assert row["pairs"] == 2_000
+    assert "| pairs |" in capsys.readouterr().out
+
+
+def test_bench_filter__keeps_what_its_baseline_keeps() -> None:
+    (row,) = _load("bench_filter").main([20_000], [1], fends=2_000)
+    assert row["rounds"] > 2
+    assert 0 < row["fends kept"] < 2_000
+
+
+def test_bench_express__has_the_cost_of_its_baseline() -> None:
+    (row,) = _load("bench_express").main([20_000], [1], fends=2_000, short=3, extra=3)
+    assert row["pairs"] == 20_000
+
+
+def test_bench_distance__agrees_with_its_baseline() -> None:
+    rows = _load("bench_distance").main([600, 1_200], [1], pairs=5_000, numbins=12)
+    assert [row["fends"] for row in rows] == [600, 1_200]
+    assert all(row["baseline s"] is not None for row in rows)
+
+
+def test_random_cis_pairs__are_distinct_sorted_and_possible(tmp_path: Path) -> None:
+    harness = _load("harness")
+    units = harness.human_fends(tmp_path / "fends.zarr", 2_000)
+    first, second, count = harness.random_cis_pairs(units, 10_000)
+    rows = list(zip(first.tolist(), second.tolist(), strict=True))
+    assert rows == sorted(set(rows))
+    assert len(rows) == 10_000
+    assert (count >= 1).all()
+    assert (units.chromosome[first] == units.chromosome[second]).all()
+    assert (second - first > 3).all()

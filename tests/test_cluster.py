@@ -1,0 +1,96 @@
+"""Sessions."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from pathlib import Path
+
+import dask
+import distributed
+import pytest
+
+from hifive_dask.cluster import session
+from hifive_dask.errors import ParameterError, StoreError
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_session__threads_and_sync_set_the_scheduler_and_put_it_back() -> None:
+    before = dask.config.get("scheduler", None)
+    with session("threads", workers=2) as client:
+        assert client is None
+        assert dask.config.get("scheduler") == "threads"
+        assert dask.config.get("num_workers") == 2
+    with session("sync") as client:
+        assert client is None
+        assert dask.config.get("scheduler") == "sync"
+    assert dask.config.get("scheduler", None) == before
+
+
+def test_session__local_makes_processes_which_scheduler_files_and_addresses_reach(
+    tmp_path: Path,
+) -> None:
+    level = logging.getLogger("distributed").level
+    with session("local", workers=1, memory="500MB") as client:
+        address = client.scheduler.address
+        (worker,) = client.scheduler_info()["workers"].values()
+        assert worker["memory_limit"] == 500_000_000
+        assert client.submit(sum, [1, 2]).result() == 3
+        (tmp_path / "scheduler.json").write_text(json.dumps({"address": address}))
+        for name in (str(tmp_path / "scheduler.json"), address):
+            with session(name) as other:
+                assert other.scheduler.address == address
+                assert dask.delayed(sum)([3, 4]).compute() == 7
+    with pytest.raises(ValueError, match="No global client found"):
+        distributed.get_client()
+    assert logging.getLogger("distributed").level == level
+
+
+def test_session__is_closed_when_the_body_raises() -> None:
+    with pytest.raises(RuntimeError, match="mine"), session("sync"):
+        raise RuntimeError("mine")
+    assert dask.config.get("scheduler", None) != "sync"
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "options", "message"),
+    [
+        ("cloud", {}, "unknown scheduler 'cloud'; known are"),
+        ("threads", {"workers": 0}, "at least 1"),
+        ("sync", {"workers": 2}, "one thread"),
+        ("tcp://10.0.0.1:1", {"workers": 2}, "has the workers it has"),
+        ("threads", {"memory": "4GB"}, "goes with the scheduler 'local'"),
+        ("local", {"memory": "much"}, "expected a size such as '4GB'"),
+        ("local", {"memory": 0}, "expected a size such as '4GB'"),
+    ],
+)
+def test_session__refuses_what_it_cannot_do(
+    scheduler: str, options: dict[str, int | str], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message), session(scheduler, **options):  # type: ignore[arg-type]
+        pass
+
+
+def test_session__says_what_is_wrong_with_a_scheduler_file(tmp_path: Path) -> None:
+    path = tmp_path / "scheduler.json"
+    with pytest.raises(StoreError, match="no such scheduler file"), session(str(path)):
+        pass
+    for text in ("not json", "{}", "[1]"):
+        path.write_text(text)
+        with pytest.raises(StoreError, match="not a scheduler file"), session(str(path)):
+            pass
+
+
+def test_session__says_that_nobody_answers() -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with (
+        pytest.raises(StoreError, match="no Dask scheduler answered within"),
+        session(address, timeout=0.5),
+    ):
+        pass
