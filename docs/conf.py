@@ -11,17 +11,17 @@ from hifive_dask import __version__
 
 project = "hifive_dask"
 author = "The hifive_dask developers"
+copyright = "2026, the hifive_dask developers"
 release = version = __version__
 extensions = [
     "myst_parser",
     "numpydoc",
     "schema_tables",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx_click",
 ]
-source_suffix = {".md": "markdown"}
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
