@@ -539,7 +539,9 @@ class HiC:
             bp; 0 for one bin per unit.
         datatype
             What is expected: ``"raw"`` 1 per possible pair, ``"fend"`` the corrections,
-            ``"distance"`` the distance dependence, ``"enrichment"`` both.
+            ``"distance"`` the distance dependence, ``"enrichment"`` both. ``"expected"``: as
+            "enrichment" ("distance" without corrections), with the number of possible pairs in
+            place of observed reads.
         maxdistance
             bp: only pairs up to this distance; 0 or None: all.
 

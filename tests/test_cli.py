@@ -34,6 +34,11 @@ def run(*arguments: object, code: int = 0) -> Result:
     return result
 
 
+@pytest.fixture(autouse=True)
+def _coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hifive_dask.cli._pictures._DPI", 20)
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> testing.ToyFiles:
     return testing.toy_files(tmp_path_factory.mktemp("files"))

@@ -96,6 +96,16 @@ def test_t1_items_1_to_4_cells(datatype: str, expected: list[float]) -> None:
     assert dataset["stop2"].values.tolist() == [100, 200, 300, 400]
 
 
+def test_t1_item_5_expected_holds_possible_pairs() -> None:
+    dataset = t1("expected")
+    assert upper(dataset, "observed") == [2, 4, 4, 2, 4, 2]
+    np.testing.assert_array_equal(dataset["expected"], t1("enrichment")["expected"])
+    np.testing.assert_array_equal(dataset["observed"], t1("raw")["expected"])
+    trans = t1("expected", region="B", region2="A")
+    assert set(trans["observed"].values.ravel()) == {4}
+    np.testing.assert_allclose(trans["expected"], 0.5625, rtol=1e-6)
+
+
 def test_t1_item_6_diagonal() -> None:
     dataset = t1("fend", binsize=200)
     assert upper(dataset, "observed", diagonal=True) == [4, 7, 0]
@@ -127,6 +137,46 @@ def test_t1_trans() -> None:
     mean = (1 / 1 + 2 / 2) / 32
     np.testing.assert_allclose(dataset["expected"], [[mean * 6 * 6, mean * 6 * 6]], rtol=1e-6)
     assert t1("raw", region="B", region2="A", binsize=200)["expected"].values.tolist() == [[16, 16]]
+
+
+def test_cells_without_possible_pairs__expect_exactly_nothing() -> None:
+    rng = np.random.default_rng(5)
+    edges = np.cumsum(rng.integers(50, 3000, 401))
+    units = make_units(
+        {"A": list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))}, fends=True
+    )
+    valid = (rng.random(400) < 0.8).astype(np.int32)
+    state = {
+        "corrections": np.exp(rng.normal(0, 1, 400)).astype(np.float32),
+        "distance": np.array([[9, -0.6, 2], [np.inf, -1.2, 3]], dtype=np.float32),
+    }
+    row, column = np.indices((400, 400))
+    row, column = np.minimum(row, column), np.maximum(row, column)
+    gap = column - row
+    possible = (gap > 1) & ~((gap == 3) & (row % 2 == 0)) & (valid[row] > 0) & (valid[column] > 0)
+    for datatype in ("fend", "distance", "enrichment"):
+        dataset = heatmap(
+            units,
+            store_of(np.array([(0, 9, 1)]), units),
+            valid,
+            region="A",
+            binsize=0,
+            datatype=datatype,  # type: ignore[arg-type]
+            **state,
+        )
+        np.testing.assert_array_equal(dataset["expected"] > 0, possible)
+        np.testing.assert_array_equal(np.isnan(dataset["enrichment"]), ~possible)
+
+
+def test_region_without_valid_units__is_empty() -> None:
+    valid = np.ones(12, dtype=np.int32)
+    valid[4:8] = 0
+    dataset = t1("enrichment", valid, region="A:200-400")
+    assert not dataset["observed"].values.any()
+    assert not dataset["expected"].values.any()
+    assert np.isnan(dataset["enrichment"].values).all()
+    unbinned = t1("enrichment", valid, binsize=0)
+    assert unbinned["start1"].values.tolist() == list(range(0, 400, 50))
 
 
 # A plain oracle
@@ -204,7 +254,7 @@ def test_heatmaps__equal_plain_oracle_for_any_chunks(data: st.DataObject) -> Non
         [[np.log(40.5), -0.6, 2.0], [np.log(150.5), -1.2, 3.0], [np.inf, -0.9, 2.2]],
         dtype=np.float32,
     )
-    datatype = data.draw(st.sampled_from(["raw", "fend", "distance", "enrichment"]))
+    datatype = data.draw(st.sampled_from(["raw", "fend", "distance", "enrichment", "expected"]))
     maxdistance = data.draw(st.sampled_from([0, 60, 200]))
     binsize = data.draw(st.sampled_from([0, 50, 130]))
     start = int(units.mid[0])
@@ -230,7 +280,7 @@ def test_heatmaps__equal_plain_oracle_for_any_chunks(data: st.DataObject) -> Non
     except RegionError:
         return
     cross = units.chromosome[rows[:, 0]] != units.chromosome[rows[:, 1]]
-    weight = corrections.astype(np.float64) if datatype in ("fend", "enrichment") else np.ones(n)
+    weight = corrections.astype(np.float64) if datatype not in ("raw", "distance") else np.ones(n)
     seen = [(i, j, c) for (i, j, c), far in zip(rows, cross, strict=True) if far]
     total = sum(
         c / (float(corrections[i]) * float(corrections[j]))
@@ -250,6 +300,8 @@ def test_heatmaps__equal_plain_oracle_for_any_chunks(data: st.DataObject) -> Non
         return result * float(np.exp(slope * length + intercept + means[units.chromosome[i]]))
 
     observed, expected = plain(units, rows, valid, dataset, value, maxdistance)
+    if datatype == "expected":
+        observed = plain(units, rows, valid, dataset, lambda i, j: 1.0, maxdistance)[1]
     np.testing.assert_array_equal(dataset["observed"], observed)
     np.testing.assert_allclose(dataset["expected"], expected, rtol=2e-6, atol=1e-6)
 
@@ -319,56 +371,74 @@ def test_missing_state__names_the_call() -> None:
 # Reference results
 
 
+CIS = [
+    *[f"none_{datatype}_upper" for datatype in ("raw", "distance", "expected")],
+    *[f"express_{d}_upper" for d in ("raw", "fend", "distance", "enrichment", "expected")],
+    *[f"express_{datatype}_upper_diagonal" for datatype in ("raw", "distance", "enrichment")],
+    "express_enrichment_upper_maxdistance",
+    "express_enrichment_full",
+    "express_enrichment_startstop",
+    "express_enrichment_unbinned",
+]
+TRANS = [
+    *[f"none_{datatype}" for datatype in ("raw", "distance", "expected")],
+    *[f"express_{d}" for d in ("raw", "fend", "distance", "enrichment", "expected")],
+]
+
+
+def layout(cells: Array, arraytype: str, diagonal: bool) -> Array:
+    """A symmetric matrix (N, N, 2) in the layout of the reference."""
+    n = len(cells)
+    if arraytype == "upper":
+        return cells[np.triu_indices(n, 0 if diagonal else 1)]
+    result = np.zeros((n, n, 2) if arraytype == "full" else (n, n - 1, 2))
+    for i in range(n):
+        if arraytype == "full":
+            result[i, :i], result[i, i + 1 :] = cells[i, :i], cells[i, i + 1 :]
+        else:
+            result[i, : n - 1 - i] = cells[i, i + 1 :]
+    return result
+
+
 @pytest.mark.golden
-@pytest.mark.parametrize("state", ["none", "express"])
-@pytest.mark.parametrize("datatype", ["raw", "fend", "distance", "enrichment"])
-def test_sim_small__heatmaps(shared: Path, compare: ModuleType, state: str, datatype: str) -> None:
+@pytest.mark.parametrize(
+    ("section", "name"), [*(("cis", n) for n in CIS), *(("trans", n) for n in TRANS)]
+)
+def test_sim_small__heatmaps(shared: Path, compare: ModuleType, section: str, name: str) -> None:
     import json
 
     import h5py
 
     folder = shared / "golden/sim-small"
-    calls = json.loads((folder / "calls.json").read_text())
+    state, call = json.loads((folder / "calls.json").read_text())[section][name]
     case = compare.load_case(str(folder))
     world = World(folder, "hifive/sim.fends", "hifive/sim.hcd")
     with h5py.File(folder / f"hifive/state_{state}.hcp") as file:
         learned = {name: file[name][...] for name in file}
-    names = [f"{state}_{datatype}_upper", f"{state}_{datatype}"]
-    results = {}
-    for section, name in zip(("cis", "trans"), names, strict=True):
-        if name not in calls[section]:
-            continue
-        _, call = calls[section][name]
-        options: dict[str, Any] = {
-            "binsize": call["binsize"], "datatype": datatype,
-            "corrections": learned.get("corrections"),
-            "distance": learned.get("distance_parameters"),
-            "chromosome_means": learned.get("chromosome_means"),
-        }  # fmt: skip
-        if state == "none":
-            options["corrections"] = None
-        if section == "cis":
-            region = (call["chrom"], call.get("start"), call.get("stop"))
-            dataset = heatmap(world.units, world.store, learned["filter"], region=region, **options)
-            cells = np.triu_indices(dataset.sizes["bin1"], 1)
-            array = np.stack([dataset[v].values[cells] for v in ("observed", "expected")], axis=-1)
-        else:
-            dataset = heatmap(
-                world.units,
-                world.store,
-                learned["filter"],
-                region=(call["chrom1"], call.get("start1"), call.get("stop1")),
-                region2=(call["chrom2"], call.get("start2"), call.get("stop2")),
-                **options,
-            )
-            array = np.stack([dataset[v].values for v in ("observed", "expected")], axis=-1)
-        results[f"heatmaps_{section}/{name}.array"] = array
-    assert all(name in case for name in results)
-    assert compare.compare(case, results)
+    first = "chrom" if section == "cis" else "chrom1"
+    dataset = heatmap(
+        world.units,
+        world.store,
+        learned["filter"],
+        region=(call[first], call.get("start"), call.get("stop")),
+        region2=call.get("chrom2"),
+        binsize=call["binsize"],
+        datatype=call["datatype"],
+        corrections=learned["corrections"] if state == "express" else None,
+        distance=learned.get("distance_parameters"),
+        chromosome_means=learned.get("chromosome_means"),
+        maxdistance=call.get("maxdistance", 0),
+    )
+    array = np.stack([dataset[v].values for v in ("observed", "expected")], axis=-1)
+    if section == "cis":
+        array = layout(array, call["arraytype"], "includediagonal" in call)
+    key = f"heatmaps_{section}/{name}.array"
+    assert key in case
+    assert compare.compare(case, {key: array})
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("datatype", ["raw", "fend", "distance", "enrichment"])
+@pytest.mark.parametrize("datatype", ["raw", "fend", "distance", "enrichment", "expected"])
 def test_sim_small__heatmaps_of_bins(shared: Path, compare: ModuleType, datatype: str) -> None:
     import h5py
 

@@ -128,8 +128,8 @@ def expected(
     --------
     >>> import numpy as np
     >>> from hifive_dask._kernels.distance import expected
-    >>> expected(np.array([0, 1, 100]), np.array([[np.inf, -1, np.log(50)]], dtype=np.float32))
-    array([50. , 50. ,  0.5])
+    >>> expected(np.array([0, 1, 100]), np.array([[np.inf, -1, 0]], dtype=np.float32))
+    array([1.  , 1.  , 0.01])
     """
     length = np.log(np.maximum(1, distance).astype(np.float64))
     cutoff, slope, intercept = parameters.astype(np.float64).T

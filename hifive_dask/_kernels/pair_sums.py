@@ -140,7 +140,7 @@ def _reach(error: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArr
     """Largest r for every number of terms, the last axis of `error`, which grows with r."""
     low = np.zeros_like(error(np.zeros(TERMS + 1)))
     high = np.full_like(low, _WIDEST)
-    for _ in range(40):
+    for _ in range(20):
         middle = 0.5 * (low + high)
         good = error(middle) <= TOLERANCE
         low, high = np.where(good, middle, low), np.where(good, high, middle)
@@ -168,22 +168,24 @@ class _PowerLaw(NamedTuple):
 
 
 def _power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> _PowerLaw:
-    s = np.asarray(slope, dtype=np.float64)[:, None]
-    m, terms = np.arange(TERMS), np.arange(TERMS + 1)
-    one = np.ones_like(s)
-    coefficient = np.cumprod(np.hstack([one, (s - m) / (m + 1)]), axis=1)
-    derivative = np.cumprod(np.hstack([one, s - m]), axis=1)
+    used = np.asarray(scale) > 0
+    s = np.where(used, slope, 0.0)[:, None]
+    terms = np.arange(TERMS + 1.0)
+    derivative, coefficient = np.ones((2, len(s), TERMS + 1))
+    for m in range(TERMS):
+        derivative[:, m + 1] = derivative[:, m] * (s[:, 0] - m)
+        coefficient[:, m + 1] = coefficient[:, m] * (s[:, 0] - m) / (m + 1)
     ratio = np.maximum(1, np.abs(terms - s) / (terms + 1))
 
     def error(r: NDArray[np.float64]) -> NDArray[np.float64]:
-        smallest = np.minimum((1 - r) ** s, (1 + r) ** s)
-        with np.errstate(divide="ignore"):
-            bound = np.abs(coefficient) * r**terms / np.maximum(1 - ratio * r, 0.0) / smallest
+        with np.errstate(all="ignore"):  # what is not finite is not below the tolerance
+            smallest = np.minimum((1 - r) ** s, (1 + r) ** s)
+            bound = np.abs(coefficient) * r**terms / (1 - ratio * r) / smallest
         return np.where(ratio * r < 1, bound, np.inf)
 
     # Steep slopes at long distances overflow without logarithms.
     intercept = np.full(len(s), -np.inf)
-    np.log(np.asarray(scale, dtype=np.float64), out=intercept, where=np.asarray(scale) > 0)
+    np.log(scale, out=intercept, where=used)
     return _PowerLaw(
         s[:, 0].copy(),
         intercept,

@@ -26,8 +26,11 @@ __all__ = [
     "trans_mean",
 ]
 
-Datatype = Literal["raw", "fend", "distance", "enrichment"]
+Datatype = Literal["raw", "fend", "distance", "enrichment", "expected"]
 Float64 = NDArray[np.float64]
+
+# What is left of a cell when all of its pairs were subtracted is rounding, relative to them.
+_ROUNDING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,9 @@ def make_trees(expectation: Expectation, grid: Segment) -> PairTrees:
 
 
 def _bin_sums(values: Float64, segment: Segment) -> Float64:
-    lo, hi = segment.units
-    return np.diff(np.r_[0.0, np.cumsum(values[lo:hi])][segment.edge - lo])
+    own = values[slice(*segment.units)]
+    sums: Float64 = np.bincount(segment.bin_of, own, minlength=len(segment)).astype(np.float64)
+    return sums
 
 
 def cis_expected(
@@ -167,7 +171,10 @@ def _remove_impossible(
     first, second = impossible_pairs(expectation.valid, lo, hi)
     value = expectation.weight[first] * expectation.weight[second]
     value *= expectation.at(expectation.mid[second] - expectation.mid[first])
-    add_to_cells(first, second, -value, one.units[0], one.bin_of, two.units[0], two.bin_of, cells)
+    removed = np.zeros_like(cells)
+    add_to_cells(first, second, value, one.units[0], one.bin_of, two.units[0], two.bin_of, removed)
+    cells -= removed
+    cells[cells < _ROUNDING * removed] = 0
 
 
 def trans_expected(

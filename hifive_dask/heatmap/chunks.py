@@ -67,17 +67,30 @@ class ChunkBuilder:
                 else:
                     seen, expected = tasks[r, c] = self._chunk(one, two)
                 shape = (len(one), len(two))
-                grids[0][-1].append(da.from_delayed(seen, shape, dtype=np.int64))
+                grids[0][-1].append(da.from_delayed(seen, shape, dtype=self.observed_dtype))
                 grids[1][-1].append(da.from_delayed(expected, shape, dtype=np.float32))
         return da.block(grids[0]), da.block(grids[1])
 
+    @property
+    def observed_dtype(self) -> type[np.int64] | type[np.float32]:
+        """Reads are whole numbers; possible pairs are not: a bin with itself counts half."""
+        return np.float32 if self.datatype == "expected" else np.int64
+
     def _chunk(self, one: Segment, two: Segment) -> tuple[Any, Any]:
-        count = dask.delayed(observed, pure=True)
+        if self.datatype == "expected":
+            known: Datatype = "distance" if self.corrections is None else "enrichment"
+            return self._expected(one, two, "raw"), self._expected(one, two, known)
         if one.chrom == two.chrom:
-            return count(self._cis_rows(one, two), one, two), self._cis_chunk(one, two)
-        low, high = sorted([one, two], key=lambda segment: segment.chrom)
-        rows = [self._read(low.chrom, high.chrom, [low.units])]
-        return count(rows, one, two), self._trans_chunk(one, two)
+            rows = self._cis_rows(one, two)
+        else:
+            low, high = sorted([one, two], key=lambda segment: segment.chrom)
+            rows = [self._read(low.chrom, high.chrom, [low.units])]
+        count = dask.delayed(observed, pure=True)
+        return count(rows, one, two), self._expected(one, two, self.datatype)
+
+    def _expected(self, one: Segment, two: Segment, datatype: Datatype) -> Any:
+        chunk = self._cis_chunk if one.chrom == two.chrom else self._trans_chunk
+        return chunk(one, two, datatype)
 
     def _cis_rows(self, one: Segment, two: Segment) -> list[Any]:
         """Rows that can lie in a cell of two segments; the first unit of a row is the lower one."""
@@ -109,18 +122,20 @@ class ChunkBuilder:
     def _mid(self) -> Any:
         return self.once("mid", lambda: dask.delayed(self.units.mid))
 
-    def _expectation(self, chrom: int | None) -> Any:
+    def _expectation(self, chrom: int | None, datatype: Datatype) -> Any:
         """Expectation of the cis pairs of a chromosome, or of trans pairs."""
-        return self.once(("expectation", chrom), lambda: dask.delayed(self._make(chrom)))
+        return self.once(
+            ("expectation", chrom, datatype), lambda: dask.delayed(self._make(chrom, datatype))
+        )
 
-    def _make(self, chrom: int | None) -> Expectation:
+    def _make(self, chrom: int | None, datatype: Datatype) -> Expectation:
         weight = (self.valid > 0).astype(np.float64)
-        if self.datatype in ("fend", "enrichment"):
+        if datatype in ("fend", "enrichment"):
             assert self.corrections is not None
             weight *= self.corrections
         thresholds = np.zeros(0, dtype=np.int64)
         slope, scale = np.zeros(1), np.ones(1)
-        if chrom is not None and self.datatype in ("distance", "enrichment"):
+        if chrom is not None and datatype in ("distance", "enrichment"):
             assert self.distance is not None
             mean = 0.0 if self.chromosome_means is None else float(self.chromosome_means[chrom])
             cutoff, slope, intercept = self.distance.astype(np.float64).T
@@ -141,14 +156,14 @@ class ChunkBuilder:
             scale,
         )
 
-    def _cis_chunk(self, one: Segment, two: Segment) -> Any:
-        by_distance = self.datatype in ("distance", "enrichment") or self.maxdistance > 0
-        expectation = self._expectation(one.chrom)
+    def _cis_chunk(self, one: Segment, two: Segment, datatype: Datatype) -> Any:
+        by_distance = datatype in ("distance", "enrichment") or self.maxdistance > 0
+        expectation = self._expectation(one.chrom, datatype)
         grid, offsets = self._grid(one, two)
         trees = None
         if by_distance:
             build = dask.delayed(make_trees, pure=True)
-            trees = self.once(("trees", grid.chrom), lambda: build(expectation, grid))
+            trees = self.once(("trees", grid.chrom, datatype), lambda: build(expectation, grid))
         return dask.delayed(cis_expected, pure=True)(expectation, trees, one, two, offsets)
 
     def _grid(self, one: Segment, two: Segment) -> tuple[Segment, tuple[int, int]]:
@@ -157,12 +172,13 @@ class ChunkBuilder:
         first = [int(np.searchsorted(grid.start, segment.start[0])) for segment in (one, two)]
         return grid, (first[0], first[1])
 
-    def _trans_chunk(self, one: Segment, two: Segment) -> Any:
+    def _trans_chunk(self, one: Segment, two: Segment, datatype: Datatype) -> Any:
         mean: Any = 1.0
-        if self.datatype in ("distance", "enrichment"):
+        if datatype in ("distance", "enrichment"):
             low, high = sorted((one.chrom, two.chrom))
             mean = self.once(("mean", low, high), lambda: self._trans_mean(low, high))
-        return dask.delayed(trans_expected, pure=True)(self._expectation(None), mean, one, two)
+        expectation = self._expectation(None, datatype)
+        return dask.delayed(trans_expected, pure=True)(expectation, mean, one, two)
 
     def _trans_mean(self, chrom1: int, chrom2: int) -> Any:
         valid = self.valid > 0

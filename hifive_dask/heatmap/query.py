@@ -49,11 +49,14 @@ def heatmap(
     binsize
         bp, or 0 for one bin per unit.
     datatype
-        What is expected of a possible pair.
+        What is expected of a possible pair: ``"raw"`` 1, ``"fend"`` the product of the corrections,
+        ``"distance"`` the distance dependence, in trans the mean of the two chromosomes,
+        ``"enrichment"`` the product of both. ``"expected"`` expects as the last, or as "distance"
+        without corrections, and holds the number of possible pairs in place of observed reads.
     corrections
         float32 (N), for "fend" and "enrichment".
     distance, chromosome_means
-        float32 (segments, 3) and (C), for "distance" and "enrichment".
+        float32 (segments, 3) and (C), for "distance", "enrichment" and "expected".
     maxdistance
         bp: largest distance of a cis pair, inclusive; 0 for all.
     chunk_bins
@@ -63,7 +66,17 @@ def heatmap(
     Returns
     -------
     xarray.Dataset
-        ``observed`` int64, ``expected`` and ``enrichment`` float32, dims (bin1, bin2).
+        ``observed`` int64 (float32 for "expected"), ``expected`` and ``enrichment`` float32, the
+        ratio, NaN where nothing is expected; dims (bin1, bin2).
+
+    Raises
+    ------
+    ParameterError
+        For an unknown datatype, negative sizes, or regions whose bins are not of one grid.
+    RegionError
+        If a region is unknown or holds no unit.
+    StateError
+        If `datatype` needs corrections or the distance dependence, and they are missing.
     """
     _validate(datatype, corrections, distance, maxdistance)
     segments = _segments(units, region, binsize)
@@ -80,7 +93,7 @@ def heatmap(
     dims = ("bin1", "bin2")
     return xr.Dataset(
         {
-            "observed": (dims, seen, {"units": "reads"}),
+            "observed": (dims, seen, {"units": "1" if datatype == "expected" else "reads"}),
             "expected": (dims, expected, {"units": "reads"}),
             "enrichment": (dims, ratio.astype(np.float32), {"units": "1"}),
         },
@@ -112,7 +125,7 @@ def _validate(
             f"datatype {datatype!r} needs corrections; call find_express_fend_corrections first, "
             "or ask for datatype 'raw' or 'distance'"
         )
-    if datatype in ("distance", "enrichment") and distance is None:
+    if datatype in ("distance", "enrichment", "expected") and distance is None:
         raise StateError(
             f"datatype {datatype!r} needs the distance dependence; call find_distance_parameters "
             "first, or ask for datatype 'raw' or 'fend'"

@@ -136,8 +136,8 @@ def _check_corrections(corrections: Float32, valid: Int32) -> None:
     lacking = int(np.count_nonzero(~(corrections > 0) & (valid > 0)))
     if lacking:
         raise StateError(
-            f"{lacking} of {valid.sum()} units in use have no correction above 0; learn corrections "
-            "with the present filter, or use corrected=False"
+            f"{lacking} of {valid.sum()} units in use have no correction above 0; learn "
+            "corrections with the present filter, or use corrected=False"
         )
 
 

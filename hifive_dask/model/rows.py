@@ -21,10 +21,10 @@ GROUP = 1 << 19  # chromosomes with fewer rows share a task until they have this
 def cis_groups(store: PairStore, chroms: Sequence[int], rows: int = GROUP) -> list[list[int]]:
     """Group chromosomes, in order, into tasks of about `rows` cis rows or one chromosome."""
     groups: list[list[int]] = []
-    filled = rows
+    filled = 0
     for chrom in chroms:
         lo, hi = store.block_rows(chrom, chrom)
-        if filled + hi - lo > rows:
+        if not groups or filled + hi - lo > rows:
             groups.append([])
             filled = 0
         groups[-1].append(chrom)

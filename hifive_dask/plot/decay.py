@@ -100,4 +100,4 @@ def _guide(axes: Any, distance: NDArray[np.float64], reads: NDArray[np.float64])
     """A line of slope -1, through the middle of the points."""
     middle = np.exp(np.mean(np.log(reads * distance)))
     ends = np.array([distance.min(), distance.max()])
-    axes.plot(ends, middle / ends, "--", color=MUTED, linewidth=0.9, label="slope −1")
+    axes.plot(ends, middle / ends, "--", color=MUTED, linewidth=0.9, label="slope -1")

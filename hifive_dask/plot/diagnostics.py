@@ -67,7 +67,7 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
     axes.stairs(count, edges, color=ACCENT, linewidth=1.0)
     axes.axvline(1, color=INK, linewidth=0.8, linestyle="--")
     axes.set_xscale("log")
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, 1.2 * count.max())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     note = f"{len(kept):,} units in use\nmedian {np.median(kept):.3g}"
@@ -118,9 +118,10 @@ def insert_sizes(
         raise ParameterError("the histogram of insert sizes is empty; there is nothing to draw")
     figure, axes = new_axes(4.8, 3.2) if ax is None else (ax.figure, ax)
     shown = slice(max(0, np.flatnonzero(count)[0] - 1), np.flatnonzero(count)[-1] + 1)
-    edge = np.maximum(np.r_[lower, lower[-1] * 1.05], 1)[shown.start : shown.stop + 1]
-    # Rows widen with size: reads per doubling of the size make them comparable.
-    height = count[shown] / np.maximum(np.diff(np.log2(edge)), 1e-9)
+    # The first row begins at 0, where a logarithm cannot; the last one has no end.
+    edge = np.r_[lower[1] / 2, lower[1:], lower[-1] * 1.05][shown.start : shown.stop + 1]
+    # Rows widen with size: read pairs per doubling of the size make them comparable.
+    height = count[shown] / np.diff(np.log2(edge))
     passed = edge[:-1] < (np.inf if maxinsert is None else maxinsert)
     axes.stairs(np.where(passed, height, 0), edge, fill=True, color=_PALE)
     axes.stairs(np.where(passed, 0, height), edge, fill=True, color="#e3e5e8")
@@ -131,12 +132,10 @@ def insert_sizes(
         axes.axvline(maxinsert, color=INK, linewidth=0.8, linestyle="--")
         note = f"maxinsert {maxinsert:,} bp\n{share:.1%} of read pairs below"
         axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8)
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, 1.2 * height.max())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: length_text(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    adorn(
-        axes, title=title, xlabel="insert size", ylabel="read pairs per doubling", frame=False
-    )
+    adorn(axes, title=title, xlabel="insert size", ylabel="read pairs per doubling", frame=False)
     return figure
 
 

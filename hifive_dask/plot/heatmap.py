@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import Colormap, LogNorm, Normalize
+from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.pixels import reduce_map
-from hifive_dask.plot.style import (
-    DIVERGING,
-    INK,
-    SEQUENTIAL,
-    adorn,
-    length_text,
-    length_unit,
-    new_axes,
-)
+from hifive_dask.plot.scales import one_colour, two_colours
+from hifive_dask.plot.style import INK, adorn, length_text, length_unit, new_axes
 
 __all__ = ["Variable", "heatmap"]
 
 Variable = Literal["observed", "expected", "enrichment"]
-Float64 = NDArray[np.float64]
 
 _MOST = 1000  # cells along an axis; a wider map is reduced, it would have more cells than pixels
 _SIZE = 5.4  # inches of the longer axis
@@ -37,15 +27,8 @@ _LABELS = {
     ("expected", "raw"): "possible pairs",
     ("enrichment", "raw"): "reads per possible pair",
     ("enrichment", "fend"): "reads per possible pair, corrected",
+    ("enrichment", "expected"): "possible pairs per expected read",
 }
-
-
-@dataclass(frozen=True)
-class _Scale:
-    values: Float64
-    norm: Normalize
-    cmap: Colormap
-    label: str
 
 
 def heatmap(
@@ -75,8 +58,8 @@ def heatmap(
     cmap
         A Matplotlib colour map, to replace the default one.
     vmin, vmax
-        Limits of the colours, in the unit of the colour bar; by default from quantiles. Two-coloured
-        scales are symmetric if only one of them is given.
+        Limits of the colours, in the unit of the colour bar; by default from quantiles. Scales of
+        two colours are symmetric if only one of them is given.
     log
         Whether colours follow the logarithm: log2 of an enrichment in two colours, else a
         logarithmic axis.
@@ -97,7 +80,8 @@ def heatmap(
     Raises
     ------
     ParameterError
-        If `dataset` is no heatmap, `variable` is unknown, or `pseudocount` is negative.
+        If `dataset` is no heatmap, `variable` is unknown, `pseudocount` is negative, or the limits
+        make no scale.
 
     Examples
     --------
@@ -120,17 +104,19 @@ def heatmap(
         )
     if pseudocount < 0:
         raise ParameterError(f"pseudocount is {pseudocount}, expected reads, 0 or more")
-    datatype = str(dataset.attrs.get("datatype"))
+    datatype = str(dataset.attrs.get("datatype", "enrichment"))
     observed, expected, factor = reduce_map(dataset, _MOST)
     expected[~(expected > 0)] = np.nan
-    if variable == "enrichment" and datatype not in ("raw", "fend"):
-        scale = _two_colours(observed, expected, pseudocount, vmin, vmax, log)
+    if variable == "enrichment" and datatype in ("distance", "enrichment"):
+        scale = two_colours(observed, expected, pseudocount, vmin, vmax, log)
     else:
-        values = {"observed": observed + 0 * expected, "expected": expected}
-        name = f"{variable} reads"
-        label = _LABELS.get((variable, datatype), name)
-        chosen = values.get(variable, observed / expected)
-        scale = _one_colour(chosen, label, vmin, vmax, log)
+        values = {
+            "observed": np.where(np.isnan(expected), np.nan, observed),
+            "expected": expected,
+            "enrichment": observed / expected,
+        }[variable]
+        label = _LABELS.get((variable, datatype), f"{variable} reads")
+        scale = one_colour(values, label, vmin, vmax, log)
     shape = dataset.sizes["bin1"], dataset.sizes["bin2"]
     figure = _new_figure(shape) if ax is None else ax.figure
     axes = figure.axes[0] if ax is None else ax
@@ -159,55 +145,9 @@ def _new_figure(shape: tuple[int, int]) -> Figure:
 def _title(dataset: xr.Dataset, factor: int) -> str:
     regions = [str(dataset.attrs.get(name, "")) for name in ("region", "region2")]
     size = int(dataset.attrs.get("binsize", 0)) * factor
-    bins = f"{length_text(size)} bins" if size else ""
+    bins = f"{length_text(size)} bins" if size else "unbinned"
     narrow = dataset.sizes["bin2"] < 0.6 * dataset.sizes["bin1"]
     return ("\n" if narrow else ", ").join(filter(None, [" / ".join(filter(None, regions)), bins]))
-
-
-def _two_colours(
-    observed: Float64,
-    expected: Float64,
-    pseudocount: float,
-    vmin: float | None,
-    vmax: float | None,
-    log: bool,
-) -> _Scale:
-    centre = 0.0 if log else 1.0
-    values = (observed + pseudocount) / (expected + pseudocount)
-    if log:
-        with np.errstate(divide="ignore"):
-            values = np.log2(values)
-    spread = np.abs(values[np.isfinite(values)] - centre)
-    # Noise of an even map should not look like structure, nor a few hot cells drown the rest.
-    reach = float(np.clip(np.quantile(spread, 0.98), 0.5, 4)) if len(spread) else 1.0
-    reach = reach if log else min(reach, 1.0)
-    if vmin is None and vmax is None:
-        vmin, vmax = centre - reach, centre + reach
-    elif vmin is None:
-        assert vmax is not None
-        vmin = 2 * centre - vmax
-    elif vmax is None:
-        vmax = 2 * centre - vmin
-    # No reads at all: the lowest colour.
-    values = np.where(np.isneginf(values), vmin, values)
-    more = f" + {pseudocount:g}" if pseudocount else ""
-    label = f"observed{more} / expected{more}" if not more else f"(observed{more}) / (expected{more})"
-    return _Scale(values, Normalize(vmin, vmax), DIVERGING, f"log₂ {label}" if log else label)
-
-
-def _one_colour(
-    values: Float64, label: str, vmin: float | None, vmax: float | None, log: bool
-) -> _Scale:
-    positive = values[values > 0]
-    top = float(np.quantile(positive, 0.995)) if len(positive) else 1.0
-    top = top if vmax is None else vmax
-    if not log:
-        return _Scale(values, Normalize(0 if vmin is None else vmin, top), SEQUENTIAL, label)
-    low = float(np.quantile(positive, 0.02)) if len(positive) else top / 10
-    low = min(low, top / 10) if vmin is None else vmin
-    # A logarithm would hide cells without reads: they get the colour below the scale.
-    values = np.where(values == 0, low / 2, values)
-    return _Scale(values, LogNorm(low, top), SEQUENTIAL, label)
 
 
 def _label(axes: Any, dataset: xr.Dataset, number: int, side: Literal["x", "y"]) -> None:
@@ -237,7 +177,10 @@ def _label(axes: Any, dataset: xr.Dataset, number: int, side: Literal["x", "y"])
 
 def _colour_bar(figure: Figure, axes: Any, image: Any, label: str) -> None:
     # Inset axes are as high as the map, whatever its shape.
-    place = axes.inset_axes((1.025, 0.0, 0.028, 1.0))
+    left, right, _, _ = image.get_extent()
+    bottom, top = axes.get_ylim()
+    part = max(1.0, abs(top - bottom) / (right - left))
+    place = axes.inset_axes((1 + 0.025 * part, 0.0, 0.028 * part, 1.0))
     bar = figure.colorbar(image, cax=place)
     if isinstance(image.norm, LogNorm) and 1e-3 < image.norm.vmax < 1e6:
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))

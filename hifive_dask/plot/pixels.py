@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import dask.array as da
@@ -55,10 +56,7 @@ def reduce_map(dataset: xr.Dataset, most: int) -> tuple[Float64, Float64, int]:
 
 def _squares(edge: Edges, factor: int) -> list[NDArray[np.int64]]:
     """Numbers of the squares that lie in each chunk of an axis."""
-    return [
-        np.arange(lo // factor, -(-hi // factor))
-        for lo, hi in zip(edge[:-1], edge[1:], strict=True)
-    ]
+    return [np.arange(lo // factor, -(-hi // factor)) for lo, hi in pairwise(edge)]
 
 
 def _sum_squares(block: NDArray[Any], factor: int, block_info: Any = None) -> Float64:

@@ -1,0 +1,85 @@
+"""From reads to colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.colors import Colormap, LogNorm, Normalize
+from numpy.typing import NDArray
+
+from hifive_dask.errors import ParameterError
+from hifive_dask.plot.style import DIVERGING, SEQUENTIAL
+
+__all__ = ["Scale", "one_colour", "two_colours"]
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Values to draw, NaN for missing ones, their colours, and what they are."""
+
+    values: Float64
+    norm: Normalize
+    cmap: Colormap
+    label: str
+
+
+def one_colour(
+    values: Float64, label: str, vmin: float | None, vmax: float | None, log: bool
+) -> Scale:
+    """Colours that darken with the value; zeros are white."""
+    positive = values[values > 0]
+    low, high = (
+        (float(q) for q in np.quantile(positive, [0.02, 0.995])) if len(positive) else (1, 1)
+    )
+    top = high if vmax is None else vmax
+    if not log:
+        bottom = 0.0 if vmin is None else vmin
+        _check(bottom, top)
+        return Scale(values, Normalize(bottom, top), SEQUENTIAL, label)
+    bottom = min(low, top / 10) if vmin is None else vmin
+    _check(bottom, top)
+    if bottom <= 0:
+        raise ParameterError(f"vmin is {bottom}, expected above 0; or pass log=False")
+    # A logarithm would hide zeros; they get the colour below the scale.
+    return Scale(np.where(values == 0, bottom / 2, values), LogNorm(bottom, top), SEQUENTIAL, label)
+
+
+def two_colours(
+    observed: Float64,
+    expected: Float64,
+    pseudocount: float,
+    vmin: float | None,
+    vmax: float | None,
+    log: bool,
+) -> Scale:
+    """Colours about a ratio of 1."""
+    centre = 0.0 if log else 1.0
+    values = (observed + pseudocount) / (expected + pseudocount)
+    if log:
+        with np.errstate(divide="ignore"):
+            values = np.log2(values)
+    spread = np.abs(values[np.isfinite(values)] - centre)
+    # Noise of an even map should not look like structure, nor a few hot cells drown the rest.
+    reach = float(np.quantile(spread, 0.98)) if len(spread) else 1.0
+    reach = min(max(reach, 0.5), 4.0 if log else 1.0)
+    if vmax is None:
+        vmax = centre + reach if vmin is None else 2 * centre - vmin
+    if vmin is None:
+        vmin = 2 * centre - vmax
+    _check(vmin, vmax)
+    # No reads at all: the lowest colour.
+    values = np.where(np.isneginf(values), vmin, values)
+    ratio = "observed / expected"
+    if pseudocount:
+        ratio = f"(observed + {pseudocount:g}) / (expected + {pseudocount:g})"
+    return Scale(values, Normalize(vmin, vmax), DIVERGING, f"log₂({ratio})" if log else ratio)
+
+
+def _check(vmin: float, vmax: float) -> None:
+    if not vmin < vmax:
+        raise ParameterError(
+            f"colours would go from {vmin:g} to {vmax:g}; vmin must be below vmax, leave out one"
+        )
