@@ -9,9 +9,9 @@ the remainder of one pair is at most
 - (1 + v)^s: ``abs(C(s, t)) r^t / (1 - q r)``, where ``q = max(1, abs(t - s) / (t + 1))`` bounds the
   ratio of consecutive coefficients,
 
-and the sum takes the fewest terms that keep it below `TOLERANCE`, of the smallest (1 + v)^s where f
-is a power. Nodes for which `TERMS` do not suffice, or across a threshold, are split; leaves are
-summed pair by pair.
+and the sum takes the fewest terms that keep this below `TOLERANCE`: for ln absolutely, for a power
+relative to the smallest (1 + v)^s. Nodes for which `TERMS` do not suffice, or across a threshold,
+are split; leaves are summed pair by pair.
 """
 
 from __future__ import annotations

@@ -170,9 +170,10 @@ map_options = _stack(
     ),
     click.option(
         "--datatype",
-        type=click.Choice(["raw", "fend", "distance", "enrichment"]),
+        type=click.Choice(["raw", "fend", "distance", "enrichment", "expected"]),
         help="What is expected: the number of possible pairs (raw), corrections (fend), the "
-        "distance dependence (distance), or both (enrichment). By default both if they are known.",
+        "distance dependence (distance), or both (enrichment). By default both if they are known. "
+        "With expected, possible pairs stand in place of observed reads.",
     ),
     click.option(
         "--maxdistance",

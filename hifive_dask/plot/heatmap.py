@@ -158,7 +158,8 @@ def _label(axes: Any, dataset: xr.Dataset, number: int, side: Literal["x", "y"])
     if len(borders) == 2:
         start, stop = (dataset[f"{name}{number}"].values for name in ("start", "stop"))
         unit, bp = length_unit(int(stop[-1]))
-        ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(start[0] / bp, stop[-1] / bp)
+        locator = MaxNLocator(6, steps=[1, 2, 5, 10])
+        ticks = np.asarray(locator.tick_values(start[0] / bp, stop[-1] / bp))
         ticks = ticks[(ticks * bp >= start[0]) & (ticks * bp <= stop[-1])]
         # Bins of single fends differ in width.
         place = np.interp(ticks * bp, np.r_[start, stop[-1]], np.arange(len(start) + 1))
@@ -177,14 +178,17 @@ def _label(axes: Any, dataset: xr.Dataset, number: int, side: Literal["x", "y"])
 
 def _colour_bar(figure: Figure, axes: Any, image: Any, label: str) -> None:
     # Inset axes are as high as the map, whatever its shape.
-    left, right, _, _ = image.get_extent()
-    bottom, top = axes.get_ylim()
-    part = max(1.0, abs(top - bottom) / (right - left))
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    height = (bottom - top) / (right - left)
+    part = max(1.0, height)
     place = axes.inset_axes((1 + 0.025 * part, 0.0, 0.028 * part, 1.0))
     bar = figure.colorbar(image, cax=place)
-    if isinstance(image.norm, LogNorm) and 1e-3 < image.norm.vmax < 1e6:
+    if isinstance(image.norm, LogNorm) and 1e-3 < image.get_clim()[1] < 1e6:
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    bar.set_label(label, fontsize=9, color=INK)
+    flat = height < 0.5
+    bar.set_label(
+        label.replace(" / ", "\n/ ") if flat else label, fontsize=7 if flat else 9, color=INK
+    )
     bar.outline.set_linewidth(0.6)
     bar.ax.tick_params(which="major", labelsize=8, width=0.6, length=3, color=INK, labelcolor=INK)
     bar.ax.tick_params(which="minor", width=0.4, length=1.5, color=INK)

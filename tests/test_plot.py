@@ -1,0 +1,335 @@
+"""Pictures: what is on them, not how they look."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+
+from hifive_dask import plot
+from hifive_dask.errors import ParameterError
+from hifive_dask.plot.pixels import reduce_map
+from hifive_dask.plot.style import MISSING, length_text, length_unit
+
+from .test_heatmap import t1
+
+Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture(autouse=True)
+def _sync() -> Any:
+    with dask.config.set(scheduler="sync"):
+        yield
+
+
+def make_map(
+    observed: Array, expected: Array, datatype: str = "enrichment", size: int = 10_000
+) -> xr.Dataset:
+    """A dataset as a query returns it."""
+    coords: dict[str, Any] = {}
+    for axis, bins in enumerate(observed.shape, 1):
+        start = size * np.arange(bins)
+        coords[f"chromosome{axis}"] = (f"bin{axis}", np.repeat("chr1", bins))
+        coords[f"start{axis}"] = (f"bin{axis}", start)
+        coords[f"stop{axis}"] = (f"bin{axis}", start + size)
+    dims = ("bin1", "bin2")
+    return xr.Dataset(
+        {"observed": (dims, observed), "expected": (dims, expected)},
+        coords=coords,
+        attrs={"region": "chr1", "region2": "", "binsize": size, "datatype": datatype},
+    )
+
+
+def image_of(figure: Figure) -> Any:
+    return figure.axes[0].images[0]
+
+
+def label_of(figure: Figure) -> str:
+    bar = figure.axes[0].child_axes[0]
+    return str(bar.get_ylabel())
+
+
+def colour_at(figure: Figure, row: int, column: int) -> tuple[float, ...]:
+    image = image_of(figure)
+    return tuple(image.to_rgba(image.get_array())[row, column])
+
+
+# Maps
+
+
+@pytest.mark.parametrize(
+    ("datatype", "variable", "label"),
+    [
+        ("enrichment", "enrichment", "log₂((observed + 1) / (expected + 1))"),
+        ("distance", "enrichment", "log₂((observed + 1) / (expected + 1))"),
+        ("fend", "enrichment", "reads per possible pair, corrected"),
+        ("raw", "enrichment", "reads per possible pair"),
+        ("raw", "expected", "possible pairs"),
+        ("expected", "observed", "possible pairs"),
+        ("fend", "observed", "observed reads"),
+        ("fend", "expected", "expected reads"),
+    ],
+)
+def test_heatmap__says_what_it_shows(datatype: str, variable: Any, label: str) -> None:
+    figure = plot.heatmap(t1(datatype), variable=variable)
+    assert label_of(figure) == label
+    assert figure.axes[0].get_title("left") == "A, 100 bp bins"
+    assert figure.axes[0].get_xlabel() == figure.axes[0].get_ylabel() == "A (bp)"
+    assert image_of(figure).get_array().shape == (4, 4)
+
+
+def test_heatmap__first_bin_is_at_the_top_left() -> None:
+    observed = np.zeros((3, 5))
+    observed[0, 0] = 7
+    figure = plot.heatmap(make_map(observed, np.ones((3, 5))), variable="observed", log=False)
+    axes = figure.axes[0]
+    assert axes.get_xlim() == (0, 5)
+    assert axes.get_ylim() == (3, 0)
+    assert axes.get_aspect() == 1
+    assert image_of(figure).get_array()[0, 0] == 7
+
+
+@pytest.mark.parametrize("variable", ["observed", "expected", "enrichment"])
+@pytest.mark.parametrize("log", [True, False])
+def test_heatmap__cells_without_expectation_are_grey(variable: Any, log: bool) -> None:
+    expected = np.array([[0.0, 2.0], [np.nan, 2.0]])
+    figure = plot.heatmap(make_map(np.full((2, 2), 3.0), expected), variable=variable, log=log)
+    assert image_of(figure).get_array().mask.tolist() == [[True, False], [True, False]]
+    assert colour_at(figure, 0, 0) == pytest.approx(to_rgba(MISSING))
+
+
+def test_heatmap__cells_without_reads_are_white_or_at_the_end_of_the_scale() -> None:
+    data = make_map(np.array([[0.0, 50.0], [1.0, 10.0]]), np.full((2, 2), 9.0))
+    assert colour_at(plot.heatmap(data, variable="observed"), 0, 0) == (1, 1, 1, 1)
+    plain = plot.heatmap(data, pseudocount=0)
+    assert label_of(plain) == "log₂(observed / expected)"
+    values, (low, high) = image_of(plain).get_array(), image_of(plain).get_clim()
+    assert values[0, 0] == low == -high
+    np.testing.assert_allclose(values[0, 1], np.log2(50 / 9))
+
+
+def test_heatmap__pseudocount_keeps_poor_cells_pale() -> None:
+    data = make_map(np.array([[0.0, 0.0]]), np.array([[0.1, 100.0]]))
+    values = image_of(plot.heatmap(data)).get_array()
+    np.testing.assert_allclose(values[0], np.log2([1 / 1.1, 1 / 101]))
+
+
+def test_heatmap__without_any_value_is_drawn(tmp_path: Path) -> None:
+    nothing = make_map(np.zeros((2, 2)), np.zeros((2, 2)))
+    for variable in ("observed", "expected", "enrichment"):
+        for log in (True, False):
+            figure = plot.heatmap(nothing, variable=variable, log=log)  # type: ignore[arg-type]
+            plot.save(figure, tmp_path / "map.png")
+
+
+def test_heatmap__limits_are_those_given() -> None:
+    data = t1("enrichment")
+    assert image_of(plot.heatmap(data, vmax=3)).get_clim() == (-3, 3)
+    assert image_of(plot.heatmap(data, vmin=-1, vmax=2)).get_clim() == (-1, 2)
+    assert image_of(plot.heatmap(data, log=False, vmax=1.5)).get_clim() == (0.5, 1.5)
+    assert image_of(plot.heatmap(data, variable="observed", vmin=1, vmax=9)).get_clim() == (1, 9)
+    assert image_of(plot.heatmap(data, cmap="viridis")).get_cmap().name == "viridis"
+
+
+def test_heatmap__genome_has_names_and_borders() -> None:
+    figure = plot.heatmap(t1("raw", region=None), variable="observed", title="both")
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["A", "B"]
+    assert axes.get_xticks().tolist() == [2, 5]
+    assert [line.get_xdata()[0] for line in axes.lines[:1]] == [4]
+    assert axes.get_title("left") == "both"
+
+
+def test_heatmap__trans_names_both_chromosomes() -> None:
+    axes = plot.heatmap(t1("enrichment", region="B", region2="A")).axes[0]
+    assert axes.get_xlabel() == "A (bp)"
+    assert axes.get_ylabel() == "B (bp)"
+    assert axes.get_title("left") == "B / A, 100 bp bins"
+
+
+def test_heatmap__unbinned_ticks_stand_at_their_positions() -> None:
+    axes = plot.heatmap(t1("raw", binsize=0), variable="observed").axes[0]
+    places = dict(
+        zip([text.get_text() for text in axes.get_xticklabels()], axes.get_xticks(), strict=True)
+    )
+    assert places["100"] == 2
+    assert axes.get_title("left") == "A, unbinned"
+
+
+def test_heatmap__draws_into_given_axes() -> None:
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    assert plot.heatmap(t1("raw"), ax=right) is figure
+    assert not left.images
+    assert len(right.images) == 1
+
+
+def test_heatmap__wide_maps_are_reduced() -> None:
+    rng = np.random.default_rng(3)
+    observed = da.from_array(rng.integers(0, 3, (2200, 2200)), chunks=500)
+    expected = da.ones((2200, 2200), chunks=500)
+    data = make_map(observed, expected, size=1000)  # type: ignore[arg-type]
+    figure = plot.heatmap(data, variable="observed", log=False)
+    assert image_of(figure).get_array().shape == (734, 734)
+    assert image_of(figure).get_array()[0, 0] == observed[:3, :3].sum().compute()
+    assert figure.axes[0].get_title("left") == "chr1, 3 kb bins"
+    assert figure.axes[0].get_xlabel() == "chr1 (Mb)"
+    assert figure.axes[0].get_xlim() == (0, 2200)
+
+
+@given(
+    shape=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    chunk=st.integers(1, 9),
+    most=st.integers(1, 40),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=40, deadline=None)
+def test_reduce_map__sums_squares_for_any_chunks(
+    shape: tuple[int, int], chunk: int, most: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    observed, expected = rng.integers(0, 9, shape), rng.random(shape)
+    data = make_map(da.from_array(observed, chunk), da.from_array(expected, (chunk + 2, chunk)))
+    seen, should, factor = reduce_map(data, most)
+    assert max(seen.shape) <= most
+    for got, source in ((seen, observed), (should, expected)):
+        plain = np.array(
+            [
+                [source[r : r + factor, c : c + factor].sum() for c in range(0, shape[1], factor)]
+                for r in range(0, shape[0], factor)
+            ]
+        )
+        np.testing.assert_allclose(got, plain)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"variable": "ratio"}, "unknown variable 'ratio'; known are 'observed'"),
+        ({"pseudocount": -1}, "pseudocount is -1"),
+        ({"vmin": 2, "vmax": 1}, "vmin must be below vmax"),
+        ({"variable": "observed", "vmin": 0}, "vmin is 0, expected above 0; or pass log=False"),
+    ],
+)
+def test_heatmap__refuses_what_it_cannot_draw(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        plot.heatmap(t1("enrichment"), **options)
+    with pytest.raises(ParameterError, match="has no expected; pass what"):
+        plot.heatmap(t1("raw").drop_vars("expected"))
+
+
+# Diagnostics
+
+
+def test_decay__draws_points_line_and_guide() -> None:
+    distance = np.geomspace(1e3, 1e7, 9)
+    parameters = np.array([[np.log(1e5), -0.5, 1.0], [np.inf, -1.5, 1 + np.log(1e5)]])
+    reads = 9 / distance
+    reads[4] = 0
+    axes = plot.decay(distance, reads, parameters, title="decay").axes[0]
+    guide, fit, points = axes.lines
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "slope -1",
+        "fit",
+        "observed",
+    ]
+    np.testing.assert_allclose(guide.get_ydata() * guide.get_xdata(), 9)
+    x, y = fit.get_data()
+    np.testing.assert_allclose(y[0], np.exp(1) * 1e3**-0.5)
+    np.testing.assert_allclose(y[-1], np.exp(1) * 1e5 * 1e7**-1.5)
+    assert x[0] == 1e3
+    assert len(points.get_xdata()) == 8
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert axes.get_ylabel() == "reads per possible pair"
+    assert len(plot.decay(distance, reads).axes[0].lines) == 2
+
+
+def test_corrections__counts_units_in_use() -> None:
+    values = np.array([0.1, 1, 1, 5, 0, 9])
+    axes = plot.corrections(values, [1, 1, 1, 1, 1, 0]).axes[0]
+    assert axes.patches[0].get_data().values.sum() == 4
+    assert "4 units in use" in axes.texts[0].get_text()
+    assert axes.get_xscale() == "log"
+
+
+def test_insert_sizes__shows_share_below_the_limit() -> None:
+    histogram = np.array([[0, 0], [30, 100], [60, 200], [10, 400], [0, 800]])
+    axes = plot.insert_sizes(histogram, 400).axes[0]
+    assert "90.0% of read pairs below" in axes.texts[0].get_text()
+    height = axes.patches[-1].get_data()
+    assert height.edges.tolist() == [50, 100, 200, 400, 800]
+    np.testing.assert_allclose(height.values, [0, 30, 60, 10])
+    assert not plot.insert_sizes(histogram).axes[0].texts
+    first = np.array([[5, 0], [3, 100], [0, 200]])
+    assert plot.insert_sizes(first).axes[0].patches[-1].get_data().values.tolist() == [5, 3]
+
+
+def test_balance_trace__has_cost_and_change() -> None:
+    trace = np.array([[9.0, 0.5], [4.0, 0.1], [0.0, 0.0]])
+    figure = plot.balance_trace(trace, 0.01)
+    cost, change = figure.axes
+    assert [ax.get_ylabel() for ax in figure.axes] == ["cost", "largest relative change"]
+    assert cost.lines[0].get_xdata().tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(change.lines[0].get_ydata(), [0.5, 0.1, np.nan])
+    assert change.lines[1].get_ydata()[0] == 0.01
+
+
+def test_diagnostics__refuse_empty_input() -> None:
+    with pytest.raises(ParameterError, match=r"shapes .* expected the same"):
+        plot.decay([1, 2], [1])
+    with pytest.raises(ParameterError, match="no distance bin has reads"):
+        plot.decay([1, 2], [0, 0])
+    with pytest.raises(ParameterError, match=r"shapes .* expected the same"):
+        plot.corrections([1, 2], [1])
+    with pytest.raises(ParameterError, match="no unit in use has a correction"):
+        plot.corrections([1, 2], [0, 0])
+    with pytest.raises(ParameterError, match="insert sizes is empty"):
+        plot.insert_sizes([[0, 0], [0, 45]])
+    with pytest.raises(ParameterError, match="expected \\(iterations, 2\\)"):
+        plot.balance_trace(np.zeros((0, 2)))
+
+
+def test_diagnostics__draw_into_given_axes() -> None:
+    figure = Figure()
+    axes = figure.subplots(1, 3)
+    assert plot.decay([1, 10], [1, 0.1], ax=axes[0]) is figure
+    assert plot.corrections([1, 2], [1, 1], ax=axes[1]) is figure
+    assert plot.insert_sizes([[0, 0], [1, 45], [0, 50]], ax=axes[2]) is figure
+    assert all(ax.get_xlabel() for ax in axes)
+
+
+# Files
+
+
+def test_save__suffix_decides_the_format(tmp_path: Path) -> None:
+    figure = plot.heatmap(t1("enrichment"))
+    for suffix, head in ((".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")):
+        plot.save(figure, tmp_path / f"map{suffix}")
+        assert (tmp_path / f"map{suffix}").read_bytes().startswith(head)
+    with pytest.raises(ParameterError, match=r"the suffix must be one of \.png"):
+        plot.save(figure, tmp_path / "map.gif")
+    assert not (tmp_path / "map.gif").exists()
+
+
+def test_pictures__leave_pyplot_alone() -> None:
+    code = (
+        "import sys\nfrom hifive_dask import plot\n"
+        "plot.decay([1, 10], [1, 0.1])\nassert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_lengths__in_their_largest_unit() -> None:
+    assert [length_text(n) for n in (999, 1000, 2_500_000)] == ["999 bp", "1 kb", "2.5 Mb"]
+    assert [length_unit(n)[0] for n in (1500, 2000, 2_000_000)] == ["bp", "kb", "Mb"]
