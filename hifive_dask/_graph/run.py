@@ -14,6 +14,8 @@ from dask.callbacks import Callback
 __all__ = ["hold", "run"]
 
 _SHOW_AFTER = 1.0  # seconds: quicker work shows no bar
+# Graphs of ours hold arrays as long as the genome, once; Dask's default warns above 10 MB.
+_LARGE_GRAPH = "distributed.admin.large-graph-warning-threshold"
 
 
 def _interactive() -> bool:
@@ -101,7 +103,7 @@ def hold(values: Sequence[Any], *, title: str = "", silent: bool = False) -> lis
     -------
     Lazy values again, whose graphs are the results.
     """
-    with _LocalProgress(title, silent):
+    with _LocalProgress(title, silent), dask.config.set({_LARGE_GRAPH: "256MiB"}):
         kept = list(dask.persist(*values))
     distributed = sys.modules.get("distributed")
     futures = distributed.futures_of(kept) if distributed is not None else []

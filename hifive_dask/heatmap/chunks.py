@@ -11,8 +11,6 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask._store.pairs import PairStore
-from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Axis, Segment
 from hifive_dask.heatmap.cells import (
     Datatype,
@@ -24,8 +22,8 @@ from hifive_dask.heatmap.cells import (
     trans_expected,
     trans_mean,
 )
+from hifive_dask.heatmap.subset import Subset
 from hifive_dask.model.distance import log_thresholds
-from hifive_dask.model.rows import spans_of
 
 __all__ = ["ChunkBuilder"]
 
@@ -36,13 +34,9 @@ Float32 = NDArray[np.float32]
 class ChunkBuilder:
     """Builds the tasks of a heatmap; each thing that chunks share is one task."""
 
-    units: Units
-    store: PairStore
-    valid: NDArray[np.int32]
+    subset: Subset
     datatype: Datatype
-    corrections: Float32 | None
     distance: Float32 | None
-    chromosome_means: Float32 | None
     maxdistance: int
     grids: dict[int, Segment]
     shared: dict[Any, Any] = field(default_factory=dict)
@@ -78,7 +72,7 @@ class ChunkBuilder:
 
     def _chunk(self, one: Segment, two: Segment) -> tuple[Any, Any]:
         if self.datatype == "expected":
-            known: Datatype = "distance" if self.corrections is None else "enrichment"
+            known: Datatype = "distance" if self.subset.corrections is None else "enrichment"
             return self._expected(one, two, "raw"), self._expected(one, two, known)
         if one.chrom == two.chrom:
             rows = self._cis_rows(one, two)
@@ -105,10 +99,10 @@ class ChunkBuilder:
         """Rows between two chromosomes whose first unit lies in one of some ranges."""
 
         def make() -> Any:
-            jobs = []
-            for first, last in pieces:
-                lo, hi = self.store.find_rows(chrom1, chrom2, first, last)
-                jobs += [(self.store.rows_of(lo, hi), first, last)] if lo < hi else []
+            jobs = [
+                (self.subset.find(chrom1, chrom2, first, last), first, last)
+                for first, last in pieces
+            ]
             read = dask.delayed(read_rows, pure=True)
             return read(jobs, self._valid, self._mid, self.maxdistance, chrom1 == chrom2)
 
@@ -116,28 +110,33 @@ class ChunkBuilder:
 
     @property
     def _valid(self) -> Any:
-        return self.once("valid", lambda: dask.delayed((self.valid > 0).astype(np.int32)))
+        return self.once("valid", lambda: dask.delayed(self.subset.valid))
 
     @property
     def _mid(self) -> Any:
-        return self.once("mid", lambda: dask.delayed(self.units.mid))
+        return self.once("mid", lambda: dask.delayed(self.subset.units.mid))
+
+    def _weight(self, corrected: bool) -> Any:
+        """float64 per unit: 1 or its correction, 0 where it is not in use."""
+
+        def make() -> Any:
+            weight = self.subset.valid.astype(np.float64)
+            if corrected and self.subset.corrections is not None:
+                weight *= self.subset.corrections
+            return dask.delayed(weight)
+
+        return self.once(("weight", corrected), make)
 
     def _expectation(self, chrom: int | None, datatype: Datatype) -> Any:
         """Expectation of the cis pairs of a chromosome, or of trans pairs."""
-        return self.once(
-            ("expectation", chrom, datatype), lambda: dask.delayed(self._make(chrom, datatype))
-        )
+        return self.once(("expectation", chrom, datatype), lambda: self._expect(chrom, datatype))
 
-    def _make(self, chrom: int | None, datatype: Datatype) -> Expectation:
-        weight = (self.valid > 0).astype(np.float64)
-        if datatype in ("fend", "enrichment"):
-            assert self.corrections is not None
-            weight *= self.corrections
+    def _expect(self, chrom: int | None, datatype: Datatype) -> Any:
         thresholds = np.zeros(0, dtype=np.int64)
         slope, scale = np.zeros(1), np.ones(1)
         if chrom is not None and datatype in ("distance", "enrichment"):
             assert self.distance is not None
-            mean = 0.0 if self.chromosome_means is None else float(self.chromosome_means[chrom])
+            mean = 0.0 if self.subset.means is None else float(self.subset.means[chrom])
             cutoff, slope, intercept = self.distance.astype(np.float64).T
             thresholds = log_thresholds(cutoff[:-1])
             scale = np.exp(intercept + mean)
@@ -146,11 +145,11 @@ class ChunkBuilder:
             n = int(keep.sum())
             thresholds = np.r_[thresholds[:n], self.maxdistance]
             slope, scale = np.r_[slope[: n + 1], 0.0], np.r_[scale[: n + 1], 0.0]
-        return Expectation(
-            self.units.mid,
-            (self.valid > 0).astype(np.int32),
-            weight,
-            self.units.fends,
+        return dask.delayed(Expectation, pure=True)(
+            self._mid,
+            self._valid,
+            self._weight(datatype in ("fend", "enrichment")),
+            self.subset.units.fends,
             thresholds,
             slope,
             scale,
@@ -181,17 +180,11 @@ class ChunkBuilder:
         return dask.delayed(trans_expected, pure=True)(expectation, mean, one, two)
 
     def _trans_mean(self, chrom1: int, chrom2: int) -> Any:
-        valid = self.valid > 0
-        weight = valid.astype(np.float64)
-        if self.corrections is not None:
-            weight *= self.corrections
-        possible = float(
-            valid[self.units.span(chrom1)].sum() * valid[self.units.span(chrom2)].sum()
-        )
+        valid, units = self.subset.valid, self.subset.units
+        possible = float(valid[units.span(chrom1)].sum()) * float(valid[units.span(chrom2)].sum())
         read = dask.delayed(read_rows, pure=True)
         rows = [
-            read([(reader, 0, len(self.units))], self._valid, self._mid, 0, False)
-            for reader in spans_of(self.store, chrom1, chrom2)
+            read([(reader, 0, len(units))], self._valid, self._mid, 0, False)
+            for reader in self.subset.block(chrom1, chrom2)
         ]
-        shared = self.once("weight", lambda: dask.delayed(weight))
-        return dask.delayed(trans_mean, pure=True)(rows, shared, possible)
+        return dask.delayed(trans_mean, pure=True)(rows, self._weight(True), possible)

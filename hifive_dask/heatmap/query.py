@@ -15,6 +15,7 @@ from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Axis, Segment, make_axis, make_segment
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.chunks import ChunkBuilder
+from hifive_dask.heatmap.subset import take_chromosomes
 from hifive_dask.regions import Region, parse_region
 
 __all__ = ["Datatype", "heatmap"]
@@ -79,15 +80,19 @@ def heatmap(
         If `datatype` needs corrections or the distance dependence, and they are missing.
     """
     _validate(datatype, corrections, distance, maxdistance)
-    segments = _segments(units, region, binsize)
-    same = region2 is None
-    segments2 = segments if same else _segments(units, region2, binsize)
+    one = None if region is None else parse_region(region, units.chromosomes)
+    two = None if region2 is None else parse_region(region2, units.chromosomes)
+    part = take_chromosomes(
+        units, store, valid, corrections, chromosome_means, _chromosomes(units, one, two)
+    )
+    units = part.units
+    segments = _segments(units, one, binsize)
+    same = two is None
+    segments2 = segments if same else _segments(units, two, binsize)
     axis = make_axis(segments, chunk_bins or _chunk_bins(segments))
     axis2 = axis if same else make_axis(segments2, chunk_bins or _chunk_bins(segments2))
-    builder = ChunkBuilder(
-        units, store, valid, datatype, corrections, distance, chromosome_means, maxdistance,
-        _grids(units, segments, segments2, binsize),
-    )  # fmt: skip
+    grids = _grids(units, segments, segments2, binsize)
+    builder = ChunkBuilder(part, datatype, distance, maxdistance, grids)
     seen, expected = builder.fill(axis, axis2, symmetric=same)
     ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.float32(np.nan))
     dims = ("bin1", "bin2")
@@ -99,8 +104,8 @@ def heatmap(
         },
         coords={**_coords(units, axis, 1), **_coords(units, axis2, 2)},
         attrs={
-            "region": "genome" if region is None else str(parse_region(region, units.chromosomes)),
-            "region2": "" if region2 is None else str(parse_region(region2, units.chromosomes)),
+            "region": "genome" if one is None else str(one),
+            "region2": "" if two is None else str(two),
             "binsize": binsize,
             "datatype": datatype,
             "maxdistance": maxdistance,
@@ -132,15 +137,16 @@ def _validate(
         )
 
 
-def _segments(units: Units, region: RegionLike, binsize: int) -> list[Segment]:
-    if region is not None:
-        return [make_segment(units, parse_region(region, units.chromosomes), binsize)]
-    filled = np.diff(units.offset) > 0
-    return [
-        make_segment(units, Region(name), binsize)
-        for name, some in zip(units.chromosomes, filled, strict=True)
-        if some
-    ]
+def _chromosomes(units: Units, one: Region | None, two: Region | None) -> list[int]:
+    """Indices of the chromosomes on either axis; without a region all that have units."""
+    if one is None:
+        return np.flatnonzero(np.diff(units.offset) > 0).tolist()
+    return sorted({units.index[region.chromosome] for region in (one, two) if region is not None})
+
+
+def _segments(units: Units, region: Region | None, binsize: int) -> list[Segment]:
+    regions = [Region(name) for name in units.chromosomes] if region is None else [region]
+    return [make_segment(units, each, binsize) for each in regions]
 
 
 def _grids(
