@@ -106,6 +106,8 @@ def main(pairs: list[int], workers: list[int], fends: int = 1_600_000) -> list[F
     for count in workers:
         own = [row for row in rows if row["threads"] == count]
         print(growth(f"{count} threads", [r["pairs"] for r in own], [r["s"] for r in own]))
+    own = [row for row in rows if row["threads"] == workers[0]]
+    print(growth("baseline", [r["pairs"] for r in own], [r["baseline s"] for r in own]))
     return rows
 
 
