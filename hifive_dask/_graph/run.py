@@ -103,9 +103,10 @@ def hold(values: Sequence[Any], *, title: str = "", silent: bool = False) -> lis
     -------
     Lazy values again, whose graphs are the results.
     """
-    with _LocalProgress(title, silent), dask.config.set({_LARGE_GRAPH: "256MiB"}):
-        kept = list(dask.persist(*values))
     distributed = sys.modules.get("distributed")
+    options = {_LARGE_GRAPH: "256MiB"} if distributed is not None else {}
+    with _LocalProgress(title, silent), dask.config.set(options):
+        kept = list(dask.persist(*values))
     futures = distributed.futures_of(kept) if distributed is not None else []
     if futures:
         bar = _Bar(title, len(futures), silent)
