@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from hifive_dask import plot
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.plot.pixels import reduce_map
 from hifive_dask.plot.style import MISSING, length_text, length_unit
 
@@ -71,20 +72,20 @@ def colour_at(figure: Figure, row: int, column: int) -> tuple[float, ...]:
 @pytest.mark.parametrize(
     ("datatype", "variable", "label"),
     [
-        ("enrichment", "enrichment", "log₂((observed + 1) / (expected + 1))"),
-        ("distance", "enrichment", "log₂((observed + 1) / (expected + 1))"),
+        ("enrichment", "enrichment", "log2 observed / expected"),
+        ("distance", "enrichment", "log2 observed / expected"),
         ("fend", "enrichment", "reads per possible pair, corrected"),
         ("raw", "enrichment", "reads per possible pair"),
         ("raw", "expected", "possible pairs"),
         ("expected", "observed", "possible pairs"),
-        ("fend", "observed", "observed reads"),
+        ("fend", "observed", "reads"),
         ("fend", "expected", "expected reads"),
     ],
 )
 def test_heatmap__says_what_it_shows(datatype: str, variable: Any, label: str) -> None:
     figure = plot.heatmap(t1(datatype), variable=variable)
     assert label_of(figure) == label
-    assert figure.axes[0].get_title("left") == "A, 100 bp bins"
+    assert figure.axes[0].get_title("left") == f"A, {datatype}, 100 bp bins"
     assert figure.axes[0].get_xlabel() == figure.axes[0].get_ylabel() == "A (bp)"
     assert image_of(figure).get_array().shape == (4, 4)
 
@@ -100,7 +101,7 @@ def test_heatmap__first_bin_is_at_the_top_left() -> None:
     assert image_of(figure).get_array()[0, 0] == 7
 
 
-@pytest.mark.parametrize("variable", ["observed", "expected", "enrichment"])
+@pytest.mark.parametrize("variable", ["expected", "enrichment"])
 @pytest.mark.parametrize("log", [True, False])
 def test_heatmap__cells_without_expectation_are_grey(variable: Any, log: bool) -> None:
     expected = np.array([[0.0, 2.0], [np.nan, 2.0]])
@@ -109,20 +110,67 @@ def test_heatmap__cells_without_expectation_are_grey(variable: Any, log: bool) -
     assert colour_at(figure, 0, 0) == pytest.approx(to_rgba(MISSING))
 
 
-def test_heatmap__cells_without_reads_are_white_or_at_the_end_of_the_scale() -> None:
+def test_heatmap__cells_without_reads_are_white_or_without_ratio() -> None:
     data = make_map(np.array([[0.0, 50.0], [1.0, 10.0]]), np.full((2, 2), 9.0))
     assert colour_at(plot.heatmap(data, variable="observed"), 0, 0) == (1, 1, 1, 1)
-    plain = plot.heatmap(data, pseudocount=0)
-    assert label_of(plain) == "log₂(observed / expected)"
-    values, (low, high) = image_of(plain).get_array(), image_of(plain).get_clim()
-    assert values[0, 0] == low == -high
-    np.testing.assert_allclose(values[0, 1], np.log2(50 / 9))
+    figure = plot.heatmap(data)
+    assert image_of(figure).get_array().mask.tolist() == [[True, False], [False, False]]
+    assert colour_at(figure, 0, 0) == pytest.approx(to_rgba(MISSING))
+    np.testing.assert_allclose(image_of(figure).get_array()[0, 1], np.log2(50 / 9))
+
+
+def test_heatmap__few_reads_are_not_drawn_as_none() -> None:
+    expected = np.geomspace(1e-6, 1e3, 400).reshape(20, 20)
+    figure = plot.heatmap(make_map(expected, expected), variable="expected")
+    lowest = image_of(figure).get_clim()[0]
+    assert lowest > 1e-6
+    assert image_of(figure).get_array().min() == lowest
+    assert colour_at(figure, 0, 0) != (1, 1, 1, 1)
+
+
+def test_heatmap__limits_are_symmetric_and_not_below_a_half() -> None:
+    rng = np.random.default_rng(5)
+    expected = np.full((40, 40), 100.0)
+    even = make_map(rng.poisson(100, (40, 40)), expected)
+    assert image_of(plot.heatmap(even)).get_clim() == (-0.5, 0.5)
+    uneven = rng.poisson(100, (40, 40)) * rng.choice([1, 8], (40, 40))
+    low, high = image_of(plot.heatmap(make_map(uneven, expected))).get_clim()
+    assert low == -high
+    assert high == pytest.approx(np.quantile(np.abs(np.log2(uneven / 100)), 0.98))
 
 
 def test_heatmap__pseudocount_keeps_poor_cells_pale() -> None:
     data = make_map(np.array([[0.0, 0.0]]), np.array([[0.1, 100.0]]))
-    values = image_of(plot.heatmap(data)).get_array()
-    np.testing.assert_allclose(values[0], np.log2([1 / 1.1, 1 / 101]))
+    figure = plot.heatmap(data, pseudocount=1)
+    assert label_of(figure) == "log2 (observed + 1) / (expected + 1)"
+    np.testing.assert_allclose(image_of(figure).get_array()[0], np.log2([1 / 1.1, 1 / 101]))
+
+
+@pytest.mark.parametrize(
+    ("variable", "needed"),
+    [
+        ("observed", {"observed"}),
+        ("expected", {"expected"}),
+        ("enrichment", {"observed", "expected"}),
+    ],
+)
+def test_heatmap__computes_each_needed_chunk_once(variable: Any, needed: set[str]) -> None:
+    seen: list[str] = []
+
+    def source(name: str) -> Any:
+        def block(shape: tuple[int, int]) -> Array:
+            seen.append(name)
+            return np.ones(shape)
+
+        chunk = dask.delayed(block)
+        rows = [[da.from_delayed(chunk((4, 4)), (4, 4), float) for _ in "ab"] for _ in "abc"]
+        return da.block(rows)
+
+    data = make_map(source("observed"), source("expected"))
+    data["enrichment"] = (("bin1", "bin2"), source("enrichment"))
+    assert not seen
+    plot.heatmap(data, variable=variable, pixels=5)
+    assert sorted(seen) == sorted(6 * list(needed))
 
 
 def test_heatmap__without_any_value_is_drawn(tmp_path: Path) -> None:
@@ -151,11 +199,68 @@ def test_heatmap__genome_has_names_and_borders() -> None:
     assert axes.get_title("left") == "both"
 
 
+def genome(sizes: list[int], names: list[str]) -> xr.Dataset:
+    n = sum(sizes)
+    data = make_map(np.ones((n, n)), np.ones((n, n)))
+    chromosome = np.repeat(names, sizes)
+    return data.assign_coords(
+        chromosome1=("bin1", chromosome), chromosome2=("bin2", chromosome)
+    ).assign_attrs(region="genome")
+
+
+def test_heatmap__names_that_would_collide_are_left_out() -> None:
+    sizes = [200, 150, 1, 1, 1, 1, 1, 100]
+    figure = plot.heatmap(genome(sizes, [f"chr{k}" for k in range(8)]))
+    axes = figure.axes[0]
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        names = [text.get_text() for text in ticks]
+        assert {"chr0", "chr1", "chr7"} <= set(names)
+        assert len(names) < len(sizes)
+    figure.canvas.draw()
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        boxes = [text.get_window_extent() for text in ticks]
+        assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    assert len(axes.lines) == 2 * (len(sizes) - 1)
+
+
+def test_heatmap__long_names_are_upright() -> None:
+    names = [f"a_long_name_{k}" for k in range(8)]
+    axes = plot.heatmap(genome([10] * 8, names)).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == names
+    assert {text.get_rotation() for text in axes.get_xticklabels()} == {90}
+    short = plot.heatmap(genome([10] * 3, ["I", "II", "III"])).axes[0]
+    assert {text.get_rotation() for text in short.get_xticklabels()} == {0}
+
+
+def test_heatmap__positions_do_not_collide_on_narrow_maps() -> None:
+    figure = plot.heatmap(make_map(np.ones((400, 90)), np.ones((400, 90)), size=12_345))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "chr1 (kb)"
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        boxes = [text.get_window_extent() for text in ticks]
+        assert boxes
+        assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def test_heatmap__positions_have_the_same_decimals() -> None:
+    data = make_map(np.ones((10, 10)), np.ones((10, 10)), size=5000)
+    window = data.assign_coords(
+        {
+            f"{name}{n}": data[f"{name}{n}"] + 10_000_000
+            for name in ("start", "stop")
+            for n in (1, 2)
+        }
+    )
+    texts = [text.get_text() for text in plot.heatmap(window).axes[0].get_xticklabels()]
+    assert texts == ["10.00", "10.01", "10.02", "10.03", "10.04", "10.05"]
+
+
 def test_heatmap__trans_names_both_chromosomes() -> None:
     axes = plot.heatmap(t1("enrichment", region="B", region2="A")).axes[0]
     assert axes.get_xlabel() == "A (bp)"
     assert axes.get_ylabel() == "B (bp)"
-    assert axes.get_title("left") == "B / A, 100 bp bins"
+    assert axes.get_title("left") == "B / A, enrichment, 100 bp bins"
 
 
 def test_heatmap__unbinned_ticks_stand_at_their_positions() -> None:
@@ -164,7 +269,7 @@ def test_heatmap__unbinned_ticks_stand_at_their_positions() -> None:
         zip([text.get_text() for text in axes.get_xticklabels()], axes.get_xticks(), strict=True)
     )
     assert places["100"] == 2
-    assert axes.get_title("left") == "A, unbinned"
+    assert axes.get_title("left") == "A, raw, unbinned"
 
 
 def test_heatmap__draws_into_given_axes() -> None:
@@ -180,10 +285,11 @@ def test_heatmap__wide_maps_are_reduced() -> None:
     observed = da.from_array(rng.integers(0, 3, (2200, 2200)), chunks=500)
     expected = da.ones((2200, 2200), chunks=500)
     data = make_map(observed, expected, size=1000)  # type: ignore[arg-type]
-    figure = plot.heatmap(data, variable="observed", log=False)
+    assert image_of(plot.heatmap(data, variable="observed")).get_array().shape == (1100, 1100)
+    figure = plot.heatmap(data, variable="observed", log=False, pixels=1000)
     assert image_of(figure).get_array().shape == (734, 734)
     assert image_of(figure).get_array()[0, 0] == observed[:3, :3].sum().compute()
-    assert figure.axes[0].get_title("left") == "chr1, 3 kb bins"
+    assert figure.axes[0].get_title("left") == "chr1, enrichment, 3 kb bins"
     assert figure.axes[0].get_xlabel() == "chr1 (Mb)"
     assert figure.axes[0].get_xlim() == (0, 2200)
 
@@ -201,9 +307,10 @@ def test_reduce_map__sums_squares_for_any_chunks(
     rng = np.random.default_rng(seed)
     observed, expected = rng.integers(0, 9, shape), rng.random(shape)
     data = make_map(da.from_array(observed, chunk), da.from_array(expected, (chunk + 2, chunk)))
-    seen, should, factor = reduce_map(data, most)
-    assert max(seen.shape) <= most
-    for got, source in ((seen, observed), (should, expected)):
+    sums, factor = reduce_map(data, most, ("observed", "expected"))
+    assert max(sums["observed"].shape) <= most
+    assert sums["observed"].sum() == observed.sum()
+    for got, source in ((sums["observed"], observed), (sums["expected"], expected)):
         plain = np.array(
             [
                 [source[r : r + factor, c : c + factor].sum() for c in range(0, shape[1], factor)]
@@ -218,6 +325,7 @@ def test_reduce_map__sums_squares_for_any_chunks(
     [
         ({"variable": "ratio"}, "unknown variable 'ratio'; known are 'observed'"),
         ({"pseudocount": -1}, "pseudocount is -1"),
+        ({"pixels": 0}, "pixels is 0, expected 1 or more"),
         ({"vmin": 2, "vmax": 1}, "vmin must be below vmax"),
         ({"variable": "observed", "vmin": 0}, "vmin is 0, expected above 0; or pass log=False"),
     ],
@@ -227,6 +335,10 @@ def test_heatmap__refuses_what_it_cannot_draw(options: dict[str, Any], message: 
         plot.heatmap(t1("enrichment"), **options)
     with pytest.raises(ParameterError, match="has no expected; pass what"):
         plot.heatmap(t1("raw").drop_vars("expected"))
+    with pytest.raises(ParameterError, match="has no chromosome2; pass what"):
+        plot.heatmap(t1("raw").drop_vars("chromosome2"))
+    with pytest.raises(ParameterError, match="the heatmap has no bins"):
+        plot.heatmap(t1("raw").isel(bin1=slice(0)))
 
 
 # Diagnostics
@@ -237,6 +349,7 @@ def test_decay__draws_points_line_and_guide() -> None:
     parameters = np.array([[np.log(1e5), -0.5, 1.0], [np.inf, -1.5, 1 + np.log(1e5)]])
     reads = 9 / distance
     reads[4] = 0
+    reads[5] = np.nan
     axes = plot.decay(distance, reads, parameters, title="decay").axes[0]
     guide, fit, points = axes.lines
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
@@ -249,40 +362,98 @@ def test_decay__draws_points_line_and_guide() -> None:
     np.testing.assert_allclose(y[0], np.exp(1) * 1e3**-0.5)
     np.testing.assert_allclose(y[-1], np.exp(1) * 1e5 * 1e7**-1.5)
     assert x[0] == 1e3
-    assert len(points.get_xdata()) == 8
+    assert len(points.get_xdata()) == 7
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert axes.get_ylabel() == "reads per possible pair"
     assert len(plot.decay(distance, reads).axes[0].lines) == 2
 
 
-def test_corrections__counts_units_in_use() -> None:
-    values = np.array([0.1, 1, 1, 5, 0, 9])
-    axes = plot.corrections(values, [1, 1, 1, 1, 1, 0]).axes[0]
-    assert axes.patches[0].get_data().values.sum() == 4
-    assert "4 units in use" in axes.texts[0].get_text()
-    assert axes.get_xscale() == "log"
+def test_corrections__are_those_of_units_in_use() -> None:
+    values = np.array([0.125, 1, 1, 4, 0, 9, np.nan])
+    axes = plot.corrections(values, [1, 1, 1, 1, 1, 0, 1]).axes[0]
+    counts = axes.patches[0].get_data()
+    assert counts.values.sum() == 4
+    assert counts.edges[0] < -3
+    assert 2 < counts.edges[-1] < 3
+    low, median, high = np.percentile([-3, 0, 0, 2], [5, 50, 95])
+    assert [line.get_xdata()[0] for line in axes.lines] == [low, median, high]
+    assert axes.texts[0].get_text().splitlines() == [
+        "4 units in use",
+        "5th percentile -2.55",
+        "median 0.00",
+        "95th percentile 1.70",
+    ]
 
 
-def test_insert_sizes__shows_share_below_the_limit() -> None:
+def test_insert_sizes__shows_share_up_to_the_limit() -> None:
     histogram = np.array([[0, 0], [30, 100], [60, 200], [10, 400], [0, 800]])
-    axes = plot.insert_sizes(histogram, 400).axes[0]
-    assert "90.0% of read pairs below" in axes.texts[0].get_text()
-    height = axes.patches[-1].get_data()
+    axes = plot.insert_sizes(histogram, 399).axes[0]
+    assert axes.texts[0].get_text() == "maxinsert 399 bp\n90.0% of read pairs up to it"
+    assert axes.lines[0].get_xdata()[0] == 399
+    passed, beyond, height = (patch.get_data() for patch in axes.patches)
+    assert passed.edges.tolist() == [50, 100, 200, 399, 399]
+    assert beyond.edges.tolist() == [399, 399, 399, 400, 800]
     assert height.edges.tolist() == [50, 100, 200, 400, 800]
     np.testing.assert_allclose(height.values, [0, 30, 60, 10])
+    half = plot.insert_sizes(histogram, 299).axes[0].texts[0].get_text()
+    assert half.endswith("60.0% of read pairs up to it")
+    for limit, share in ((10, "0.0%"), (9000, "100.0%")):
+        assert share in plot.insert_sizes(histogram, limit).axes[0].texts[0].get_text()
     assert not plot.insert_sizes(histogram).axes[0].texts
     first = np.array([[5, 0], [3, 100], [0, 200]])
     assert plot.insert_sizes(first).axes[0].patches[-1].get_data().values.tolist() == [5, 3]
 
 
-def test_balance_trace__has_cost_and_change() -> None:
-    trace = np.array([[9.0, 0.5], [4.0, 0.1], [0.0, 0.0]])
-    figure = plot.balance_trace(trace, 0.01)
+def test_trace__has_cost_and_change(tmp_path: Path) -> None:
+    trace = np.array([[9.0, 0.5], [4.0, 0.125], [0.0, 0.0]])
+    figure = plot.trace(trace, 0.01)
     cost, change = figure.axes
     assert [ax.get_ylabel() for ax in figure.axes] == ["cost", "largest relative change"]
+    assert [ax.get_yscale() for ax in figure.axes] == ["log", "log"]
     assert cost.lines[0].get_xdata().tolist() == [1, 2, 3]
-    np.testing.assert_array_equal(change.lines[0].get_ydata(), [0.5, 0.1, np.nan])
-    assert change.lines[1].get_ydata()[0] == 0.01
+    np.testing.assert_array_equal(change.lines[0].get_ydata(), [0.5, 0.125, np.nan])
+    assert change.lines[-1].get_ydata()[0] == 0.01
+    assert change.texts[0].get_text() == "change 0 after 3 iterations"
+    last = plot.trace(trace[1:2]).axes[1]
+    assert last.texts[0].get_text() == "change 0.125 after 1 iteration"
+    plot.save(plot.trace(np.zeros((2, 2))), tmp_path / "zeros.png")
+
+
+STATS = {
+    "total_reads": 10_000,
+    "chr_not_in_fends": 0,
+    "pcr_duplicates": 1,
+    "out_of_bounds": 999,
+    "valid_cis_reads": 7000,
+    "valid_trans_reads": 2000,
+    "valid_cis_pairs": 5000,
+    "valid_trans_pairs": 1900,
+}
+
+
+def test_statistics__are_shares_of_all_reads() -> None:
+    axes = plot.statistics(STATS, title="reads").axes[0]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0, 0.01, 9.99, 70, 20])
+    assert [text.get_text() for text in axes.texts] == [
+        "0.0 %  (0)",
+        "< 0.1 %  (1)",
+        "10.0 %  (999)",
+        "70.0 %  (7,000)",
+        "20.0 %  (2,000)",
+    ]
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names[0] == "chr not in fends"
+    assert names[-1] == "valid trans reads"
+    assert axes.get_xlabel() == "% of 10,000 reads"
+    top, bottom = axes.get_ylim()[::-1]
+    assert top < 0 < 4 < bottom
+
+
+def test_statistics__refuse_a_store_without_reads() -> None:
+    with pytest.raises(ParameterError, match="total_reads is 0 and there are 1 parts"):
+        plot.statistics({"total_reads": 0, "failed_cut": 0})
+    with pytest.raises(ParameterError, match="there are 0 parts"):
+        plot.statistics({"total_reads": 3, "valid_cis_pairs": 3})
 
 
 def test_diagnostics__refuse_empty_input() -> None:
@@ -297,15 +468,18 @@ def test_diagnostics__refuse_empty_input() -> None:
     with pytest.raises(ParameterError, match="insert sizes is empty"):
         plot.insert_sizes([[0, 0], [0, 45]])
     with pytest.raises(ParameterError, match="expected \\(iterations, 2\\)"):
-        plot.balance_trace(np.zeros((0, 2)))
+        plot.trace(np.zeros((0, 2)))
+    with pytest.raises(ParameterError, match="expected \\(segments, 3\\)"):
+        plot.decay([1, 2], [1, 1], [1, 2, 3])
 
 
 def test_diagnostics__draw_into_given_axes() -> None:
     figure = Figure()
-    axes = figure.subplots(1, 3)
+    axes = figure.subplots(1, 4)
     assert plot.decay([1, 10], [1, 0.1], ax=axes[0]) is figure
     assert plot.corrections([1, 2], [1, 1], ax=axes[1]) is figure
     assert plot.insert_sizes([[0, 0], [1, 45], [0, 50]], ax=axes[2]) is figure
+    assert plot.statistics(STATS, ax=axes[3]) is figure
     assert all(ax.get_xlabel() for ax in axes)
 
 
@@ -319,7 +493,33 @@ def test_save__suffix_decides_the_format(tmp_path: Path) -> None:
         assert (tmp_path / f"map{suffix}").read_bytes().startswith(head)
     with pytest.raises(ParameterError, match=r"the suffix must be one of \.png"):
         plot.save(figure, tmp_path / "map.gif")
-    assert not (tmp_path / "map.gif").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.pdf", "map.png", "map.svg"]
+
+
+def test_save__dpi_sets_the_size(tmp_path: Path) -> None:
+    figure = Figure(figsize=(2, 1))
+    plot.save(figure, tmp_path / "a.PNG", dpi=50)
+    assert imread(tmp_path / "a.PNG", format="png").shape == (50, 100, 4)
+    plot.save(figure, tmp_path / "a.PNG")
+    assert imread(tmp_path / "a.PNG", format="png").shape == (150, 300, 4)
+
+
+def test_save__failure_changes_nothing(tmp_path: Path) -> None:
+    figure = plot.decay([1, 10], [1, 0.1])
+    with pytest.raises(StoreError, match="does not exist; make it first"):
+        plot.save(figure, tmp_path / "missing" / "map.png")
+    target = tmp_path / "map.png"
+    target.write_bytes(b"before")
+
+    class Broken(Figure):
+        def savefig(self, fname: Any, **kwargs: Any) -> None:
+            Path(fname).write_bytes(b"half")
+            raise OSError("no space left")
+
+    with pytest.raises(StoreError, match="cannot be written: no space left"):
+        plot.save(Broken(), target)
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_pictures__leave_pyplot_alone() -> None:

@@ -88,7 +88,7 @@ def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
         yield "insert_sizes.png", inserts, "Distances of both read ends to their cut sites, summed"
     if hic.corrections is not None and hic.trace is not None:
         yield "corrections.png", plot.corrections(hic.corrections, hic.filter), "Corrections"
-        yield "convergence.png", plot.balance_trace(hic.trace), "Convergence of the corrections"
+        yield "convergence.png", plot.trace(hic.trace), "Convergence of the corrections"
 
 
 def _longest(hic: HiC) -> str:

@@ -15,8 +15,8 @@ Examples
 """
 
 from hifive_dask.plot.decay import decay
-from hifive_dask.plot.diagnostics import balance_trace, corrections, insert_sizes
+from hifive_dask.plot.diagnostics import corrections, insert_sizes, statistics, trace
 from hifive_dask.plot.heatmap import heatmap
 from hifive_dask.plot.style import save
 
-__all__ = ["balance_trace", "corrections", "decay", "heatmap", "insert_sizes", "save"]
+__all__ = ["corrections", "decay", "heatmap", "insert_sizes", "save", "statistics", "trace"]

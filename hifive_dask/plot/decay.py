@@ -18,8 +18,8 @@ _POINTS = 512  # of the drawn line
 
 
 def decay(
-    distance_bp: ArrayLike,
-    reads_per_pair: ArrayLike,
+    distance: ArrayLike,
+    signal: ArrayLike,
     parameters: ArrayLike | None = None,
     *,
     title: str = "",
@@ -29,11 +29,11 @@ def decay(
 
     Parameters
     ----------
-    distance_bp
-        (bins): geometric mean of the distances of the possible pairs of each distance bin, that is
-        ``exp`` of their mean logarithm.
-    reads_per_pair
-        (bins): reads, per possible pair; zeros are left out.
+    distance
+        (bins): bp, the geometric mean of the distances of the possible pairs of each distance bin,
+        that is ``exp`` of their mean logarithm.
+    signal
+        (bins): reads per possible pair; zeros are left out.
     parameters
         (segments, 3): upper cutoff in ln(bp), slope and intercept of the natural log of reads per
         possible pair, as in `HiC.distance_parameters`.
@@ -49,7 +49,7 @@ def decay(
     Raises
     ------
     ParameterError
-        If the two have different lengths, or no bin has reads.
+        If the two have different lengths, no bin has reads, or `parameters` has another shape.
 
     Examples
     --------
@@ -58,24 +58,23 @@ def decay(
     >>> figure.axes[0].get_xscale()
     'log'
     """
-    distance = np.asarray(distance_bp, dtype=np.float64)
-    reads = np.asarray(reads_per_pair, dtype=np.float64)
-    if distance.shape != reads.shape:
+    length, reads = (np.asarray(a, dtype=np.float64) for a in (distance, signal))
+    if length.shape != reads.shape:
         raise ParameterError(
-            f"distance_bp and reads_per_pair have shapes {distance.shape} and {reads.shape}, "
-            "expected the same"
+            f"distance and signal have shapes {length.shape} and {reads.shape}, expected the same"
         )
-    kept = (reads > 0) & (distance > 0)
+    kept = (reads > 0) & np.isfinite(reads) & (length > 0)
     if not kept.any():
         raise ParameterError("no distance bin has reads; there is nothing to draw")
-    distance, reads = distance[kept], reads[kept]
+    length, reads = length[kept], reads[kept]
+    x = np.geomspace(length.min(), length.max(), _POINTS)
+    line = None if parameters is None else _fitted(x, np.asarray(parameters))
     figure, axes = new_axes(4.8, 3.6) if ax is None else (ax.figure, ax)
-    _guide(axes, distance, reads)
-    if parameters is not None:
-        x = np.geomspace(distance.min(), distance.max(), _POINTS)
-        axes.plot(x, _fitted(x, np.asarray(parameters)), color=ACCENT, linewidth=1.2, label="fit")
+    _guide(axes, length, reads)
+    if line is not None:
+        axes.plot(x, line, color=ACCENT, linewidth=1.2, label="fit")
     axes.plot(
-        distance, reads, "o", markersize=3.6, color="white", markeredgecolor=ACCENT,
+        length, reads, "o", markersize=3.6, color="white", markeredgecolor=ACCENT,
         markeredgewidth=1.0, label="observed",
     )  # fmt: skip
     axes.set_xscale("log")
@@ -89,9 +88,11 @@ def decay(
 
 
 def _fitted(distance: NDArray[np.float64], parameters: NDArray[Any]) -> NDArray[np.float64]:
+    if parameters.ndim != 2 or parameters.shape[1] != 3 or not len(parameters):
+        raise ParameterError(f"parameters has shape {parameters.shape}, expected (segments, 3)")
     cutoff, slope, intercept = parameters.astype(np.float64).T
     length = np.log(distance)
-    k = np.searchsorted(cutoff, length, "left")
+    k = np.searchsorted(cutoff[:-1], length, "left")  # the last segment has no end
     line: NDArray[np.float64] = np.exp(length * slope[k] + intercept[k])
     return line
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import ACCENT, INK, MUTED, adorn, length_text, new_axes
 
-__all__ = ["balance_trace", "corrections", "insert_sizes"]
+__all__ = ["corrections", "insert_sizes", "statistics", "trace"]
 
 _BINS = 60
 _PALE = "#b9cfe6"
+_OUTSIDE = "#e3e5e8"
+_REJECTED = "#c3c8ce"
+_PERCENTILES = (5, 50, 95)
 
 
 def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any = None) -> Figure:
-    """Draw a histogram of the corrections of the units in use, on a logarithmic axis.
+    """Draw a histogram of log2 of the corrections of the units in use.
 
-    A narrow peak about 1 means that the units are alike; a long tail to the left, that units with
-    few reads stayed in the filter.
+    A narrow peak about 0 means that the units are alike; a long tail to the left, that units with
+    few reads stayed in the filter. Lines mark the median and the 5th and 95th percentile.
 
     Parameters
     ----------
@@ -48,31 +52,33 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
     --------
     >>> from hifive_dask import plot
     >>> figure = plot.corrections([0.5, 1.0, 2.0, 0.0], [1, 1, 1, 0])
-    >>> figure.axes[0].get_ylabel()
-    'units'
+    >>> figure.axes[0].get_xlabel()
+    'log2 correction'
     """
     all_values, use = np.asarray(values, dtype=np.float64), np.asarray(valid) > 0
     if all_values.shape != use.shape:
         raise ParameterError(
             f"values and valid have shapes {all_values.shape} and {use.shape}, expected the same"
         )
-    kept = all_values[use & (all_values > 0)]
+    kept = all_values[use & (all_values > 0) & np.isfinite(all_values)]
     if not len(kept):
         raise ParameterError("no unit in use has a correction; there is nothing to draw")
+    kept = np.log2(kept)
     figure, axes = new_axes(4.8, 3.2) if ax is None else (ax.figure, ax)
-    low, high = min(kept.min(), 0.5), max(kept.max(), 2.0)
-    edges = np.geomspace(low * 0.98, high * 1.02, _BINS + 1)
+    edges = np.linspace(min(kept.min(), -1) - 0.02, max(kept.max(), 1) + 0.02, _BINS + 1)
     count, _ = np.histogram(kept, edges)
     axes.stairs(count, edges, fill=True, color=_PALE)
     axes.stairs(count, edges, color=ACCENT, linewidth=1.0)
-    axes.axvline(1, color=INK, linewidth=0.8, linestyle="--")
-    axes.set_xscale("log")
     axes.set_ylim(0, 1.2 * count.max())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    note = [f"{len(kept):,} units in use"]
+    for percent, value in zip(_PERCENTILES, np.percentile(kept, _PERCENTILES), strict=True):
+        middle = percent == 50
+        axes.axvline(value, color=INK if middle else MUTED, linewidth=0.8, linestyle="--")
+        note.append(f"{'median' if middle else f'{percent}th percentile'} {value:.2f}")
+    _annotate(axes, "\n".join(note))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    note = f"{len(kept):,} units in use\nmedian {np.median(kept):.3g}"
-    axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8)
-    adorn(axes, title=title, xlabel="correction", ylabel="units", frame=False)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    adorn(axes, title=title, xlabel="log2 correction", ylabel="units", frame=False)
     return figure
 
 
@@ -122,16 +128,15 @@ def insert_sizes(
     edge = np.r_[lower[1] / 2, lower[1:], lower[-1] * 1.05][shown.start : shown.stop + 1]
     # Rows widen with size: read pairs per doubling of the size make them comparable.
     height = count[shown] / np.diff(np.log2(edge))
-    passed = edge[:-1] < (np.inf if maxinsert is None else maxinsert)
-    axes.stairs(np.where(passed, height, 0), edge, fill=True, color=_PALE)
-    axes.stairs(np.where(passed, 0, height), edge, fill=True, color="#e3e5e8")
+    limit = edge[-1] if maxinsert is None else max(maxinsert, edge[0])
+    axes.stairs(height, np.minimum(edge, limit), fill=True, color=_PALE)
+    axes.stairs(height, np.maximum(edge, limit), fill=True, color=_OUTSIDE)
     axes.stairs(height, edge, color=ACCENT, linewidth=1.0)
     axes.set_xscale("log")
     if maxinsert is not None:
-        share = count[lower < maxinsert].sum() / count.sum()
         axes.axvline(maxinsert, color=INK, linewidth=0.8, linestyle="--")
-        note = f"maxinsert {maxinsert:,} bp\n{share:.1%} of read pairs below"
-        axes.text(0.98, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=8)
+        share = _share_up_to(maxinsert, count, lower)
+        _annotate(axes, f"maxinsert {maxinsert:,} bp\n{share:.1%} of read pairs up to it")
     axes.set_ylim(0, 1.2 * height.max())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: length_text(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -139,7 +144,22 @@ def insert_sizes(
     return figure
 
 
-def balance_trace(trace: ArrayLike, minchange: float | None = None, *, title: str = "") -> Figure:
+def _share_up_to(size: int, count: NDArray[Any], lower: NDArray[Any]) -> float:
+    """Part of the read pairs up to a size; a row that it divides counts in proportion."""
+    width = np.r_[np.diff(lower), 1]
+    return float((count * np.clip((size + 1 - lower) / width, 0, 1)).sum() / count.sum())
+
+
+def _annotate(axes: Any, note: str) -> None:
+    """Text at the top right, readable on top of lines."""
+    axes.text(
+        0.985, 0.97, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=INK,
+        linespacing=1.4,
+        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2},
+    )  # fmt: skip
+
+
+def trace(trace: ArrayLike, minchange: float | None = None, *, title: str = "") -> Figure:
     """Draw cost and change of every iteration of a normalization.
 
     Parameters
@@ -154,7 +174,7 @@ def balance_trace(trace: ArrayLike, minchange: float | None = None, *, title: st
     Returns
     -------
     matplotlib.figure.Figure
-        With an axes for the cost, and below one for the change.
+        With an axes for the cost, and below one for the change, the last of which is written out.
 
     Raises
     ------
@@ -164,8 +184,9 @@ def balance_trace(trace: ArrayLike, minchange: float | None = None, *, title: st
     Examples
     --------
     >>> from hifive_dask import plot
-    >>> len(plot.balance_trace([[10.0, 0.5], [4.0, 0.1], [3.9, 0.01]]).axes)
-    2
+    >>> figure = plot.trace([[10.0, 0.5], [4.0, 0.1], [3.9, 0.01]])
+    >>> figure.axes[1].texts[0].get_text()
+    'change 0.01 after 3 iterations'
     """
     values = np.asarray(trace, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != 2 or not len(values):
@@ -176,12 +197,77 @@ def balance_trace(trace: ArrayLike, minchange: float | None = None, *, title: st
     for ax, column, label in zip(axes, values.T, ("cost", "largest relative change"), strict=True):
         drawn = np.where(column > 0, column, np.nan)
         ax.plot(iteration, drawn, color=ACCENT, linewidth=1.2, marker=marker, markersize=2.5)
+        ax.plot(iteration[-1:], drawn[-1:], "o", color=ACCENT, markersize=4.5)
         ax.set_yscale("log")
         ax.grid(True, which="major", color=MUTED, alpha=0.25, linewidth=0.5)
         adorn(ax, ylabel=label, frame=False)
     if minchange is not None:
         axes[1].axhline(minchange, color=INK, linewidth=0.8, linestyle="--")
+    count = f"{len(values)} iteration{'s' if len(values) > 1 else ''}"
+    _annotate(axes[1], f"change {values[-1, 1]:.3g} after {count}")
     axes[0].set_title(title, loc="left", fontsize=10, color=INK, pad=8)
     axes[1].set_xlabel("iteration", fontsize=9, color=INK)
     axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def statistics(stats: Mapping[str, int], *, title: str = "", ax: Any = None) -> Figure:
+    """Draw where the reads went: shares of all reads, valid ones in colour.
+
+    Parameters
+    ----------
+    stats
+        Read statistics by name, as in `HiCData.stats`. Shares are of ``total_reads``; what counts
+        distinct pairs of fends (``valid_cis_pairs``, ``valid_trans_pairs``) is left out.
+    title
+        Text above.
+    ax
+        Axes to draw into; by default those of a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ParameterError
+        If ``total_reads`` is missing or 0, or there is nothing beside it.
+
+    Examples
+    --------
+    >>> from hifive_dask import plot
+    >>> figure = plot.statistics({"total_reads": 4, "failed_cut": 1, "valid_cis_reads": 3})
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['25.0 %  (1)', '75.0 %  (3)']
+    """
+    total = stats.get("total_reads", 0)
+    names = [name for name in stats if name != "total_reads" and not name.endswith("_pairs")]
+    if total <= 0 or not names:
+        raise ParameterError(
+            f"total_reads is {total} and there are {len(names)} parts of it; pass HiCData.stats of "
+            "loaded reads"
+        )
+    shares = np.array([100 * stats[name] / total for name in names])
+    figure, axes = new_axes(5.2, 0.9 + 0.28 * len(names)) if ax is None else (ax.figure, ax)
+    colours = [ACCENT if name.startswith("valid") else _REJECTED for name in names]
+    place = np.arange(len(names))
+    axes.barh(place, shares, height=0.68, color=colours)
+    for y, name, share in zip(place, names, shares, strict=True):
+        text = f"{_percent(share)}  ({stats[name]:,})"
+        axes.annotate(
+            text, (share, y), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK
+        )
+    # Room for the text beyond the longest bar.
+    axes.set_xlim(0, max(float(shares.max()), 1.0) * 1.45)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(True, axis="x", color=MUTED, alpha=0.25, linewidth=0.5)
+    axes.set_axisbelow(True)
+    adorn(axes, title=title, xlabel=f"% of {total:,} reads", frame=False)
+    axes.set_yticks(place, [name.replace("_", " ") for name in names])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def _percent(share: float) -> str:
+    return "< 0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"

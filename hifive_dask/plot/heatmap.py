@@ -9,19 +9,20 @@ import xarray as xr
 from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.pixels import reduce_map
-from hifive_dask.plot.scales import one_colour, two_colours
+from hifive_dask.plot.scales import Scale, one_colour, two_colours
 from hifive_dask.plot.style import INK, adorn, length_text, length_unit, new_axes
 
 __all__ = ["Variable", "heatmap"]
 
 Variable = Literal["observed", "expected", "enrichment"]
 
-_MOST = 1000  # cells along an axis; a wider map is reduced, it would have more cells than pixels
 _SIZE = 5.4  # inches of the longer axis
-_LEAST_LABEL = 0.016  # of the axis: a chromosome that is shorter goes without a name
+_NAME_SIZE = 7.0  # points, of chromosomes
+_TICK_WIDTH = 44.0  # points that a position needs
 _LABELS = {
     ("observed", "expected"): "possible pairs",
     ("expected", "raw"): "possible pairs",
@@ -29,6 +30,13 @@ _LABELS = {
     ("enrichment", "fend"): "reads per possible pair, corrected",
     ("enrichment", "expected"): "possible pairs per expected read",
 }
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "observed": ("observed",),
+    "expected": ("expected",),
+    "enrichment": ("observed", "expected"),
+}
+_COORDINATES = ("chromosome", "start", "stop")
+_PLAIN_LABELS = {"observed": "reads", "expected": "expected reads"}
 
 
 def heatmap(
@@ -39,15 +47,17 @@ def heatmap(
     vmin: float | None = None,
     vmax: float | None = None,
     log: bool = True,
-    pseudocount: float = 1.0,
+    pseudocount: float = 0.0,
     title: str | None = None,
     ax: Any = None,
+    pixels: int = 1200,
 ) -> Figure:
-    """Draw a heatmap; the first bin is at the top left, cells where nothing can be are grey.
+    """Draw a heatmap; the first bin is at the top left.
 
     Enrichment over an expectation that knows the distance is drawn in two colours about 1, all else
-    in one. A map with more than 1000 bins along an axis is drawn with wider bins: reads and
-    expected reads are summed before they are divided.
+    in one. Cells without reads are white among observed reads; those without a ratio are grey. A
+    large map is drawn with wider bins: reads and expected reads are summed before they are divided.
+    Only the variables that the picture needs are computed.
 
     Parameters
     ----------
@@ -65,13 +75,14 @@ def heatmap(
         logarithmic axis.
     pseudocount
         Reads added to observed and expected of an enrichment in two colours. Where less than one
-        read is expected, neither its presence nor its absence says much, and the cell stays pale: 1
-        gives the mean of the ratio given the reads, if it is exponentially distributed about 1
-        before. 0 draws the plain ratio.
+        read is expected, neither its presence nor its absence says much; 1 keeps such cells pale, 0
+        draws the plain ratio, and cells without reads in grey.
     title
-        By default the region and the bin size.
+        By default the region, the datatype and the bin size.
     ax
         Axes to draw into; by default those of a new figure.
+    pixels
+        Largest number of cells along an axis of the picture; a larger map is reduced to it.
 
     Returns
     -------
@@ -80,8 +91,8 @@ def heatmap(
     Raises
     ------
     ParameterError
-        If `dataset` is no heatmap, `variable` is unknown, `pseudocount` is negative, or the limits
-        make no scale.
+        If `dataset` is no heatmap or empty, `variable` is unknown, `pseudocount` is negative,
+        `pixels` is below 1, or the limits make no scale.
 
     Examples
     --------
@@ -91,33 +102,11 @@ def heatmap(
     >>> hic = hd.HiC(toy_project(), silent=True)
     >>> genome = hic.heatmap(binsize=50_000, datatype="raw")
     >>> plot.heatmap(genome, variable="observed").axes[0].get_title("left")
-    'genome, 50 kb bins'
+    'genome, raw, 50 kb bins'
     """
-    missing = {"observed", "expected"} - set(dataset.data_vars)
-    if missing:
-        raise ParameterError(
-            f"the dataset has no {' and no '.join(sorted(missing))}; pass what HiC.heatmap returned"
-        )
-    if variable not in ("observed", "expected", "enrichment"):
-        raise ParameterError(
-            f"unknown variable {variable!r}; known are 'observed', 'expected', 'enrichment'"
-        )
-    if pseudocount < 0:
-        raise ParameterError(f"pseudocount is {pseudocount}, expected reads, 0 or more")
-    datatype = str(dataset.attrs.get("datatype", "enrichment"))
-    observed, expected, factor = reduce_map(dataset, _MOST)
-    expected[~(expected > 0)] = np.nan
-    if variable == "enrichment" and datatype in ("distance", "enrichment"):
-        scale = two_colours(observed, expected, pseudocount, vmin, vmax, log)
-    else:
-        values = {
-            "observed": np.where(np.isnan(expected), np.nan, observed),
-            "expected": expected,
-            "enrichment": observed / expected,
-        }[variable]
-        label = _LABELS.get((variable, datatype), f"{variable} reads")
-        scale = one_colour(values, label, vmin, vmax, log)
+    _check(dataset, variable, pseudocount, pixels)
     shape = dataset.sizes["bin1"], dataset.sizes["bin2"]
+    scale, factor = _scale(dataset, variable, vmin, vmax, log, pseudocount, pixels)
     figure = _new_figure(shape) if ax is None else ax.figure
     axes = figure.axes[0] if ax is None else ax
     image = axes.imshow(
@@ -137,6 +126,48 @@ def heatmap(
     return figure
 
 
+def _check(dataset: xr.Dataset, variable: str, pseudocount: float, pixels: int) -> None:
+    if variable not in _NEEDED:
+        known = ", ".join(map(repr, _NEEDED))
+        raise ParameterError(f"unknown variable {variable!r}; known are {known}")
+    needed = [*_NEEDED[variable], *(f"{c}{n}" for n in (1, 2) for c in _COORDINATES)]
+    missing = [name for name in needed if name not in dataset.variables]
+    if missing:
+        raise ParameterError(
+            f"the dataset has no {' and no '.join(missing)}; pass what HiC.heatmap returned"
+        )
+    if not all(dataset.sizes[axis] for axis in ("bin1", "bin2")):
+        raise ParameterError("the heatmap has no bins; there is nothing to draw")
+    if pseudocount < 0:
+        raise ParameterError(f"pseudocount is {pseudocount}, expected reads, 0 or more")
+    if pixels < 1:
+        raise ParameterError(f"pixels is {pixels}, expected 1 or more")
+
+
+def _scale(
+    dataset: xr.Dataset,
+    variable: Variable,
+    vmin: float | None,
+    vmax: float | None,
+    log: bool,
+    pseudocount: float,
+    pixels: int,
+) -> tuple[Scale, int]:
+    """What to draw, and the number of bins along the side of a cell of the picture."""
+    datatype = str(dataset.attrs.get("datatype", "enrichment"))
+    sums, factor = reduce_map(dataset, pixels, _NEEDED[variable])
+    if "expected" in sums:  # nothing can be there
+        sums["expected"][~(sums["expected"] > 0)] = np.nan
+    if variable != "enrichment":
+        label = _LABELS.get((variable, datatype), _PLAIN_LABELS[variable])
+        return one_colour(sums[variable], label, vmin, vmax, log), factor
+    observed, expected = sums["observed"], sums["expected"]
+    if datatype in ("distance", "enrichment"):
+        return two_colours(observed, expected, pseudocount, vmin, vmax, log), factor
+    label = _LABELS[variable, datatype]
+    return one_colour(observed / expected, label, vmin, vmax, log), factor
+
+
 def _new_figure(shape: tuple[int, int]) -> Figure:
     side = [max(1.2, _SIZE * n / max(shape)) for n in shape]
     return new_axes(side[1] + 1.5, side[0] + 0.75)[0]
@@ -146,34 +177,63 @@ def _title(dataset: xr.Dataset, factor: int) -> str:
     regions = [str(dataset.attrs.get(name, "")) for name in ("region", "region2")]
     size = int(dataset.attrs.get("binsize", 0)) * factor
     bins = f"{length_text(size)} bins" if size else "unbinned"
+    words = [" / ".join(filter(None, regions)), str(dataset.attrs.get("datatype", "")), bins]
     narrow = dataset.sizes["bin2"] < 0.6 * dataset.sizes["bin1"]
-    return ("\n" if narrow else ", ").join(filter(None, [" / ".join(filter(None, regions)), bins]))
+    return ("\n" if narrow else ", ").join(filter(None, words))
 
 
 def _label(axes: Any, dataset: xr.Dataset, number: int, side: Literal["x", "y"]) -> None:
     """Ticks and names of an axis: positions in one chromosome, or names of several."""
-    names = dataset[f"chromosome{number}"].values
+    names = dataset[f"chromosome{number}"].values.astype(str)
     borders = np.r_[0, np.flatnonzero(names[1:] != names[:-1]) + 1, len(names)]
+    # The map keeps its shape, so that the tighter side of the axes decides.
+    room = float(np.min(axes.bbox.size / (dataset.sizes["bin2"], dataset.sizes["bin1"])))
+    points = room * 72 / axes.figure.dpi
     axis = getattr(axes, f"{side}axis")
     if len(borders) == 2:
         start, stop = (dataset[f"{name}{number}"].values for name in ("start", "stop"))
-        unit, bp = length_unit(int(stop[-1]))
-        locator = MaxNLocator(6, steps=[1, 2, 5, 10])
-        ticks = np.asarray(locator.tick_values(start[0] / bp, stop[-1] / bp))
-        ticks = ticks[(ticks * bp >= start[0]) & (ticks * bp <= stop[-1])]
-        # Bins of single fends differ in width.
-        place = np.interp(ticks * bp, np.r_[start, stop[-1]], np.arange(len(start) + 1))
-        axis.set_ticks(place, [f"{tick:,.10g}" for tick in ticks])
+        most = points * len(names) / (_TICK_WIDTH if side == "x" else _TICK_WIDTH / 2)
+        unit, place, texts = _positions(start, stop, int(np.clip(most, 1, 6)))
+        axis.set_ticks(place, texts)
         axis.set_label_text(f"{names[0]} ({unit})")
         return
-    wide = np.diff(borders) > _LEAST_LABEL * len(names)
-    middle = (borders[:-1] + borders[1:])[wide] / 2
-    crowded = side == "x" and len(middle) * max(map(len, names[borders[:-1]])) > 60
-    axis.set_ticks(middle, names[borders[:-1]][wide], rotation=90 if crowded else 0)
-    axis.set_tick_params(length=0, labelsize=7)
+    middle, shown = (borders[:-1] + borders[1:]) / 2, names[borders[:-1]]
+    tall = np.full(len(shown), 1.25 * _NAME_SIZE)
+    wide = 0.62 * _NAME_SIZE * np.char.str_len(shown) + _NAME_SIZE
+    kept = _apart(middle * points, tall, np.diff(borders))
+    upright = side == "x" and len(_apart(middle * points, wide, np.diff(borders))) < len(kept)
+    if side == "x" and not upright:
+        kept = _apart(middle * points, wide, np.diff(borders))
+    axis.set_ticks(middle[kept], shown[kept], rotation=90 if upright else 0)
+    axis.set_tick_params(length=0, labelsize=_NAME_SIZE)
     for border in borders[1:-1]:
         line = axes.axvline if side == "x" else axes.axhline
         line(border, color=INK, linewidth=0.4, alpha=0.5)
+
+
+def _positions(
+    start: NDArray[Any], stop: NDArray[Any], most: int
+) -> tuple[str, NDArray[np.float64], list[str]]:
+    """Unit, places in bins and texts of round positions."""
+    unit, bp = length_unit(int(stop[-1]))
+    locator = MaxNLocator(most, steps=[1, 2, 5, 10])
+    ticks = np.asarray(locator.tick_values(start[0] / bp, stop[-1] / bp))
+    ticks = ticks[(ticks * bp >= start[0]) & (ticks * bp <= stop[-1])]
+    # Bins of single fends differ in width.
+    place = np.interp(ticks * bp, np.r_[start, stop[-1]], np.arange(len(start) + 1))
+    decimals = max((len(f"{tick:.10g}".partition(".")[2]) for tick in ticks), default=0)
+    return unit, place, [f"{tick:,.{decimals}f}" for tick in ticks]
+
+
+def _apart(
+    middle: NDArray[Any], extent: NDArray[Any], weight: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Labels that do not run into each other, the heaviest first; in order."""
+    kept: list[int] = []
+    for k in np.argsort(-weight, kind="stable"):
+        if all(2 * abs(middle[k] - middle[j]) >= extent[k] + extent[j] for j in kept):
+            kept.append(int(k))
+    return np.array(sorted(kept), dtype=np.int64)
 
 
 def _colour_bar(figure: Figure, axes: Any, image: Any, label: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,10 +17,13 @@ Float64 = NDArray[np.float64]
 Edges = NDArray[np.int64]
 
 
-def reduce_map(dataset: xr.Dataset, most: int) -> tuple[Float64, Float64, int]:
-    """Sums of observed and expected over squares of cells: the map of wider bins.
+def reduce_map(
+    dataset: xr.Dataset, most: int, names: Sequence[str]
+) -> tuple[dict[str, Float64], int]:
+    """Sums of variables over squares of cells: the map of wider bins.
 
-    Each chunk is reduced by the task that asked for it, so that the whole map is never in memory.
+    Each chunk is reduced by the task that asked for it, so that the whole map is never in memory,
+    and variables that are not named are not computed.
 
     Parameters
     ----------
@@ -27,16 +31,19 @@ def reduce_map(dataset: xr.Dataset, most: int) -> tuple[Float64, Float64, int]:
         A heatmap.
     most
         Largest number of squares along an axis.
+    names
+        The variables.
 
     Returns
     -------
-    observed, expected
-        float64 (rows, columns); the last row and column may hold fewer cells than the others.
+    sums
+        float64 (rows, columns) by name; the last row and column may hold fewer cells than the
+        others.
     factor
         Cells along the side of a square.
     """
-    factor = max(1, -(-max(dataset.sizes.values()) // most))
-    arrays = {name: da.asarray(dataset[name].data) for name in ("observed", "expected")}
+    factor = max(1, -(-max(dataset.sizes["bin1"], dataset.sizes["bin2"]) // most))
+    arrays = {name: da.asarray(dataset[name].data) for name in names}
     edges = {name: [np.r_[0, np.cumsum(c)] for c in array.chunks] for name, array in arrays.items()}
     parts = {
         name: da.map_blocks(
@@ -50,8 +57,7 @@ def reduce_map(dataset: xr.Dataset, most: int) -> tuple[Float64, Float64, int]:
         for name, array in arrays.items()
     }
     done = xr.Dataset({k: ((f"{k}1", f"{k}2"), part) for k, part in parts.items()}).compute()
-    observed, expected = (_join(done[name].values, edges[name], factor) for name in arrays)
-    return observed, expected, factor
+    return {name: _join(done[name].values, edges[name], factor) for name in names}, factor
 
 
 def _squares(edge: Edges, factor: int) -> list[NDArray[np.int64]]:

@@ -43,8 +43,9 @@ def one_colour(
     _check(bottom, top)
     if bottom <= 0:
         raise ParameterError(f"vmin is {bottom}, expected above 0; or pass log=False")
-    # A logarithm would hide zeros; they get the colour below the scale.
-    return Scale(np.where(values == 0, bottom / 2, values), LogNorm(bottom, top), SEQUENTIAL, label)
+    # A logarithm would hide zeros, they get the colour below the scale; small values must not.
+    values = np.where(values == 0, bottom / 2, np.maximum(values, bottom))
+    return Scale(values, LogNorm(bottom, top), SEQUENTIAL, label)
 
 
 def two_colours(
@@ -59,23 +60,22 @@ def two_colours(
     centre = 0.0 if log else 1.0
     values = (observed + pseudocount) / (expected + pseudocount)
     if log:
-        with np.errstate(divide="ignore"):
-            values = np.log2(values)
+        # No reads at all have no logarithm; such cells are drawn as missing.
+        values = np.log2(np.where(values > 0, values, np.nan))
     spread = np.abs(values[np.isfinite(values)] - centre)
     # Noise of an even map should not look like structure, nor a few hot cells drown the rest.
-    reach = float(np.quantile(spread, 0.98)) if len(spread) else 1.0
-    reach = min(max(reach, 0.5), 4.0 if log else 1.0)
+    reach = max(float(np.quantile(spread, 0.98)) if len(spread) else 1.0, 0.5)
+    if not log:
+        reach = min(reach, 1.0)  # ratios do not go below 0
     if vmax is None:
         vmax = centre + reach if vmin is None else 2 * centre - vmin
     if vmin is None:
         vmin = 2 * centre - vmax
     _check(vmin, vmax)
-    # No reads at all: the lowest colour.
-    values = np.where(np.isneginf(values), vmin, values)
     ratio = "observed / expected"
     if pseudocount:
         ratio = f"(observed + {pseudocount:g}) / (expected + {pseudocount:g})"
-    return Scale(values, Normalize(vmin, vmax), DIVERGING, f"log₂({ratio})" if log else ratio)
+    return Scale(values, Normalize(vmin, vmax), DIVERGING, f"log2 {ratio}" if log else ratio)
 
 
 def _check(vmin: float, vmax: float) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, StoreError
 
 __all__ = [
     "ACCENT",
@@ -89,15 +91,15 @@ def length_text(size: float) -> str:
     return f"{size:g} bp"
 
 
-def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200) -> None:
-    """Write a figure; the suffix decides the format: ``.png``, ``.svg`` or ``.pdf``.
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
+    """Write a figure, whole or not at all; the suffix decides the format.
 
     Parameters
     ----------
     figure
         What a function of this package returned.
     path
-        The file.
+        The file: ``.png``, ``.svg`` or ``.pdf``. One that is there is replaced.
     dpi
         Pixels per inch of images.
 
@@ -105,8 +107,21 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200) -> Non
     ------
     ParameterError
         For another suffix.
+    StoreError
+        If the directory is missing or cannot be written. Nothing is changed then.
     """
     where = Path(path)
-    if where.suffix.lower() not in SUFFIXES:
+    suffix = where.suffix.lower()
+    if suffix not in SUFFIXES:
         raise ParameterError(f"{where}: the suffix must be one of {', '.join(SUFFIXES)}")
-    figure.savefig(where, dpi=dpi, format=where.suffix.lower()[1:])
+    if not where.parent.is_dir():
+        raise StoreError(f"{where}: the directory {where.parent} does not exist; make it first")
+    beside = where.with_name(f".{where.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        figure.savefig(beside, dpi=dpi, format=suffix[1:])
+        beside.replace(where)
+    except OSError as error:
+        raise StoreError(f"{where}: cannot be written: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)

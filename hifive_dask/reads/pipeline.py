@@ -251,7 +251,8 @@ def _count(
     )
     with dask.config.set({"temporary_directory": spill}):
         reads = dd.from_map(reader, jobs, meta=reader.meta)
-        shuffled = reads.shuffle("tile", npartitions=tiles)
+        # Tiles are hashed to partitions: four times as many keep two from meeting in one.
+        shuffled = reads.shuffle("tile", npartitions=4 * tiles)
         report = shuffled.map_partitions(counter, meta=PARTIAL_META)
         (result,) = run([report], title="counting reads", silent=silent)
     return _Counted.gather(result, duplicates_lost=dedup != "none")
