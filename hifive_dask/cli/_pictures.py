@@ -26,7 +26,8 @@ def draw_map(chosen: Map, variable: Variable) -> Figure:
     from hifive_dask import plot
 
     title = f"{chosen.title}: {variable}"
-    return plot.heatmap(chosen.dataset, variable=variable, title=title)
+    # One read more on both sides keeps cells pale where little is expected.
+    return plot.heatmap(chosen.dataset, variable=variable, pseudocount=1, title=title)
 
 
 def save_figure(path: Path, figure: Figure) -> None:
