@@ -341,6 +341,13 @@ def test_unit_without_pairs__keeps_1_and_is_reported() -> None:
     assert (c.sum() ** 2 - (c**2).sum()) / (len(c) * (len(c) - 1)) == pytest.approx(1, abs=1e-6)
 
 
+def test_no_pairs_at_all__leave_every_correction_at_1() -> None:
+    units, none = toy_units(), np.zeros((0, 3), dtype=np.int64)
+    with pytest.warns(HifiveDaskWarning, match="20 units in use have no pair"):
+        result = run(units, none, usereads="all")
+    assert (result.corrections == 1).all()
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
