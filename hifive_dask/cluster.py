@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import dask
-
 from hifive_dask.errors import ParameterError, StoreError
 
-__all__ = ["session"]
+__all__ = ["check_session", "session"]
 
 _KNOWN = "'threads', 'sync', 'local', an address such as 'tcp://10.0.0.5:8786', or a scheduler file"
-_ADDRESSES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
+_ADDRESS = re.compile(r"\w+://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
+_DASHBOARD = 8787  # port where users of Dask look for it
 _TIMEOUT = 10.0  # seconds to reach a scheduler
 
 
@@ -28,6 +29,7 @@ def session(
     workers: int | None = None,
     memory: str | int | None = None,
     timeout: float = _TIMEOUT,
+    verbose: bool = False,
 ) -> Iterator[Any]:
     """Do all work inside the ``with`` block on the given scheduler.
 
@@ -35,8 +37,9 @@ def session(
     ----------
     scheduler
         ``"threads"`` of this process; ``"sync"``: one thread, for debugging; ``"local"``: processes
-        on this machine; the address of a running Dask scheduler; or the path of the file that it
-        wrote with ``dask scheduler --scheduler-file``.
+        on this machine, with Dask's dashboard on port 8787, or on another if that is taken; the
+        address of a running Dask scheduler; or the path of the file that it wrote with ``dask
+        scheduler --scheduler-file``.
     workers
         Threads, or processes for ``"local"``; by default one per core. A running cluster has the
         workers it has.
@@ -45,6 +48,8 @@ def session(
         is. Other schedulers have no limit to set here.
     timeout
         Seconds to wait for a running scheduler.
+    verbose
+        Whether Dask may log errors of its workers; they are raised here in any case.
 
     Yields
     ------
@@ -64,7 +69,10 @@ def session(
     ...     print(client)
     None
     """
-    _validate(scheduler, workers, memory)
+    import dask
+
+    check_session(scheduler, workers=workers, memory=memory)
+    level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
         if scheduler in ("threads", "sync"):
             options: dict[str, Any] = {"scheduler": scheduler}
@@ -73,12 +81,30 @@ def session(
             stack.enter_context(dask.config.set(options))
             yield None
         elif scheduler == "local":
-            yield _local(stack, workers, memory)
+            yield _local(stack, workers, memory, level)
         else:
-            yield _connect(stack, _address(scheduler), timeout)
+            yield _connect(stack, _address(scheduler), timeout, level)
 
 
-def _validate(scheduler: str, workers: int | None, memory: str | int | None) -> None:
+def check_session(
+    scheduler: str, *, workers: int | None = None, memory: str | int | None = None
+) -> None:
+    """Check the arguments of `session` without starting or reaching anything.
+
+    Raises
+    ------
+    ParameterError
+        If the scheduler is unknown, or an option does not go with it.
+    StoreError
+        If a scheduler file is missing.
+
+    Examples
+    --------
+    >>> from hifive_dask.cluster import check_session
+    >>> check_session("local", workers=2)
+    """
+    if scheduler not in ("threads", "sync", "local") and not _ADDRESS.fullmatch(scheduler):
+        _check_file(scheduler)
     if workers is not None and workers < 1:
         raise ParameterError(f"workers is {workers}, expected at least 1")
     if workers is not None and scheduler not in ("threads", "local", "sync"):
@@ -92,6 +118,8 @@ def _validate(scheduler: str, workers: int | None, memory: str | int | None) -> 
 
 
 def _bytes(memory: str | int) -> int:
+    import dask.utils
+
     try:
         size = int(dask.utils.parse_bytes(memory))
     except ValueError as error:
@@ -101,20 +129,25 @@ def _bytes(memory: str | int) -> int:
     return size
 
 
-def _address(scheduler: str) -> str:
-    """Address of a running scheduler, from itself or from a scheduler file."""
-    if scheduler.startswith(_ADDRESSES):
-        return scheduler
+def _check_file(scheduler: str) -> None:
     path = Path(scheduler)
+    if path.exists() and not path.is_dir():
+        return
     if not path.suffix and os.sep not in scheduler:
         raise ParameterError(f"unknown scheduler {scheduler!r}; known are {_KNOWN}")
+    raise StoreError(
+        f"{path}: no such scheduler file; start the scheduler with `dask scheduler "
+        f"--scheduler-file {path}` first, and wait until the file is there"
+    )
+
+
+def _address(scheduler: str) -> str:
+    """Address of a running scheduler, from itself or from a scheduler file."""
+    if _ADDRESS.fullmatch(scheduler):
+        return scheduler
+    path = Path(scheduler)
     try:
         address = json.loads(path.read_text())["address"]
-    except FileNotFoundError as error:
-        raise StoreError(
-            f"{path}: no such scheduler file; start the scheduler with `dask scheduler "
-            f"--scheduler-file {path}` first, and wait until the file is there"
-        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{path}: not a scheduler file ({type(error).__name__}: {error}); it is JSON with an "
@@ -123,19 +156,19 @@ def _address(scheduler: str) -> str:
     return str(address)
 
 
-def _local(stack: ExitStack, workers: int | None, memory: str | int | None) -> Any:
+def _local(stack: ExitStack, workers: int | None, memory: str | int | None, level: int) -> Any:
     from distributed import Client, LocalCluster
 
     count = workers or os.cpu_count() or 1
-    stack.enter_context(_quiet())
+    stack.enter_context(_quiet(level))
     try:
         cluster = LocalCluster(
             n_workers=count,
             threads_per_worker=1,
             processes=True,
             memory_limit="auto" if memory is None else _bytes(memory),
-            dashboard_address=None,
-            silence_logs=logging.ERROR,
+            dashboard_address=f"127.0.0.1:{_DASHBOARD if _is_free(_DASHBOARD) else 0}",
+            silence_logs=level,
         )
     except RuntimeError as error:
         raise StoreError(
@@ -143,13 +176,24 @@ def _local(stack: ExitStack, workers: int | None, memory: str | int | None) -> A
             "under `if __name__ == '__main__':`, because every process runs the script again"
         ) from error
     stack.enter_context(cluster)
+    logging.getLogger(__name__).debug("Dashboard: %s", cluster.dashboard_link)
     return stack.enter_context(Client(cluster))
 
 
-def _connect(stack: ExitStack, address: str, timeout: float) -> Any:
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _connect(stack: ExitStack, address: str, timeout: float, level: int) -> Any:
     from distributed import Client
 
-    stack.enter_context(_quiet())
+    stack.enter_context(_quiet(level))
     try:
         client = Client(address, timeout=timeout)
     except (OSError, TimeoutError, ValueError) as error:
@@ -161,17 +205,17 @@ def _connect(stack: ExitStack, address: str, timeout: float) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the chatter of closing connections off the terminal."""
+def _quiet(level: int) -> Iterator[None]:
+    """Keep the chatter of closing connections, and what we raise anyway, off the terminal."""
     loggers = [
         logging.getLogger(name)
         for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.comm")
     ]
     before = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(level)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+        for logger, former in zip(loggers, before, strict=True):
+            logger.setLevel(former)

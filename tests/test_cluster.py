@@ -11,7 +11,8 @@ import dask
 import distributed
 import pytest
 
-from hifive_dask.cluster import session
+from hifive_dask import cluster
+from hifive_dask.cluster import check_session, session
 from hifive_dask.errors import ParameterError, StoreError
 
 
@@ -43,13 +44,38 @@ def test_session__local_makes_processes_which_scheduler_files_and_addresses_reac
         assert worker["memory_limit"] == 500_000_000
         assert client.submit(sum, [1, 2]).result() == 3
         (tmp_path / "scheduler.json").write_text(json.dumps({"address": address}))
-        for name in (str(tmp_path / "scheduler.json"), address):
+        for name in (str(tmp_path / "scheduler.json"), address, address.removeprefix("tcp://")):
             with session(name) as other:
                 assert other.scheduler.address == address
                 assert dask.delayed(sum)([3, 4]).compute() == 7
     with pytest.raises(ValueError, match="No global client found"):
         distributed.get_client()
     assert logging.getLogger("distributed").level == level
+
+
+def test_session__local_takes_another_port_if_that_of_the_dashboard_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("hifive_dask.cluster._DASHBOARD", port)
+        with session("local", workers=1) as client:
+            assert client.scheduler_info()["services"]["dashboard"] != port
+    monkeypatch.setattr("hifive_dask.cluster._DASHBOARD", free_port())
+    with session("local", workers=1) as client:
+        assert client.scheduler_info()["services"]["dashboard"] == cluster._DASHBOARD
+
+
+def test_session__local_prints_nothing_of_errors_that_it_raises(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with session("local", workers=1) as client:
+        future = client.submit(divmod, 1, 0)
+        with pytest.raises(ZeroDivisionError):
+            future.result()
+    assert capfd.readouterr().err == ""
 
 
 def test_session__is_closed_when_the_body_raises() -> None:
@@ -62,6 +88,7 @@ def test_session__is_closed_when_the_body_raises() -> None:
     ("scheduler", "options", "message"),
     [
         ("cloud", {}, "unknown scheduler 'cloud'; known are"),
+        ("node7", {}, "unknown scheduler 'node7'"),
         ("threads", {"workers": 0}, "at least 1"),
         ("sync", {"workers": 2}, "one thread"),
         ("tcp://10.0.0.1:1", {"workers": 2}, "has the workers it has"),
@@ -75,6 +102,31 @@ def test_session__refuses_what_it_cannot_do(
 ) -> None:
     with pytest.raises(ParameterError, match=message), session(scheduler, **options):  # type: ignore[arg-type]
         pass
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        "threads",
+        "sync",
+        "local",
+        "tcp://10.0.0.5:8786",
+        "node-7.cluster:8786",
+        "[::1]:8786",
+        __file__,
+    ],
+)
+def test_check__accepts_what_session_does(scheduler: str) -> None:
+    check_session(scheduler)
+
+
+def test_check__takes_no_directory_for_a_scheduler_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match="unknown scheduler 'demo'"):
+        check_session("demo")
 
 
 def test_session__says_what_is_wrong_with_a_scheduler_file(tmp_path: Path) -> None:

@@ -480,7 +480,7 @@ def test_pairs__same_bytes_on_every_scheduler(tmp_path: Path) -> None:
         if scheduler == "local":
             with (
                 LocalCluster(
-                    n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+                    n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True
                 ) as cluster,
                 Client(cluster),
             ):
