@@ -15,7 +15,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hifive_dask._store import pairs_hdf5
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.atomic import writable_parent
+from hifive_dask._store.kinds import check_replaceable, replacing_store
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask._store.pairs import PairStore, rewrite_attributes, write_pairs
 from hifive_dask._store.zarr_store import is_hdf5
@@ -27,6 +28,7 @@ from hifive_dask.reads.count import Dedup
 from hifive_dask.reads.layout import Format
 from hifive_dask.reads.pipeline import load_reads
 from hifive_dask.reads.views import Block, block_arrays, pair_dataset, pair_frame
+from hifive_dask.schema import PAIRS
 
 __all__ = ["HiCData"]
 
@@ -193,12 +195,13 @@ class HiCData:
             )
 
         if self._hdf5:
-            with tempfile.TemporaryDirectory(dir=Path(self.file).parent) as directory:
+            check_replaceable(self.file, PAIRS.type)
+            with tempfile.TemporaryDirectory(dir=writable_parent(self.file)) as directory:
                 beside = Path(directory) / "pairs.zarr"
                 load(beside)
                 self._store = _into_memory(PairStore.open(beside), fends.units)
         else:
-            with replacing(self.file) as beside:
+            with replacing_store(self.file, PAIRS.type) as beside:
                 load(beside)
             self._store = PairStore.open(self.file)
         self._fends = fends
@@ -236,10 +239,10 @@ class HiCData:
         target = self.file if out_fname is None else os.path.abspath(out_fname)
         link = relative_link(fends.file, target)
         if is_hdf5(target):
-            with replacing(target) as beside:
+            with replacing_store(target, PAIRS.type) as beside:
                 pairs_hdf5.write_hcd(beside, self._hcd_content(link), len(self.units))
         elif target != self.file:
-            with replacing(target) as beside:
+            with replacing_store(target, PAIRS.type) as beside:
                 write_pairs(beside, store, rewrite_attributes(store, link, fends.token))
 
     def _hcd_content(self, link: str) -> pairs_hdf5.HcdContent:

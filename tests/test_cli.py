@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import click
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 from click.testing import CliRunner, Result
 
 from hifive_dask import Fend, HiC, HiCData, testing
@@ -36,7 +38,7 @@ def run(*arguments: object, code: int = 0) -> Result:
 
 @pytest.fixture(autouse=True)
 def _coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hifive_dask.cli._pictures._DPI", 20)
+    monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +92,127 @@ def test_command__runs_as_a_program(files: testing.ToyFiles, tmp_path: Path) -> 
 def test_errors__are_one_message_and_exit_1_with_a_traceback_only_if_verbose(
     tmp_path: Path,
 ) -> None:
-    arguments = ("pairs", tmp_path / "none.zarr", __file__, "-o", tmp_path / "pairs.zarr")
+    (tmp_path / "empty.zarr").mkdir()
+    arguments = ("pairs", tmp_path / "empty.zarr", __file__, "-o", tmp_path / "pairs.zarr")
     result = run(*arguments, code=1)
     assert result.stdout == ""
     assert result.stderr.startswith("error: ")
-    assert "no such store" in result.stderr
+    assert "not a Zarr store" in result.stderr
     assert "Traceback" not in result.stderr
     assert "Traceback" in run("--verbose", *arguments, code=1).stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.zarr"]
+
+
+@pytest.mark.parametrize("command", ["simulate", "fends", "run", "demo", "info"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--scheduler", "cloud"),
+        ("--scheduler", "./missing.json"),
+        ("--scheduler", "sync", "--workers", 2),
+        ("--memory", "4GB"),
+    ],
+)
+def test_scheduler__is_checked_before_any_command_starts(
+    options: tuple[object, ...], command: str
+) -> None:
+    result = run(*options, command, code=2)
+    assert "Usage: hifive-dask" in result.stderr or "Usage: main" in result.stderr
+    assert "scheduler" in result.stderr or "'sync' is one thread" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "maker"),
+    [
+        (("pairs", "none.zarr", __file__, "-o", "x.zarr"), "fends"),
+        (("project", "none.zarr", "-o", "x.zarr"), "pairs"),
+        (("normalize", "express", "none.zarr"), "project"),
+        (("query", "none.zarr", "chr1"), "project"),
+        (("plot", "none.zarr", "-o", "x.png"), "project"),
+    ],
+)
+def test_stores__that_are_missing_are_refused_with_the_command_that_makes_them(
+    command: tuple[object, ...], maker: str
+) -> None:
+    error = run(*command, code=2).stderr
+    assert f"none.zarr does not exist; `hifive-dask {maker}` makes it" in error
+    assert "HiC(" not in error
+
+
+def test_outputs__that_are_inputs_are_refused_before_work(
+    stores: Path, files: testing.ToyFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in (Fend, HiCData, HiC):
+        monkeypatch.setattr(kind, "__init__", lambda *_, **__: pytest.fail("work was done"))
+    fends, pairs, project = (stores / f"{name}.zarr" for name in ("fends", "pairs", "project"))
+    for command in (
+        ("fends", "--sites", files.sites, "-o", files.sites),
+        ("pairs", fends, files.raw, "-o", fends),
+        ("pairs", fends, files.raw, "-o", files.raw),
+        ("project", pairs, "-o", pairs),
+        ("query", project, "chr1", "-o", project),
+        ("query", project, "chr1", "-o", stores / "." / "project.zarr"),
+    ):
+        assert "is an input of this command" in run(*command, code=2).stderr
+
+
+def test_outputs__replace_only_stores_of_their_kind(
+    stores: Path, files: testing.ToyFiles, tmp_path: Path
+) -> None:
+    fends, pairs, project = (stores / f"{name}.zarr" for name in ("fends", "pairs", "project"))
+    query = ("query", project, "chr1", "--binsize", 50_000, "-o")
+    before = {path: path.read_bytes() for path in stores.rglob("*") if path.is_file()}
+    for command, held in (
+        (("fends", "--sites", files.sites, "-o", pairs), "'pairs'"),
+        (("pairs", fends, files.raw, "-o", project), "'project'"),
+        (("project", pairs, "-o", fends), "'fends'"),
+        (("normalize", "express", project, "-o", pairs), "'pairs'"),
+        ((*query, fends), "'fends'"),
+    ):
+        assert f"holds {held} and would be replaced" in run(*command, code=1).stderr
+    assert {path: path.read_bytes() for path in stores.rglob("*") if path.is_file()} == before
+    (tmp_path / "mine.zarr").mkdir()
+    (tmp_path / "mine.zarr" / "notes").touch()
+    assert "nothing that is known" in run(*query, tmp_path / "mine.zarr", code=1).stderr
+    assert (tmp_path / "mine.zarr" / "notes").exists()
+    run(*query, tmp_path / "map.zarr")
+    run(*query[:4], 100_000, "-o", tmp_path / "map.zarr")
+    attributes = xr.open_zarr(tmp_path / "map.zarr", consolidated=False).attrs
+    assert (attributes["type"], attributes["binsize"]) == ("heatmap", 100_000)
+
+
+def test_sigterm__removes_temporary_files(
+    stores: Path, files: testing.ToyFiles, tmp_path: Path
+) -> None:
+    program = """if True:
+        import os, signal
+        from hifive_dask.cli import main
+        from hifive_dask.reads import pipeline
+
+        def stop(*_, **__):
+            print(*os.listdir("."), flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        pipeline._count = stop  # called when there is a directory for temporary files
+        main()
+    """
+    arguments = ("pairs", stores / "fends.zarr", files.raw, "-o", "pairs.zarr")
+    result = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 143
+    assert ".reads-" in result.stdout
+    assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("scheduler", ["cloud", "./missing.json"])
-def test_errors__of_the_scheduler_are_reported(
-    files: testing.ToyFiles, tmp_path: Path, scheduler: str
-) -> None:
-    out = tmp_path / "pairs.zarr"
-    result = run("--scheduler", scheduler, "pairs", "fends.zarr", files.raw, "-o", out, code=1)
-    assert "scheduler" in result.stderr
+def test_sigterm__has_its_handler_back_after_a_command(stores: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run("info", stores / "fends.zarr")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_interrupt__says_so_and_exits_130(
@@ -273,6 +379,17 @@ def test_query__names_the_chromosomes_that_there_are(stores: Path) -> None:
     assert "known are: chr1, chr2, chr3" in result.stderr
 
 
+@pytest.mark.parametrize("regions", [("chr1", "all"), ("all", "chr1"), ("all", "all")])
+def test_query__of_all_takes_no_second_region(stores: Path, regions: tuple[str, str]) -> None:
+    assert "stands alone" in run("query", stores / "project.zarr", *regions, code=2).stderr
+
+
+def test_project__says_how_few_distance_bins_it_takes(stores: Path, tmp_path: Path) -> None:
+    options = ("--numbins", 2, "-o", tmp_path / "project.zarr")
+    assert "x>=3" in run("project", stores / "pairs.zarr", *options, code=2).stderr
+    assert "the longest distance" in run("project", "--help").output
+
+
 @pytest.mark.parametrize("region", [(), ("chr1",), ("chr1:0-200k", "chr2")])
 def test_plot__draws_regions(stores: Path, tmp_path: Path, region: tuple[str, ...]) -> None:
     out = tmp_path / "map.png"
@@ -304,9 +421,19 @@ def test_info__tells_every_kind_of_store(stores: Path, tmp_path: Path) -> None:
 
 
 def test_info__says_what_is_wrong(stores: Path, tmp_path: Path) -> None:
-    assert "no such store" in run("info", tmp_path / "none.zarr", code=1).stderr
+    assert "does not exist" in run("info", tmp_path / "none.zarr", code=2).stderr
     (tmp_path / "empty.zarr").mkdir()
-    assert "no partition" in run("info", tmp_path / "empty.zarr", code=1).stderr
+    assert "nothing that is known" in run("info", tmp_path / "empty.zarr", code=1).stderr
+    (tmp_path / "broken.hcd").write_text("not HDF5")
+    assert "nothing that is known" in run("info", tmp_path / "broken.hcd", code=1).stderr
+    run("query", stores / "project.zarr", "chr1", "-o", tmp_path / "map.zarr")
+    assert "holds 'heatmap'; expected" in run("info", tmp_path / "map.zarr", code=1).stderr
+    for name in ("fends", "pairs", "project"):
+        copy = shutil.copytree(stores / f"{name}.zarr", tmp_path / f"{name}.zarr")
+        zarr.open_group(copy, mode="r+").attrs["complete"] = False
+        assert "not written to the end" in run("info", copy, code=1).stderr
+        zarr.open_group(copy, mode="r+").attrs["version"] = 99
+        assert "layout version 99 is newer" in run("info", copy, code=1).stderr
     shutil.copytree(stores / "pairs.zarr", tmp_path / "lost" / "pairs.zarr")
     assert "points to" in run("info", tmp_path / "lost" / "pairs.zarr", code=1).stderr
 
@@ -384,6 +511,46 @@ def test_run__goes_on_after_a_step_that_failed(
     output = run(*base, *options).output
     assert "pairs: already done" in output
     assert "project: done" in output
+
+
+def test_run__leaves_the_pictures_of_its_regions_and_those_of_the_user(
+    files: testing.ToyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    base = ("run", "--sites", files.sites, "--reads", files.raw, "--minsize", 2000, "--out", out)
+    options = (*base, "--minchange", 0.05, "--region")
+
+    def pictures() -> set[str]:
+        return {path.name for path in (out / "pictures").iterdir()}
+
+    run(*options, "chr1")
+    first = pictures()
+    assert {"chr1_observed.png", "chr1_enrichment.png"} < first
+    (out / "pictures" / "mine.png").touch()
+    summary = (out / "summary.md").read_text()
+    with monkeypatch.context() as patch:
+        # A run that fails while it draws changes no picture.
+        patch.setattr("hifive_dask.plot.trace", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(*options, "chr2")
+    assert pictures() == {*first, "mine.png"}
+    assert (out / "summary.md").read_text() == summary
+    run(*options, "chr2", "--restart")
+    second = {name.replace("chr1", "chr2") for name in first}
+    assert pictures() == {*second, "mine.png"}
+    assert "chr1_" not in (out / "summary.md").read_text()
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("region", ["chrZ:1-2000", "chr1:900M-901M", "chr1:1000"])
+def test_run__checks_regions_before_it_counts(
+    files: testing.ToyFiles, tmp_path: Path, region: str
+) -> None:
+    base = ("run", "--sites", files.sites, "--reads", files.raw, "--out", tmp_path / "out")
+    result = run(*base, "--region", "all", "--region", region, code=1)
+    assert f"--region {region}: " in result.stderr
+    assert "fends: done" in result.stdout
+    assert not (tmp_path / "out" / "pairs.zarr").exists()
 
 
 def test_run__works_in_bins(files: testing.ToyFiles, tmp_path: Path) -> None:

@@ -317,8 +317,11 @@ def test_open__refuses_faulty_hdf5(tmp_path: Path, sites: Path) -> None:
         hd.Fend(path)
     fend = hd.Fend(path, "w")
     fend.load_fends(sites)
+    with pytest.raises(StoreError, match="nothing that is known here and would be replaced"):
+        fend.save()
 
     def refused(message: str, **changes: Any) -> None:
+        path.unlink()
         fend.save()
         with h5py.File(path, "r+") as file:
             records = file["fends"][...]

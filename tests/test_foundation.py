@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import dask
+import h5py
 import numpy as np
 import pytest
 import zarr
@@ -19,6 +20,7 @@ from hifive_dask._graph.run import run
 from hifive_dask._graph.spans import split_rows
 from hifive_dask._store import pairs, zarr_store
 from hifive_dask._store.atomic import replacing
+from hifive_dask._store.kinds import check_replaceable, kind_of
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask.errors import InputError, LinkError, RegionError, StoreError
 from hifive_dask.provenance import History, content_token
@@ -145,6 +147,78 @@ def test_replacing__leaves_the_old_store_when_writing_fails(tmp_path: Path) -> N
         beside.mkdir()
         (beside / "new").touch()
     assert [p.name for p in tmp_path.rglob("*")] == ["a.zarr", "new"]
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_replacing__keeps_one_of_both_when_interrupted_between_the_renames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    target = tmp_path / "a.zarr"
+    target.mkdir()
+    (target / "old").touch()
+    rename, calls = os.rename, 0
+
+    def interrupted(source: Path, goal: Path) -> None:
+        nonlocal calls
+        calls += 1
+        rename(source, goal)
+        if calls == fails:
+            raise KeyboardInterrupt
+
+    def replace() -> None:
+        with replacing(target) as beside:
+            beside.mkdir()
+            (beside / "new").touch()
+            monkeypatch.setattr(os, "rename", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        replace()
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.rglob("*")] == ["a.zarr", "old" if fails == 1 else "new"]
+
+
+def test_replacing__writes_where_a_link_points_to(tmp_path: Path) -> None:
+    real = tmp_path / "disk" / "real.zarr"
+    real.mkdir(parents=True)
+    link = tmp_path / "a.zarr"
+    link.symlink_to(real)
+    with replacing(link) as beside:
+        beside.mkdir()
+        (beside / "new").touch()
+    assert link.is_symlink()
+    assert [p.name for p in real.iterdir()] == ["new"]
+
+
+def test_kinds__only_the_same_kind_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    check_replaceable(path, "pairs")
+    path.mkdir()
+    check_replaceable(path, "pairs")  # an empty directory
+    (path / "notes").touch()
+    with pytest.raises(StoreError, match="holds nothing that is known here and would be replaced"):
+        check_replaceable(path, "pairs")
+    zarr_store.create(tmp_path / "b.zarr", schema.FENDS)
+    check_replaceable(tmp_path / "b.zarr", "fends")
+    with pytest.raises(StoreError, match="holds 'fends' and would be replaced by 'pairs'"):
+        check_replaceable(tmp_path / "b.zarr", "pairs")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind"),
+    [
+        ({"filetype": "hic_project"}, "project"),
+        ({"filetype": "fivec_data"}, "fivec_data"),
+        ({"datafilename": "x", "fendfilename": "y"}, "project"),
+        ({"fendfilename": "y"}, "pairs"),
+        ({}, "fends"),
+    ],
+)
+def test_kinds__of_hdf5_files_old_and_new(
+    tmp_path: Path, attributes: dict[str, str], kind: str
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs.update(attributes)
+    assert kind_of(tmp_path / "a.h5") == kind
 
 
 def test_replacing__needs_a_writable_directory(tmp_path: Path) -> None:

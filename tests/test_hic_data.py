@@ -127,6 +127,39 @@ def test_failed_load__leaves_the_store_that_was_there(toy: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["fend1", "fend2", "count"])
+def test_damage__is_an_error_and_never_zeros(toy: Path, name: str) -> None:
+    data = loaded(toy)
+    column = toy / "d.zarr" / name
+    shard = column / "c" / "0"
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-20])
+    with pytest.raises(StoreError, match=r"cannot be read .*the store is damaged"):
+        data.store.rows_of(0, 3)()
+    shard.unlink()
+    with pytest.raises(StoreError, match="some of the rows 0 to 3 are missing"):
+        data.store.rows_of(0, 3)()
+
+
+def test_replaced_store__is_not_read_with_old_offsets(toy: Path) -> None:
+    data = loaded(toy)
+    assert len(data.store.rows_of(0, 3)()[0]) == 3
+    write_reads(toy / "r.raw", parse("chr1 1100 - / chr1 3100 -"))
+    loaded(toy)
+    with pytest.raises(StoreError, match="was replaced while it was open"):
+        data.store.rows_of(0, 3)()
+
+
+def test_other_stores__are_never_replaced(toy: Path) -> None:
+    data = hd.HiCData(toy / "g.zarr", "w", silent=True)
+    with pytest.raises(StoreError, match="holds 'fends' and would be replaced by 'pairs'"):
+        data.load_data_from_raw(toy / "g.zarr", toy / "r.raw", 5000)
+    assert len(hd.Fend(toy / "g.zarr").units) == 10
+    data = hd.HiCData(toy / "none" / "d.hcd", "w", silent=True)
+    with pytest.raises(StoreError, match="does not exist; make it first"):
+        data.load_data_from_raw(toy / "g.zarr", toy / "r.raw", 5000)
+
+
 def test_errors__name_the_cure(toy: Path) -> None:
     with pytest.raises(ParameterError, match="mode is 'a'"):
         hd.HiCData(toy / "x.zarr", "a")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hifive_dask.errors import StoreError
 
-__all__ = ["remove", "replacing"]
+__all__ = ["remove", "replacing", "writable_parent"]
 
 
 def remove(path: Path) -> None:
@@ -20,6 +20,17 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def writable_parent(path: str | os.PathLike[str]) -> Path:
+    """Directory of a file to be made; raise `StoreError` if it is missing or cannot be written."""
+    target = Path(path).resolve()
+    parent = target.parent
+    if not parent.is_dir():
+        raise StoreError(f"{target}: the directory {parent} does not exist; make it first")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise StoreError(f"{target}: the directory {parent} cannot be written")
+    return parent
 
 
 @contextlib.contextmanager
@@ -41,25 +52,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the directory is missing or cannot be written. Nothing is changed then, nor when the
         body raises.
     """
-    target = Path(path).absolute()
-    parent = target.parent
-    if not parent.is_dir():
-        raise StoreError(f"{target}: the directory {parent} does not exist; make it first")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise StoreError(f"{target}: the directory {parent} cannot be written")
+    target = Path(path).resolve()  # of a link, what it points to is replaced
+    parent = writable_parent(target)
     token = uuid.uuid4().hex[:8]
     beside = parent / f".{target.name}.{token}.partial"
     before = parent / f".{target.name}.{token}.before"
     try:
         yield beside
-        if target.is_dir() and not target.is_symlink():
-            # Directories cannot be replaced in one step; the old one waits until the new is in.
-            os.rename(target, before)
-            try:
-                os.rename(beside, target)
-            except BaseException:
-                os.rename(before, target)
-                raise
+        if target.is_dir():
+            _exchange(beside, target, before)
         else:
             os.replace(beside, target)
     except OSError as error:
@@ -69,5 +70,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             remove(beside)
-        with contextlib.suppress(OSError):
-            remove(before)
+
+
+def _exchange(beside: Path, target: Path, before: Path) -> None:
+    """Put a directory in place of another, which waits under a third name until that is done.
+
+    Directories cannot be replaced in one step. Whatever interrupts this, one of the two is there.
+    """
+    try:
+        os.rename(target, before)
+        os.rename(beside, target)
+    finally:
+        if before.exists():
+            if target.exists():
+                with contextlib.suppress(OSError):
+                    remove(before)
+            else:
+                os.rename(before, target)

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.kinds import replacing_store
 from hifive_dask._store.zarr_store import (
     complete,
     create,
@@ -60,7 +60,7 @@ def write_partition(path: str | os.PathLike[str], dataset: xr.Dataset, history: 
         If it cannot be written; a store that was there before is then untouched.
     """
     hdf5 = is_hdf5(path)
-    with replacing(path) as beside:
+    with replacing_store(path, FENDS.type) as beside:
         if hdf5:
             _write_hdf5(beside, dataset, history)
         else:

@@ -14,6 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from hifive_dask._store import zarr_store
+from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History, content_token
 from hifive_dask.schema import PAIRS
 
@@ -36,6 +37,7 @@ __all__ = [
 CHUNK = 1 << 18  # rows per inner chunk, the unit of reading
 SHARD = 1 << 22  # rows per shard, the unit of writing: one file per column
 COLUMNS = ("fend1", "fend2", "count")
+_MISSING = -1  # what Zarr reads where a shard is missing
 
 Columns = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 
@@ -48,9 +50,21 @@ class PairRows(Protocol):
 
 
 @lru_cache(maxsize=8)
-def _open_columns(path: str, token: str) -> tuple[zarr.Array[Any], ...]:
+def _open_columns(path: str, token: str, state: tuple[int, int]) -> tuple[zarr.Array[Any], ...]:
     group = zarr.open_group(path, mode="r", use_consolidated=False)
+    seen = str(group.attrs.get("uuid"))
+    if seen != token:
+        raise StoreError(
+            f"{path}: was replaced while it was open (token {seen}, expected {token}); open it "
+            "anew, and what was made from it"
+        )
     return tuple(zarr_store.array_of(group, name) for name in COLUMNS)
+
+
+def _state(path: str) -> tuple[int, int]:
+    """What changes when a store is replaced."""
+    status = os.stat(os.path.join(path, "zarr.json"))
+    return status.st_ino, status.st_mtime_ns
 
 
 @dataclass(frozen=True)
@@ -66,8 +80,21 @@ class Rows:
         return self.hi - self.lo
 
     def __call__(self) -> Columns:
-        columns = _open_columns(self.path, self.token)
-        first, second, count = (np.asarray(c[self.lo : self.hi]) for c in columns)
+        try:
+            columns = _open_columns(self.path, self.token, _state(self.path))
+            first, second, count = (np.asarray(c[self.lo : self.hi]) for c in columns)
+        except (OSError, RuntimeError, ValueError) as error:  # what storage and codecs raise
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(
+                f"{self.path}: the rows {self.lo:,} to {self.hi:,} cannot be read ({error}); the "
+                "store is damaged, make it again"
+            ) from error
+        if any(column.min(initial=0) < 0 for column in (first, second, count)):
+            raise StoreError(
+                f"{self.path}: some of the rows {self.lo:,} to {self.hi:,} are missing; the store "
+                "is damaged, make it again"
+            )
         return first, second, count
 
 
@@ -260,6 +287,7 @@ def create_pairs(path: Path, rows: int) -> None:
             chunks=(CHUNK,),
             shards=(CHUNK * chunks,),
             compressors=zarr_store.CODEC,
+            fill_value=_MISSING,
             dimension_names=variable.dims,
             attributes={"units": variable.units, "description": variable.description},
         )

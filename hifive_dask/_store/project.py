@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._store import zarr_store
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.kinds import replacing_store
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History, content_token
 from hifive_dask.schema import PROJECT
@@ -65,7 +65,7 @@ class ProjectContent:
 def write_project(path: str | os.PathLike[str], content: ProjectContent) -> None:
     """Write a project in the format that the suffix says, in place of what was there."""
     write = _write_hdf5 if zarr_store.is_hdf5(path) else _write_zarr
-    with replacing(path) as beside:
+    with replacing_store(path, PROJECT.type) as beside:
         write(beside, content)
 
 

@@ -5,6 +5,8 @@ Nothing heavy is imported here or by a command module; that happens inside the c
 
 from __future__ import annotations
 
+import signal
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -16,7 +18,8 @@ import click
 
 from hifive_dask import __version__
 from hifive_dask.cli._settings import Settings, logging_to_stderr
-from hifive_dask.errors import HifiveDaskError, HifiveDaskWarning
+from hifive_dask.cluster import check_session
+from hifive_dask.errors import HifiveDaskError, HifiveDaskWarning, ParameterError, StoreError
 
 __all__ = ["main"]
 
@@ -53,7 +56,7 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         verbose = bool(ctx.params.get("verbose"))
-        with _warnings_to_stderr(verbose):
+        with _warnings_to_stderr(verbose), _terminable():
             try:
                 return super().invoke(ctx)
             except (HifiveDaskError, OSError) as error:
@@ -74,6 +77,23 @@ class LazyGroup(click.Group):
 
 
 @contextmanager
+def _terminable() -> Iterator[None]:
+    """Exit on SIGTERM the way of an error, so that temporary files are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def stop(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if former is None else former)
+
+
+@contextmanager
 def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
     def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
         click.secho("warning: ", fg="yellow", bold=True, err=True, nl=False)
@@ -91,7 +111,7 @@ def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
     "--scheduler",
     default="threads",
     show_default=True,
-    metavar="sync|threads|local|ADDRESS|FILE",
+    metavar="threads|sync|local|ADDRESS|FILE",
     help="Where to work: threads of this process, processes of this machine (local), a running "
     "Dask scheduler by its address or its scheduler file, or one thread (sync).",
 )
@@ -113,5 +133,9 @@ def main(
 
     Start with `hifive-dask demo`.
     """
+    try:
+        check_session(scheduler, workers=workers, memory=memory)
+    except (ParameterError, StoreError) as error:
+        raise click.UsageError(str(error)) from error
     ctx.obj = Settings(scheduler, workers, memory, quiet, verbose)
     ctx.with_resource(logging_to_stderr(quiet=quiet, verbose=verbose))

@@ -112,7 +112,7 @@ filter_options = _stack(
     ),
     click.option(
         "--numbins",
-        type=click.IntRange(2),
+        type=click.IntRange(3),
         default=90,
         show_default=True,
         help="Bins of the distance dependence.",
@@ -126,7 +126,12 @@ filter_options = _stack(
         help="Upper end of the first of them.",
     ),
     click.option(
-        "--maxsize", type=click.IntRange(0), default=0, metavar="BP", help="Upper end of the last."
+        "--maxsize",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        metavar="BP",
+        help="Upper end of the last; 0: the longest distance there is.",
     ),
 )
 

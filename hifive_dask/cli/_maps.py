@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from hifive_dask.errors import RegionError
+
 if TYPE_CHECKING:
     import xarray as xr
 
     from hifive_dask import HiC
+    from hifive_dask.genome.partition import Units
     from hifive_dask.heatmap.query import Datatype
 
-__all__ = ["Map", "open_map", "query_map", "round_binsize"]
+__all__ = ["Map", "check_region", "open_map", "query_map", "round_binsize"]
 
 _BINS = 400  # most bins along a map whose bin size was not given
 _UNITS = 4  # least fends per bin of such a map: with fewer it is mostly noise
@@ -47,14 +52,15 @@ def open_map(project: Path, region: str, region2: str | None, options: dict[str,
 
 def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any]) -> Map:
     """Ask a project for a map; region ``all`` is the whole genome."""
-    import numpy as np
-
-    whole = region == "all" and region not in hic.chr2int
+    units = hic.units
+    whole = _is_whole(region, units)
+    if region2 is not None and (whole or _is_whole(region2, units)):
+        raise click.UsageError(
+            "'all' is the whole genome and stands alone, without a second region"
+        )
     binsize = options["binsize"]
     if binsize is None:
-        length = _length(hic, None if whole else region)
-        unit = float(np.mean(hic.units.stop - hic.units.start))
-        binsize = round_binsize(max(length / _BINS, _UNITS * unit))
+        binsize = _choose_binsize(units, None if whole else region)
     datatype: Datatype = options["datatype"] or _best_datatype(hic)
     dataset = hic.heatmap(
         None if whole else region,
@@ -67,10 +73,34 @@ def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any
     return Map(dataset, binsize, datatype, title)
 
 
-def _length(hic: HiC, region: str | None) -> int:
+def check_region(units: Units, region: str, binsize: int | None) -> None:
+    """Raise `RegionError` if there is no map of a region, without computing anything."""
+    from hifive_dask.heatmap.axes import make_segment
     from hifive_dask.regions import parse_region
 
-    units = hic.units
+    if _is_whole(region, units):
+        return
+    try:
+        place = parse_region(region, units.chromosomes)
+        make_segment(units, place, binsize or _choose_binsize(units, region))
+    except RegionError as error:
+        raise RegionError(f"--region {region}: {error}") from error
+
+
+def _is_whole(region: str, units: Units) -> bool:
+    return region == "all" and region not in units.index
+
+
+def _choose_binsize(units: Units, region: str | None) -> int:
+    import numpy as np
+
+    unit = float(np.mean(units.stop - units.start))
+    return round_binsize(max(_length(units, region) / _BINS, _UNITS * unit))
+
+
+def _length(units: Units, region: str | None) -> int:
+    from hifive_dask.regions import parse_region
+
     spans = [units.span(c) for c in range(len(units.chromosomes))]
     lengths = [int(units.stop[s].max(initial=0)) for s in spans]
     if region is None:

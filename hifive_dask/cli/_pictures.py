@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from hifive_dask import HiC
     from hifive_dask.plot.heatmap import Variable
 
-__all__ = ["SUFFIXES", "draw_map", "draw_project", "save_figure"]
+__all__ = ["DPI", "draw_map", "draw_project"]
 
-SUFFIXES = (".png", ".svg", ".pdf")
-_DPI = 200
+DPI = 200
 
 
 def draw_map(chosen: Map, variable: Variable) -> Figure:
@@ -30,21 +29,15 @@ def draw_map(chosen: Map, variable: Variable) -> Figure:
     return plot.heatmap(chosen.dataset, variable=variable, pseudocount=1, title=title)
 
 
-def save_figure(path: Path, figure: Figure) -> None:
-    """Write a picture, whole or not at all; the suffix decides the format."""
-    from hifive_dask._store.atomic import replacing
-
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=_DPI, format=path.suffix[1:])
-
-
 def draw_project(
     hic: HiC, folder: Path, regions: Iterable[str], binsize: int | None
 ) -> dict[str, str]:
     """Draw maps and diagnostics of a normalized project; return caption by file name."""
+    from hifive_dask.plot import save
+
     drawn: dict[str, str] = {}
     for name, figure, caption in (*_maps(hic, tuple(regions), binsize), *_diagnostics(hic)):
-        save_figure(folder / name, figure)
+        save(figure, folder / name, dpi=DPI)
         drawn[name] = caption
     return drawn
 

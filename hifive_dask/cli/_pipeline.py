@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from hifive_dask.cli._inputs import (
     learn,
     make_fends,
 )
+from hifive_dask.cli._maps import check_region
 from hifive_dask.cli._settings import Settings, stats_rows
 from hifive_dask.cli._steps import Steps, file_state
 from hifive_dask.errors import StoreError
@@ -58,6 +61,8 @@ class Pipeline:
     def run(self) -> None:
         """Do what is not done yet, and say where everything is."""
         fend = self._fends()
+        for region in self.options["region"]:
+            check_region(fend.units, region, self.options["binsize"])
         data = self._pairs(fend)
         self.settings.table("Read pairs", stats_rows(data.stats))
         hic = self._project(data)
@@ -126,23 +131,27 @@ class Pipeline:
 
         def make() -> list[str]:
             folder.mkdir(exist_ok=True)
-            drawn = draw_project(hic, folder, self.options["region"], self.options["binsize"])
-            summary.write_text(self._summary(hic, data, drawn))
-            return list(drawn)
+            with tempfile.TemporaryDirectory(prefix=".pictures-", dir=self.out) as directory:
+                beside = Path(directory)
+                drawn = draw_project(hic, beside, self.options["region"], self.options["binsize"])
+                (beside / summary.name).write_text(self._summary(hic, data, drawn))
+                former = [name for name in self.steps.pictures if name not in drawn]
+                # A run that stops from here on leaves no picture that the next one does not know.
+                self.steps.remember_pictures([*former, *drawn])
+                for name in drawn:
+                    os.replace(beside / name, folder / name)
+                os.replace(beside / summary.name, summary)
+            for name in former:
+                (folder / name).unlink(missing_ok=True)
+            self.steps.remember_pictures(drawn)
+            return self.steps.pictures
 
         def reopen() -> list[str]:
-            # The pictures that this summary shows.
-            if not summary.exists():
-                raise StoreError(f"{summary} is missing")
-            names = [
-                line.split("](pictures/")[1].rstrip(")")
-                for line in summary.read_text().splitlines()
-                if line.startswith("![")
-            ]
-            missing = [name for name in names if not (folder / name).exists()]
+            paths = [summary, *(folder / name for name in self.steps.pictures)]
+            missing = [str(path) for path in paths if not path.exists()]
             if missing:
-                raise StoreError(f"{', '.join(missing)} are missing")
-            return names
+                raise StoreError(f"missing: {', '.join(missing)}")
+            return self.steps.pictures
 
         return self.steps.do(
             "pictures",

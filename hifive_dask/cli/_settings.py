@@ -28,7 +28,9 @@ class Settings:
         """Work inside on the scheduler that was asked for."""
         from hifive_dask.cluster import session
 
-        return session(self.scheduler, workers=self.workers, memory=self.memory)
+        return session(
+            self.scheduler, workers=self.workers, memory=self.memory, verbose=self.verbose
+        )
 
     def say(self, text: str) -> None:
         """Write a line of the summary, unless quiet."""

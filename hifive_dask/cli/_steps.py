@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,19 +34,30 @@ class Steps:
         Forget what was done before.
     say
         Called with a line about every step.
+
+    Attributes
+    ----------
+    pictures
+        Names of the pictures that runs drew and that are still there; none of the user's own.
     """
 
     def __init__(self, directory: Path, *, restart: bool, say: Callable[[str], None]) -> None:
         self._file = directory / "run.json"
         self._say = say
-        self._done: dict[str, str] = {} if restart else self._read()
+        self._done: dict[str, str] = {}
+        self.pictures: list[str] = []
+        self._read()
+        if restart:
+            self._done.clear()
 
-    def _read(self) -> dict[str, str]:
+    def _read(self) -> None:
         try:
-            done = json.loads(self._file.read_text())["steps"]
+            kept = json.loads(self._file.read_text())
+            done, pictures = dict(kept["steps"]), list(kept["pictures"])
         except (OSError, ValueError, KeyError, TypeError):
-            return {}  # nothing to go by: all steps are done anew
-        return {str(name): str(digest) for name, digest in done.items()}
+            return  # nothing to go by: all steps are done anew
+        self._done = {str(name): str(digest) for name, digest in done.items()}
+        self.pictures = [str(name) for name in pictures]
 
     def do(
         self,
@@ -87,7 +98,14 @@ class Steps:
         self._say(f"{name}: done")
         return result
 
+    def remember_pictures(self, names: Iterable[str]) -> None:
+        """Set `pictures`, also for later runs."""
+        self.pictures = list(names)
+        self._write()
+
     def _write(self) -> None:
         beside = self._file.with_suffix(".partial")
-        beside.write_text(json.dumps({"steps": self._done}, indent=1) + "\n")
+        beside.write_text(
+            json.dumps({"steps": self._done, "pictures": self.pictures}, indent=1) + "\n"
+        )
         os.replace(beside, self._file)

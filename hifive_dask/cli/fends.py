@@ -9,6 +9,7 @@ import click
 
 from hifive_dask.cli._inputs import GenomeInput, genome_options, make_fends
 from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import check_output
 
 
 @click.command("fends")
@@ -23,6 +24,7 @@ def command(settings: Settings, /, out: Path, **options: Any) -> None:
     Give one input, for example: hifive-dask fends --sites sites.bed -o fends.zarr
     """
     source = GenomeInput.choose(options)
+    check_output(out, source.path, kind="fends")
     fend = make_fends(out, source, silent=True)
     partition = fend.partition
     rows: dict[str, Any] = {"chromosomes": len(partition.chromosomes)}

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
-from hifive_dask.errors import LinkError, StoreError
+from hifive_dask.errors import StoreError
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
 
 
 @click.command("info")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=click.Path(exists=True, path_type=Path))
 @pass_settings
 def command(settings: Settings, /, store: Path) -> None:
     """Say what STORE holds: a partition, pairs or a project, in Zarr or in HiFive's HDF5 layout."""
@@ -34,18 +34,17 @@ def command(settings: Settings, /, store: Path) -> None:
 
 def _open(store: Path) -> Fend | HiCData | HiC:
     from hifive_dask import Fend, HiC, HiCData
+    from hifive_dask._store.kinds import kind_of
 
-    if not store.exists():
-        raise StoreError(f"{store}: no such store")
-    errors = []
-    for kind in (HiC, HiCData, Fend):
-        try:
-            return kind(store, "r", silent=True)
-        except LinkError:
-            raise
-        except (StoreError, KeyError) as error:
-            errors.append(str(error))
-    raise StoreError(f"{store}: is no partition, no pairs and no project: {errors[-1]}")
+    kind = kind_of(store)
+    if kind == "fends":
+        return Fend(store, "r", silent=True)
+    if kind == "pairs":
+        return HiCData(store, "r", silent=True)
+    if kind == "project":
+        return HiC(store, "r", silent=True)
+    held = "nothing that is known here" if kind is None else repr(kind)
+    raise StoreError(f"{store}: holds {held}; expected a partition, pairs or a project")
 
 
 def _fends(settings: Settings, fend: Fend) -> None:

@@ -9,6 +9,7 @@ import click
 
 from hifive_dask.cli._inputs import express_options, find_corrections
 from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import StorePath, check_output
 
 
 @click.group("normalize")
@@ -17,7 +18,7 @@ def command() -> None:
 
 
 @command.command("express")
-@click.argument("project", type=click.Path(path_type=Path))
+@click.argument("project", type=StorePath("project"))
 @express_options
 @click.option(
     "-o",
@@ -33,6 +34,8 @@ def express(settings: Settings, /, project: Path, out: Path | None, **options: A
     """
     from hifive_dask import HiC
 
+    if out is not None:
+        check_output(out, kind="project")  # PROJECT itself may be meant
     with settings.session():
         hic = HiC(project, silent=settings.quiet)
         verdict = find_corrections(hic, options)

@@ -9,10 +9,11 @@ import click
 
 from hifive_dask.cli._inputs import count_reads, existing, reads_options
 from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
+from hifive_dask.cli._stores import StorePath, check_output
 
 
 @click.command("pairs")
-@click.argument("fends", type=click.Path(path_type=Path))
+@click.argument("fends", type=StorePath("fends"))
 @click.argument("reads", nargs=-1, required=True, type=existing)
 @reads_options
 @click.option(
@@ -26,6 +27,7 @@ def command(
 
     For example: hifive-dask pairs fends.zarr reads.pairs.gz -o pairs.zarr
     """
+    check_output(out, fends, *reads, kind="pairs")
     with settings.session():
         data = count_reads(out, fends, reads, options, silent=settings.quiet)
     settings.table("Read pairs", stats_rows(data.stats))

@@ -9,15 +9,16 @@ import click
 
 from hifive_dask.cli._inputs import map_options
 from hifive_dask.cli._maps import open_map
-from hifive_dask.cli._pictures import SUFFIXES, draw_map, save_figure
+from hifive_dask.cli._pictures import DPI, draw_map
 from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import StorePath, check_output
 
 if TYPE_CHECKING:
     from hifive_dask.plot.heatmap import Variable
 
 
 @click.command("plot")
-@click.argument("project", type=click.Path(path_type=Path))
+@click.argument("project", type=StorePath("project"))
 @click.argument("region", default="all")
 @click.argument("region2", required=False)
 @map_options
@@ -45,11 +46,15 @@ def command(
 
     For example: hifive-dask plot project.zarr chr2:10M-20M --binsize 50000 -o chr2.png
     """
-    if out.suffix not in SUFFIXES:
+    from hifive_dask.plot import save
+    from hifive_dask.plot.style import SUFFIXES
+
+    if out.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(SUFFIXES)}")
+    check_output(out, project)
     with settings.session():
         chosen = open_map(project, region, region2, options)
-        save_figure(out, draw_map(chosen, variable))
+        save(draw_map(chosen, variable), out, dpi=DPI)
     settings.say(
         f"{out}: {variable} of {chosen.title}, bins of {chosen.binsize:,} bp, expected by "
         f"{chosen.datatype}."

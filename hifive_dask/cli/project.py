@@ -9,10 +9,11 @@ import click
 
 from hifive_dask.cli._inputs import filter_options, learn
 from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import StorePath, check_output
 
 
 @click.command("project")
-@click.argument("pairs", type=click.Path(path_type=Path))
+@click.argument("pairs", type=StorePath("pairs"))
 @filter_options
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcp."
@@ -24,6 +25,8 @@ def command(settings: Settings, /, pairs: Path, out: Path, **options: Any) -> No
     For example: hifive-dask project pairs.zarr -o project.zarr
     """
     from hifive_dask import HiC
+
+    check_output(out, pairs, kind="project")
 
     with settings.session():
         hic = HiC(out, "w", silent=settings.quiet)

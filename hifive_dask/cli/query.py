@@ -14,6 +14,7 @@ import click
 from hifive_dask.cli._inputs import map_options
 from hifive_dask.cli._maps import open_map
 from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import HEATMAP, StorePath, check_output
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,7 +26,7 @@ _SUFFIXES = (".tsv", ".txt", ".gz", ".npz", ".zarr")
 
 
 @click.command("query")
-@click.argument("project", type=click.Path(path_type=Path))
+@click.argument("project", type=StorePath("project"))
 @click.argument("region")
 @click.argument("region2", required=False)
 @map_options
@@ -51,8 +52,10 @@ def command(
     diagonal. Arrays have all cells. A region is chr2, chr2:10,000,000-20,000,000, chr2:10M-20M, or
     all for the whole genome.
     """
-    if out is not None and out.suffix not in _SUFFIXES:
-        raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(_SUFFIXES)}")
+    if out is not None:
+        if out.suffix not in _SUFFIXES:
+            raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(_SUFFIXES)}")
+        check_output(out, project, kind=HEATMAP if out.suffix == ".zarr" else None)
     with settings.session():
         dataset = open_map(project, region, region2, options).dataset
         if out is None:
@@ -70,7 +73,7 @@ def _write_file(out: Path, dataset: xr.Dataset, *, upper: bool) -> None:
 
     with replacing(out) as beside:
         if out.suffix == ".zarr":
-            dataset.to_zarr(beside, zarr_format=3, consolidated=False)
+            dataset.assign_attrs(type=HEATMAP).to_zarr(beside, zarr_format=3, consolidated=False)
         elif out.suffix == ".npz":
             arrays = {str(name): values.values for name, values in dataset.variables.items()}
             with open(beside, "wb") as handle:

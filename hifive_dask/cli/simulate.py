@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hifive_dask.cli._settings import Settings, pass_settings
+
+if TYPE_CHECKING:
+    from hifive_dask.simulate import SimulatedGenome
 
 
 @click.command("simulate")
@@ -41,17 +45,10 @@ def command(
 
     Writes sites.bed, chrom.sizes, truth.npz and the reads. The same seed gives the same bytes.
     """
-    from hifive_dask.simulate import PRESETS, write_genome, write_reads
-
-    chosen = PRESETS[preset]
-    count = pairs or chosen.reads
     out.mkdir(parents=True, exist_ok=True)
-    reads = out / f"reads.{format_}"
     with settings.session():
-        genome = chosen.genome(seed)
-        write_genome(out, genome)
-        write_reads(
-            reads, genome, count, seed=seed, experiment=chosen.experiment, silent=settings.quiet
+        genome, count = write_simulation(
+            out, preset, pairs, seed, format_=format_, silent=settings.quiet
         )
     settings.table(
         f"Simulation ({preset}, seed {seed})",
@@ -63,4 +60,24 @@ def command(
         },
     )
     settings.say(f"{out / 'sites.bed'}, {out / 'chrom.sizes'}, {out / 'truth.npz'}")
-    settings.say(f"{reads}")
+    settings.say(f"{out / f'reads.{format_}'}")
+
+
+def write_simulation(
+    out: Path, preset: str, pairs: int | None, seed: int, *, format_: str = "raw", silent: bool
+) -> tuple[SimulatedGenome, int]:
+    """Write a simulated genome and reads into a directory; return the genome and their number."""
+    from hifive_dask.simulate import PRESETS, write_genome, write_reads
+
+    chosen = PRESETS[preset]
+    genome, count = chosen.genome(seed), pairs or chosen.reads
+    write_genome(out, genome)
+    write_reads(
+        out / f"reads.{format_}",
+        genome,
+        count,
+        seed=seed,
+        experiment=chosen.experiment,
+        silent=silent,
+    )
+    return genome, count
