@@ -302,7 +302,7 @@ def test_schedulers__same_bytes() -> None:
     with dask.config.set(scheduler="threads"):
         assert [run(units, rows, usereads=u).corrections.tobytes() for u in kinds] == results
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster),
         dask.config.set(scheduler=None),
     ):

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import dask
 import numpy as np
 
 from hifive_dask._graph.run import run
 from hifive_dask._graph.spans import split_rows
-from hifive_dask._store.pairs import PairRows, PairStore
+from hifive_dask._store.pairs import CHUNK, Columns, PairRows, PairStore
 from hifive_dask.genome.partition import Units
 
-__all__ = ["SPAN", "cis_groups", "longest_distance", "spans_of"]
+__all__ = [
+    "SPAN",
+    "Piece",
+    "cis_groups",
+    "longest_distance",
+    "piece_groups",
+    "pieces_of",
+    "rows_by_kind",
+    "spans_of",
+]
 
 SPAN = 1 << 22  # rows per reading step
 GROUP = 1 << 19  # chromosomes with fewer rows share a task until they have this many
@@ -38,6 +48,62 @@ def spans_of(store: PairStore, chrom1: int, chrom2: int, rows: int = SPAN) -> li
         store.rows_of(span.lo, span.hi)
         for span in split_rows(store.block_rows(chrom1, chrom2), rows)
     ]
+
+
+class Piece(NamedTuple):
+    """Consecutive rows of one block, or of several small ones."""
+
+    rows: PairRows
+    cis: bool | None  # None if there may be rows of both kinds
+
+
+def pieces_of(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[Piece]:
+    """Readers of some blocks, in order.
+
+    Each read decodes whole chunks, so small blocks are read together, with what lies between them.
+    """
+    runs: list[tuple[int, int, bool | None]] = []
+    for a, b in blocks:
+        lo, hi = store.block_rows(a, b)
+        if lo == hi:
+            continue
+        cis: bool | None = a == b
+        if runs and hi - runs[-1][0] <= CHUNK:
+            start, end, before = runs.pop()
+            runs.append((start, hi, cis if cis == before and lo == end else None))
+        else:
+            runs.append((lo, hi, cis))
+    return [
+        Piece(store.rows_of(span.lo, span.hi), cis)
+        for lo, hi, cis in runs
+        for span in split_rows((lo, hi), SPAN)
+    ]
+
+
+def rows_by_kind(piece: Piece, units: Units, usereads: str) -> Iterator[tuple[bool, Columns]]:
+    """Rows of the wanted kinds, and whether they are cis."""
+    rows = piece.rows()
+    parts: list[tuple[bool, Columns]] = []
+    if piece.cis is None:
+        first, second, count = rows
+        same = units.chromosome[first] == units.chromosome[second]
+        parts += [(k, (first[m], second[m], count[m])) for k, m in ((True, same), (False, ~same))]
+    else:
+        parts.append((piece.cis, rows))
+    yield from (part for part in parts if usereads in ("all", "cis" if part[0] else "trans"))
+
+
+def piece_groups(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[list[Piece]]:
+    """Readers of some blocks, in order, in groups of about `SPAN` rows."""
+    groups: list[list[Piece]] = []
+    filled = SPAN
+    for piece in pieces_of(store, blocks):
+        if filled + len(piece.rows) > SPAN:
+            groups.append([])
+            filled = 0
+        groups[-1].append(piece)
+        filled += len(piece.rows)
+    return groups
 
 
 def _longest(readers: Sequence[PairRows], units: Units) -> int:

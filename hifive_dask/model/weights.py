@@ -23,7 +23,14 @@ from hifive_dask._kernels.express import (
 from hifive_dask._store.pairs import PairRows, PairStore
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.filtering import UseReads
-from hifive_dask.model.rows import SPAN, cis_groups, spans_of
+from hifive_dask.model.rows import (
+    SPAN,
+    Piece,
+    cis_groups,
+    piece_groups,
+    rows_by_kind,
+    spans_of,
+)
 
 __all__ = ["CisSystem", "Problem", "SpanSystem", "System"]
 
@@ -235,36 +242,66 @@ class CisSystem:
 
 
 class _Span(NamedTuple):
-    chrom1: int
-    chrom2: int
+    trans: int
+    rows: slice
+    columns: slice
     matrix: SparseRows
 
 
-def _build_spans(jobs: Sequence[tuple[int, int, PairRows]], settings: _Settings) -> list[_Span]:
-    return [_Span(a, b, _matrix(reader, a, b, settings)) for a, b, reader in jobs]
+def _extent(indices: Int32) -> slice:
+    return slice(int(indices.min()), int(indices.max()) + 1)
+
+
+def _build_spans(pieces: Sequence[Piece], settings: _Settings, usereads: UseReads) -> list[_Span]:
+    """Cis rows and trans rows of some pieces, each over the units that it touches."""
+    units, (low, high) = settings.units, settings.window
+    spans = []
+    for piece in pieces:
+        for cis, columns in rows_by_kind(piece, units, usereads):
+            first, second, count = select_pairs(
+                *columns, settings.valid, units.mid, mindistance=low, maxdistance=high, cis=cis
+            )
+            if not len(first):
+                continue
+            weight = np.ones(len(first)) if settings.binary else count.astype(np.float64)
+            if cis and settings.distance is not None:
+                parameters, means = settings.distance
+                weight = distance_weights(first, second, weight, units.mid, parameters, 0.0)
+                weight /= np.exp(means.astype(np.float64))[units.chromosome[first]]
+            if piece.cis is None:  # several blocks, each sorted
+                order = np.argsort(first, kind="stable")
+                first, second, weight = first[order], second[order], weight[order]
+            rows, across = _extent(first), _extent(second)
+            matrix = sparse_rows(
+                first - np.int32(rows.start),
+                second - np.int32(across.start),
+                weight,
+                rows.stop - rows.start,
+            )
+            spans.append(_Span(int(not cis), rows, across, matrix))
+    return spans
 
 
 def _summary(spans: Sequence[_Span], units: Units) -> tuple[NDArray[np.bool_], Float64]:
     """Which units are used, and the sums of weights and rows, cis and trans."""
     used = np.zeros(len(units), dtype=bool)
     sums = np.zeros((2, 2))
-    for a, b, matrix in spans:
-        first, second = _touched(matrix, units.span(b).stop - units.span(b).start)
-        used[units.span(a)] |= first
-        used[units.span(b)] |= second
-        sums[int(a != b)] += matrix.weight.sum(dtype=np.float64), len(matrix.weight)
+    for trans, rows, columns, matrix in spans:
+        first, second = _touched(matrix, columns.stop - columns.start)
+        used[rows] |= first
+        used[columns] |= second
+        sums[trans] += matrix.weight.sum(dtype=np.float64), len(matrix.weight)
     return used, sums
 
 
 def _product(
-    spans: Sequence[_Span], state: tuple[Float64, Float64], units: Units, scale: tuple[float, float]
+    spans: Sequence[_Span], state: tuple[Float64, Float64], scale: tuple[float, float]
 ) -> Float64:
     """Sum_j w_ij / c_j over the rows of some spans."""
-    inverse = 1.0 / state[0]
-    total = np.zeros(len(inverse))
-    for a, b, matrix in spans:
-        rows, columns = units.span(a), units.span(b)
-        factor = inverse * scale[int(a != b)]
+    factors = [s / state[0] for s in scale]
+    total = np.zeros(len(state[0]))
+    for trans, rows, columns, matrix in spans:
+        factor = factors[trans]
         multiply(matrix, factor[rows], factor[columns], total[rows], total[columns])
     return total
 
@@ -295,12 +332,12 @@ class SpanSystem:
         self._units = units = problem.units
         settings = _settings(problem)
         build = dask.delayed(_build_spans, pure=True)
-        groups = _span_groups(problem)
-        tasks = [build(group, settings) for group in groups]
+        groups = piece_groups(problem.store, _wanted_blocks(problem))
+        tasks = [build(group, settings, problem.usereads) for group in groups]
         self._built = hold(tasks, title="weighing pairs", silent=silent)
-        (self._shared,) = hold([dask.delayed(units)])
+        (shared,) = hold([dask.delayed(units)])
         summary = dask.delayed(_summary, pure=True)
-        parts = run([summary(built, self._shared) for built in self._built], silent=True)
+        parts = run([summary(built, shared) for built in self._built], silent=True)
         self.used = np.zeros(len(units), dtype=bool)
         sums = np.zeros((2, 2))
         for used, own in parts:
@@ -319,7 +356,7 @@ class SpanSystem:
         (current,) = state
         traces = []
         for _ in range(steps):
-            parts = [product(own, current, self._shared, self._scale) for own in self._built]
+            parts = [product(own, current, self._scale) for own in self._built]
             current = update(tree_reduce(parts, _add), current, *self._constant)
             traces.append(trace(current))
         return [current], traces
@@ -334,22 +371,14 @@ class SpanSystem:
         return values
 
 
-def _span_groups(problem: Problem) -> list[list[tuple[int, int, PairRows]]]:
-    """Spans of the rows in use, in order, in groups of about `SPAN` rows."""
-    chosen = set(problem.chroms)
-    groups: list[list[tuple[int, int, PairRows]]] = []
-    filled = SPAN
-    for a, b in problem.store.blocks:
-        wanted = problem.usereads == "all" or (a == b) == (problem.usereads == "cis")
-        if not wanted or not {a, b} <= chosen:
-            continue
-        for reader in spans_of(problem.store, a, b):
-            if filled + len(reader) > SPAN:
-                groups.append([])
-                filled = 0
-            groups[-1].append((a, b, reader))
-            filled += len(reader)
-    return groups
+def _wanted_blocks(problem: Problem) -> list[tuple[int, int]]:
+    """Blocks of the wanted kind between chosen chromosomes, in order."""
+    chosen, kind = set(problem.chroms), problem.usereads
+    return [
+        (a, b)
+        for a, b in problem.store.blocks
+        if {a, b} <= chosen and (kind == "all" or (a == b) == (kind == "cis"))
+    ]
 
 
 def _scales(problem: Problem, possible: NDArray[np.int64], sums: Float64) -> tuple[float, float]:
@@ -361,8 +390,10 @@ def _scales(problem: Problem, possible: NDArray[np.int64], sums: Float64) -> tup
     if problem.usereads == "cis":
         return 1.0, 1.0
     if problem.usereads == "all" and problem.distance is None:
-        mean = 2 * sums[:, 0].sum() / possible.sum()
+        mean = 2 * sums[:, 0].sum() / possible.sum() or 1.0  # 0 without rows, as below
         return 1 / mean, 1 / mean
+    if not sums[1, 0]:
+        return 1.0, 1.0
     units, valid = problem.units, problem.valid
     per = np.array([int(valid[units.span(c)].sum()) for c in problem.chroms], dtype=np.float64)
     mean = 2 * sums[1, 0] / (per.sum() ** 2 - np.square(per).sum())
