@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,22 +14,24 @@ Array = np.ndarray[Any, Any]
 
 
 def toy_units(fends: bool = True) -> Units:
-    """Toy T: chromosomes of 12 and 8 fends; without `fends` its twin Tb of bins."""
+    """Toy T: chromosomes of 12 and 8 fends; without `fends` its twin Tb of 12 and 8 bins."""
     mid = [500 + 1000 * k + (137 * (k * k % 7) if fends else 0) for n in (12, 8) for k in range(n)]
     return units_of([12, 8], np.array(mid, dtype=np.int32), fends)
 
 
-def units_of(sizes: list[int], mid: Array, fends: bool) -> Units:
+def units_of(sizes: Sequence[int], mid: Array, fends: bool) -> Units:
     """Units of chromosomes with some sizes."""
     names = tuple(f"c{k}" for k in range(len(sizes)))
     offset = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return Units(names, offset, mid - 100, mid + 100, mid, fends)
 
 
-def toy_rows(fends: bool = True) -> Array:
-    """Rows (i, j, reads) of the toy, cis and trans."""
+def toy_rows(fends: bool = True, *, trans: bool = True) -> Array:
+    """Rows (i, j, reads) of the toy, cis and, unless told otherwise, trans."""
     units, rows = toy_units(fends), []
     for i, j, cis in pairs_of(units):
+        if not (cis or trans):
+            continue
         n = (5 * i + 3 * j) % 7 - 1 if cis else (2 * i + 3 * j) % 5 - 2
         if n > 0:
             rows.append((i, j, n))
@@ -46,10 +48,15 @@ def pairs_of(units: Units) -> Iterator[tuple[int, int, bool]]:
                 yield i, j, cis
 
 
-def random_world(seed: int, *, fends: bool, density: float) -> tuple[Units, Array]:
-    """Three chromosomes of random positions, and random rows among the possible pairs."""
+def random_world(
+    seed: int, *, fends: bool, density: float, sizes: Sequence[int] = ()
+) -> tuple[Units, Array]:
+    """Three chromosomes of random positions, and random rows among the possible pairs.
+
+    `sizes` are numbers of units per chromosome, if not three random ones.
+    """
     rng = np.random.default_rng(seed)
-    sizes = [2 * int(n) for n in rng.integers(2, 8, 3)]
+    sizes = sizes or [2 * int(n) for n in rng.integers(2, 8, 3)]
     mid = np.concatenate([np.cumsum(rng.integers(1, 3000, n)) for n in sizes]).astype(np.int32)
     units = units_of(sizes, mid, fends)
     rows = [
@@ -143,7 +150,7 @@ def plain_express(
     scale = np.ones(2)
     if usereads != "cis" and distance is not None and total[1]:
         scale[1] = (per.sum() ** 2 - (per**2).sum()) / 2 / total[1]
-    if usereads == "all" and distance is None and total.any():
+    if usereads != "cis" and distance is None and total.any():
         scale[:] = possible.sum() / (2 * total.sum())
     dense = kinds[0] * scale[0] + kinds[1] * scale[1]
     used = dense.any(axis=1)

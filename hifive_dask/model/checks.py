@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ __all__ = ["check_length", "whole_number"]
 def whole_number(name: str, value: Any) -> int:
     """Return `value` as int; raise `ParameterError` if it is not a whole number."""
     number = isinstance(value, int | float | np.integer | np.floating)
-    if not number or not math.isfinite(value) or value != int(value):
+    if not number or not abs(value) < 2**63 or value != int(value):  # the first is for nan, too
         raise ParameterError(f"{name} is {value!r}, expected a whole number")
     return int(value)
 

@@ -136,6 +136,7 @@ def balance(
     mindistance, maxdistance = check_window(mindistance, maxdistance, usereads)
     check_length("the filter", valid, units)
     check_length("corrections", corrections, units)
+    chroms = sorted(set(chroms))
     chosen = np.zeros(len(units), dtype=np.int32)
     for chrom in chroms:
         chosen[units.span(chrom)] = valid[units.span(chrom)] > 0
@@ -166,8 +167,7 @@ def balance(
     possible = possible_partners(problem)
     start = np.where((chosen > 0) & (corrections > 0), corrections, 1.0).astype(np.float64)
     rows = max((hi - lo for lo, hi in (store.block_rows(c, c) for c in chroms)), default=0)
-    joined = usereads != "cis" and any(set(block) <= set(chroms) for block in store.blocks)
-    spread = joined or rows > ONE_TASK
+    spread = usereads != "cis" or rows > ONE_TASK
     system: System = (SpanSystem if spread else CisSystem)(problem, possible, silent)
     steps = int(max(1, min(64, _ROUND // max(1, system.entries_per_task))))
     values, trace, converged = _iterate(

@@ -17,7 +17,14 @@ from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import HifiveDaskWarning, ParameterError
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
-from hifive_dask.model.rows import Piece, cis_groups, piece_groups, pieces_of, rows_by_kind
+from hifive_dask.model.rows import (
+    Piece,
+    cis_groups,
+    cis_pieces,
+    group_span,
+    piece_groups,
+    rows_by_kind,
+)
 
 __all__ = ["UseReads", "check_window", "filter_units"]
 
@@ -99,6 +106,13 @@ def filter_units(
     valid = (np.asarray(valid) > 0).astype(np.int32)
     if mininteractions <= 0:
         return valid
+    if not valid.any():
+        warnings.warn(
+            f"no {'fend' if units.fends else 'bin'} was in use before; see reset_filter",
+            HifiveDaskWarning,
+            stacklevel=3,
+        )
+        return valid
     peel = _peel_cis if usereads == "cis" else _peel_genome
     result, largest = peel(units, valid, store, mininteractions, window, usereads, silent)
     if not result.any():
@@ -168,9 +182,9 @@ def _peel_cis(
     shared, current = dask.delayed(units), dask.delayed(valid)
     task = dask.delayed(_peel_span, pure=True)
     groups = cis_groups(store, range(len(units.chromosomes)))
-    spans = [slice(units.span(g[0]).start, units.span(g[-1]).stop) for g in groups]
+    spans = [group_span(units, group) for group in groups]
     tasks = [
-        task(span, pieces_of(store, [(c, c) for c in group]), shared, current, least, window)
+        task(span, cis_pieces(store, group), shared, current, least, window)
         for span, group in zip(spans, groups, strict=True)
     ]
     result, largest = valid.copy(), 0
@@ -182,15 +196,14 @@ def _peel_cis(
 
 def _select(
     pieces: Sequence[Piece], units: Units, valid: Int32, window: tuple[int, int], usereads: str
-) -> list[Pairs]:
-    return list(_selected(pieces, units, valid, window, usereads))
+) -> Pairs:
+    """Rows of all pieces in one array per column: every round counts them with one pass."""
+    first, second = zip(*_selected(pieces, units, valid, window, usereads), strict=True)
+    return np.concatenate(first), np.concatenate(second)
 
 
-def _count(rows: list[Pairs], valid: Int32) -> NDArray[np.int64]:
-    total = np.zeros(len(valid), dtype=np.int64)
-    for first, second in rows:
-        total += coverage(first, second, valid)
-    return total
+def _count(rows: Pairs, valid: Int32) -> NDArray[np.int64]:
+    return coverage(*rows, valid)
 
 
 def _add(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -17,6 +17,8 @@ __all__ = [
     "SPAN",
     "Piece",
     "cis_groups",
+    "cis_pieces",
+    "group_span",
     "longest_distance",
     "piece_groups",
     "pieces_of",
@@ -28,13 +30,13 @@ SPAN = 1 << 22  # rows per reading step
 GROUP = 1 << 19  # chromosomes with fewer rows share a task until they have this many
 
 
-def cis_groups(store: PairStore, chroms: Sequence[int], rows: int = GROUP) -> list[list[int]]:
-    """Group chromosomes, in order, into tasks of about `rows` cis rows or one chromosome."""
+def cis_groups(store: PairStore, chroms: Sequence[int]) -> list[list[int]]:
+    """Group chromosomes, in order, into tasks of about `GROUP` cis rows or one chromosome."""
     groups: list[list[int]] = []
     filled = 0
     for chrom in chroms:
         lo, hi = store.block_rows(chrom, chrom)
-        if not groups or filled + hi - lo > rows:
+        if not groups or filled + hi - lo > GROUP:
             groups.append([])
             filled = 0
         groups[-1].append(chrom)
@@ -42,11 +44,16 @@ def cis_groups(store: PairStore, chroms: Sequence[int], rows: int = GROUP) -> li
     return groups
 
 
-def spans_of(store: PairStore, chrom1: int, chrom2: int, rows: int = SPAN) -> list[PairRows]:
-    """Readers of the rows of one pair of chromosomes, at most `rows` each."""
+def group_span(units: Units, group: Sequence[int]) -> slice:
+    """The units from the first to the last chromosome of a group."""
+    return slice(units.span(group[0]).start, units.span(group[-1]).stop)
+
+
+def spans_of(store: PairStore, chrom1: int, chrom2: int) -> list[PairRows]:
+    """Readers of the rows of one pair of chromosomes, at most `SPAN` each."""
     return [
         store.rows_of(span.lo, span.hi)
-        for span in split_rows(store.block_rows(chrom1, chrom2), rows)
+        for span in split_rows(store.block_rows(chrom1, chrom2), SPAN)
     ]
 
 
@@ -80,17 +87,27 @@ def pieces_of(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[Piece
     ]
 
 
+def cis_pieces(store: PairStore, chroms: Sequence[int]) -> list[Piece]:
+    """Readers of the cis rows of some chromosomes, in order."""
+    return pieces_of(store, [(chrom, chrom) for chrom in chroms])
+
+
 def rows_by_kind(piece: Piece, units: Units, usereads: str) -> Iterator[tuple[bool, Columns]]:
-    """Rows of the wanted kinds, and whether they are cis."""
-    rows = piece.rows()
-    parts: list[tuple[bool, Columns]] = []
-    if piece.cis is None:
-        first, second, count = rows
-        same = units.chromosome[first] == units.chromosome[second]
-        parts += [(k, (first[m], second[m], count[m])) for k, m in ((True, same), (False, ~same))]
-    else:
-        parts.append((piece.cis, rows))
-    yield from (part for part in parts if usereads in ("all", "cis" if part[0] else "trans"))
+    """Rows of the wanted kinds, and whether they are cis.
+
+    Rows of chromosomes that nobody asked for can be among them. They are sorted by their first unit
+    if they are cis; trans rows are sorted inside each block.
+    """
+    first, second, count = piece.rows()
+    same = units.chromosome[first] == units.chromosome[second] if piece.cis is None else None
+    for cis in (True, False):
+        if usereads not in ("all", "cis" if cis else "trans"):
+            continue
+        if same is not None:
+            mask = same if cis else ~same
+            yield cis, (first[mask], second[mask], count[mask])
+        elif piece.cis == cis:
+            yield cis, (first, second, count)
 
 
 def piece_groups(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[list[Piece]]:
@@ -106,11 +123,11 @@ def piece_groups(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[li
     return groups
 
 
-def _longest(readers: Sequence[PairRows], units: Units) -> int:
+def _longest(pieces: Sequence[Piece], units: Units) -> int:
     longest = -1
-    for reader in readers:
-        first, second, _ = reader()
-        longest = max(longest, int(np.max(units.mid[second] - units.mid[first], initial=-1)))
+    for piece in pieces:
+        for _, (first, second, _) in rows_by_kind(piece, units, "cis"):
+            longest = max(longest, int(np.max(units.mid[second] - units.mid[first], initial=-1)))
     return longest
 
 
@@ -118,7 +135,7 @@ def longest_distance(units: Units, store: PairStore, *, silent: bool = False) ->
     """Longest distance of any stored cis pair, in bp; -1 without cis pairs."""
     shared, task = dask.delayed(units), dask.delayed(_longest, pure=True)
     tasks = [
-        task([reader for chrom in group for reader in spans_of(store, chrom, chrom)], shared)
+        task(cis_pieces(store, group), shared)
         for group in cis_groups(store, range(len(units.chromosomes)))
     ]
     return max(run(tasks, title="measuring distances", silent=silent), default=-1)
