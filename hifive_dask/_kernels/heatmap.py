@@ -34,27 +34,26 @@ class Side(NamedTuple):
 
 
 @jit
-def _cell(i, j, one, two, limit):
-    """Row and column of unit i on the first axis and j on the second; -1, -1 if there is none."""
-    i, j = i - one.first, j - two.first
-    if i < 0 or j < 0 or i >= len(one.bins) or j >= len(two.bins):
-        return -1, -1
-    row, column = one.bins[i], two.bins[j]
-    if row < 0 or column < 0 or limit < abs(two.place[j] - one.place[i]) < TRANS:
-        return -1, -1
-    return row, column
-
-
-@jit
 def _add_to_cells(first, second, value, one, two, limit, cells):
+    start1, bin1, place1 = one.first, one.bins, one.place
+    start2, bin2, place2 = two.first, two.bins, two.place
     for k in range(len(first)):
-        row, column = _cell(first[k], second[k], one, two, limit)
-        if row >= 0:
-            cells[row, column] += value[k]
+        i1, j1 = first[k] - start1, second[k] - start1
+        i2, j2 = first[k] - start2, second[k] - start2
+        row_i = bin1[i1] if 0 <= i1 < len(bin1) else -1
+        row_j = bin1[j1] if 0 <= j1 < len(bin1) else -1
+        col_i = bin2[i2] if 0 <= i2 < len(bin2) else -1
+        col_j = bin2[j2] if 0 <= j2 < len(bin2) else -1
+        upper, lower = row_i >= 0 and col_j >= 0, row_j >= 0 and col_i >= 0
+        if limit < TRANS and (upper or lower):
+            distance = place2[j2] - place1[i1] if upper else place1[j1] - place2[i2]
+            if limit < distance < TRANS:
+                continue
+        if upper:
+            cells[row_i, col_j] += value[k]
         # The mirrored cell, unless it is the same one.
-        other, across = _cell(second[k], first[k], one, two, limit)
-        if other >= 0 and not (row == other and column == across):
-            cells[other, across] += value[k]
+        if lower and not (row_i == row_j and col_i == col_j):
+            cells[row_j, col_i] += value[k]
 
 
 def add_to_cells(
@@ -72,7 +71,7 @@ def add_to_cells(
     Parameters
     ----------
     first, second, value
-        Pairs of global units and what to add.
+        Pairs of global units, the lower one first, and what to add.
     one, two
         Rows and columns.
     cells

@@ -133,8 +133,12 @@ def expected_cells(
     if expectation.by_distance:
         for chrom in np.intersect1d(one.chrom, two.chrom).tolist():
             rows, columns = one.span(chrom), two.span(chrom)
-            parts = [each.part(k.start, k.stop) for each, k in ((one, rows), (two, columns))]
-            cells[rows, columns] = _distance_sums(*parts, expectation, chrom)
+            cells[rows, columns] = _distance_sums(
+                one.part(rows.start, rows.stop),
+                two.part(columns.start, columns.stop),
+                expectation,
+                chrom,
+            )
     _correct_diagonal(cells, one, two, expectation)
     if expectation.fends:
         _remove_impossible(cells, one, two, expectation)
@@ -168,9 +172,7 @@ def _distance_sums(one: Segment, two: Segment, expectation: Expectation, chrom: 
     )
 
 
-def _correct_diagonal(
-    cells: Float64, one: Segment, two: Segment, expectation: Expectation
-) -> None:
+def _correct_diagonal(cells: Float64, one: Segment, two: Segment, expectation: Expectation) -> None:
     """Bring the cells of a bin with itself from all ordered pairs to each pair once."""
     rows = np.flatnonzero(np.isin(one.numbers, two.numbers))
     columns = rows + one.number - two.number

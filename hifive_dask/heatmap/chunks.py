@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -62,9 +61,7 @@ def observed_array(finder: RowFinder, one: Axis, two: Axis, maxdistance: int) ->
     return _assemble(grid, one, two, np.int64)
 
 
-def expected_array(
-    expectation: Expectation, means: Any, one: Axis, two: Axis
-) -> da.Array:
+def expected_array(expectation: Expectation, means: Any, one: Axis, two: Axis) -> da.Array:
     """float32 (bins, bins): reads expected of all possible pairs.
 
     Parameters

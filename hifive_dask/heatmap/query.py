@@ -48,7 +48,8 @@ def heatmap(
     units, store, valid
         The genome, its pairs, and the filter (int32).
     region, region2
-        Both axes; `region2` None for the same, `region` None for the whole genome.
+        Both axes; `region2` None for the same, `region` None for the whole genome. A stop beyond
+        the last unit of a chromosome means its end, rounded up to whole bins.
     binsize
         bp, or 0 for one bin per unit.
     datatype
@@ -57,7 +58,8 @@ def heatmap(
         ``"enrichment"`` the product of both. ``"expected"`` expects as the last, or as "distance"
         without corrections, and holds the number of possible pairs in place of observed reads.
     corrections
-        float32 (N), for "fend" and "enrichment".
+        float32 (N), for "fend" and "enrichment". For these and "expected" units whose correction
+        is 0 are left out, of observed reads too.
     distance, chromosome_means
         float32 (segments, 3) and (C), for "distance", "enrichment" and "expected".
     maxdistance
@@ -98,9 +100,11 @@ def heatmap(
     def expected_of(datatype: Datatype) -> da.Array:
         expectation = _expectation(units, datatype, distance, chromosome_means, maxdistance)
         means = None
-        if datatype in ("distance", "enrichment"):
+        if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
             known = replace(genome, valid=corrected)
-            means = trans_means_of(finder, *(_whole(units, known, each) for each in (rows, columns)))
+            means = trans_means_of(
+                finder, *(_whole(units, known, each) for each in (rows, columns))
+            )
         return expected_array(expectation, means, axis, axis2)
 
     if datatype == "expected":
