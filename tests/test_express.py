@@ -261,7 +261,7 @@ def test_spans_of_rows__do_not_matter(
     units, rows = random_world(11, fends=False, density=0.9)
     store = store_of(rows, units)
     distance = None if usereads == "trans" else (TABLE, np.array([0.1, -0.2, 0.3], np.float32))
-    options: dict[str, Any] = {"usereads": usereads, "distance": distance, "minchange": 1e-6}
+    options: dict[str, Any] = {"usereads": usereads, "distance": distance, "minchange": 1e-3}
     whole = run(units, store, **options)
     blocks = list(store.blocks)
     assert len(pieces_of(store, blocks)) == 1
@@ -339,7 +339,7 @@ def test_schedulers__same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(rows_module, "SPAN", 30)
 
     def results() -> list[bytes]:
-        found = [run(units, store, usereads=kind) for kind in KINDS]
+        found = [run(units, store, usereads=kind, minchange=1e-2) for kind in KINDS]
         return [part.tobytes() for r in found for part in (r.corrections, r.trace)]
 
     expected = results()
