@@ -13,7 +13,9 @@ from hifive_dask.errors import ParameterError, RegionError
 from hifive_dask.genome.partition import Units
 from hifive_dask.regions import Region
 
-__all__ = ["Segment", "Stretch", "align", "cut", "join_segments", "make_segment"]
+__all__ = ["Segment", "Stretch", "align", "cut", "cut_region", "join_segments", "make_segment"]
+
+Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,9 @@ class Segment:
 
     number: int
     chrom: NDArray[np.int32]
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    edge: NDArray[np.int64]
+    start: Int64
+    stop: Int64
+    edge: Int64
     units: Stretch
 
     def __len__(self) -> int:
@@ -141,12 +143,17 @@ def join_segments(segments: Sequence[Segment]) -> Segment:
     )
 
 
-def make_segment(units: Units, genome: Stretch, region: Region, binsize: int) -> Segment:
+def cut_region(units: Units, region: Region, binsize: int) -> tuple[Int64, Int64, Int64]:
     """Cut a region into bins: from its start, up to the first bin border at or above its stop.
 
     Without a start, bins begin at the multiple of `binsize` below the first midpoint; without a
     stop they reach beyond the last. A stop beyond the last unit of the chromosome means its end. A
     `binsize` of 0 makes every unit a bin.
+
+    Returns
+    -------
+    start, stop, edge
+        As in `Segment`.
 
     Raises
     ------
@@ -155,8 +162,7 @@ def make_segment(units: Units, genome: Stretch, region: Region, binsize: int) ->
     """
     if binsize < 0:
         raise ParameterError(f"binsize is {binsize}, expected bp, or 0 for one bin per unit")
-    chrom = units.index[region.chromosome]
-    span = units.span(chrom)
+    span = units.span(units.index[region.chromosome])
     mid = units.mid[span].astype(np.int64)
     if not len(mid):
         raise RegionError(f"chromosome {region.chromosome!r} has no units")
@@ -178,14 +184,14 @@ def make_segment(units: Units, genome: Stretch, region: Region, binsize: int) ->
             f"region {region} holds no unit; {region.chromosome!r} has units with midpoints from "
             f"{mid[0]:,} to {mid[-1]:,}"
         )
-    return Segment(
-        0,
-        np.full(len(lower), chrom, dtype=np.int32),
-        lower,
-        upper,
-        edge.astype(np.int64),
-        genome.part(int(edge[0]), int(edge[-1])),
-    )
+    return lower, upper, edge.astype(np.int64)
+
+
+def make_segment(units: Units, genome: Stretch, region: Region, binsize: int) -> Segment:
+    """Bins of a region, as `cut_region` cuts it; `genome` holds all units."""
+    start, stop, edge = cut_region(units, region, binsize)
+    chrom = np.full(len(start), units.index[region.chromosome], dtype=np.int32)
+    return Segment(0, chrom, start, stop, edge, genome.part(int(edge[0]), int(edge[-1])))
 
 
 def align(one: Segment, two: Segment, binsize: int) -> Segment:
