@@ -67,6 +67,7 @@ def random_world(
 
 def store_of(rows: Array, units: Units) -> PairStore:
     """Pairs in memory."""
+    rows = np.asarray(rows).reshape(-1, 3)
     return PairStore.from_memory(
         (rows[:, 0], rows[:, 1], rows[:, 2]),
         units.offset,

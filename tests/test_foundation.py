@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hifive_dask import schema
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import run
-from hifive_dask._graph.spans import split_rows
+from hifive_dask._graph.spans import group_rows, split_rows
 from hifive_dask._store import pairs, zarr_store
 from hifive_dask._store.atomic import replacing
 from hifive_dask._store.kinds import check_replaceable, kind_of
@@ -120,6 +120,15 @@ def test_spans__cover_every_row_once_inside_blocks(sizes: list[int], rows: int) 
     for span in spans:
         assert offset[span.block] <= span.lo < span.hi <= offset[span.block + 1]
         assert span.hi - span.lo <= rows
+
+
+@given(sizes=st.lists(st.integers(1, 20), max_size=12), rows=st.integers(1, 25))
+def test_groups__keep_order_and_are_as_large_as_they_may_be(sizes: list[int], rows: int) -> None:
+    groups = group_rows(range(len(sizes)), sizes, rows)
+    assert [k for group in groups for k in group] == list(range(len(sizes)))
+    filled = [sum(sizes[k] for k in group) for group in groups]
+    assert all(n <= rows or len(group) == 1 for n, group in zip(filled, groups, strict=True))
+    assert all(n + sizes[group[0]] > rows for n, group in zip(filled, groups[1:], strict=False))
 
 
 @given(st.lists(st.text(max_size=2), min_size=1, max_size=40), st.integers(2, 9))

@@ -20,6 +20,7 @@ from hifive_dask.errors import ParameterError, RegionError, StateError
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.query import heatmap
 
+from .reference_model import store_of
 from .test_model_golden import World
 from .worlds import units as make_units
 
@@ -30,17 +31,6 @@ Array = np.ndarray[Any, Any]
 def _sync() -> Any:
     with dask.config.set(scheduler="sync"):
         yield
-
-
-def store_of(rows: Array, units: Units) -> PairStore:
-    rows = np.asarray(rows).reshape(-1, 3)
-    return PairStore.from_memory(
-        (rows[:, 0], rows[:, 1], rows[:, 2]),
-        units.offset,
-        stats={},
-        insert_distribution=np.zeros((0, 2), dtype=np.int64),
-        token="",
-    )
 
 
 # The tiny set T1 of the specification

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-__all__ = ["Span", "split_rows"]
+__all__ = ["Span", "group_rows", "split_rows"]
+
+T = TypeVar("T")
 
 
 class Span(NamedTuple):
@@ -33,3 +35,23 @@ def split_rows(block_offset: Sequence[int], rows: int) -> list[Span]:
         edges = [int(start) + size * k // pieces for k in range(pieces + 1)] if pieces else []
         spans.extend(Span(block, lo, hi) for lo, hi in itertools.pairwise(edges))
     return spans
+
+
+def group_rows(items: Sequence[T], sizes: Sequence[int], rows: int) -> list[list[T]]:
+    """Put neighbours together until a group has `rows` rows; an item that has more is alone.
+
+    Examples
+    --------
+    >>> from hifive_dask._graph.spans import group_rows
+    >>> group_rows("abcd", [1, 2, 5, 1], 3)
+    [['a', 'b'], ['c'], ['d']]
+    """
+    groups: list[list[T]] = []
+    filled = 0
+    for item, size in zip(items, sizes, strict=True):
+        if not groups or filled + size > rows:
+            groups.append([])
+            filled = 0
+        groups[-1].append(item)
+        filled += size
+    return groups

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask._graph.spans import split_rows
+from hifive_dask._graph.spans import group_rows, split_rows
 from hifive_dask._store.pairs import CHUNK, PairRows, PairStore
 from hifive_dask.heatmap.axes import Stretch
 from hifive_dask.model.rows import SPAN
@@ -34,15 +34,9 @@ class RowFinder:
 
     def readers(self, rows: Rows) -> list[list[PairRows]]:
         """Readers of all these rows, each list of about `SPAN` rows: what one task reads."""
-        groups: list[list[PairRows]] = []
-        filled = SPAN
-        for lo, hi in (span[1:] for each in rows for span in split_rows(each, SPAN)):
-            if filled + hi - lo > SPAN:
-                groups.append([])
-                filled = 0
-            groups[-1].append(self.store.rows_of(lo, hi))
-            filled += hi - lo
-        return groups
+        spans = [span for each in rows for span in split_rows(each, SPAN)]
+        readers = [self.store.rows_of(span.lo, span.hi) for span in spans]
+        return group_rows(readers, [len(reader) for reader in readers], SPAN)
 
     @cached_property
     def _keys(self) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ import dask
 import numpy as np
 
 from hifive_dask._graph.run import run
-from hifive_dask._graph.spans import split_rows
+from hifive_dask._graph.spans import group_rows, split_rows
 from hifive_dask._store.pairs import CHUNK, Columns, PairRows, PairStore
 from hifive_dask.genome.partition import Units
 
@@ -23,7 +23,6 @@ __all__ = [
     "piece_groups",
     "pieces_of",
     "rows_by_kind",
-    "spans_of",
 ]
 
 SPAN = 1 << 22  # rows per reading step
@@ -32,29 +31,13 @@ GROUP = 1 << 19  # chromosomes with fewer rows share a task until they have this
 
 def cis_groups(store: PairStore, chroms: Sequence[int]) -> list[list[int]]:
     """Group chromosomes, in order, into tasks of about `GROUP` cis rows or one chromosome."""
-    groups: list[list[int]] = []
-    filled = 0
-    for chrom in chroms:
-        lo, hi = store.block_rows(chrom, chrom)
-        if not groups or filled + hi - lo > GROUP:
-            groups.append([])
-            filled = 0
-        groups[-1].append(chrom)
-        filled += hi - lo
-    return groups
+    sizes = [hi - lo for lo, hi in (store.block_rows(chrom, chrom) for chrom in chroms)]
+    return group_rows(chroms, sizes, GROUP)
 
 
 def group_span(units: Units, group: Sequence[int]) -> slice:
     """The units from the first to the last chromosome of a group."""
     return slice(units.span(group[0]).start, units.span(group[-1]).stop)
-
-
-def spans_of(store: PairStore, chrom1: int, chrom2: int) -> list[PairRows]:
-    """Readers of the rows of one pair of chromosomes, at most `SPAN` each."""
-    return [
-        store.rows_of(span.lo, span.hi)
-        for span in split_rows(store.block_rows(chrom1, chrom2), SPAN)
-    ]
 
 
 class Piece(NamedTuple):
@@ -112,15 +95,8 @@ def rows_by_kind(piece: Piece, units: Units, usereads: str) -> Iterator[tuple[bo
 
 def piece_groups(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[list[Piece]]:
     """Readers of some blocks, in order, in groups of about `SPAN` rows."""
-    groups: list[list[Piece]] = []
-    filled = SPAN
-    for piece in pieces_of(store, blocks):
-        if filled + len(piece.rows) > SPAN:
-            groups.append([])
-            filled = 0
-        groups[-1].append(piece)
-        filled += len(piece.rows)
-    return groups
+    pieces = pieces_of(store, blocks)
+    return group_rows(pieces, [len(piece.rows) for piece in pieces], SPAN)
 
 
 def _longest(pieces: Sequence[Piece], units: Units) -> int:

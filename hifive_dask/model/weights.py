@@ -249,9 +249,9 @@ def _build_spans(pieces: Sequence[Piece], settings: _Settings, usereads: UseRead
     return spans
 
 
-def _summary(spans: Sequence[_Span], units: Units) -> tuple[NDArray[np.bool_], Float64]:
+def _summary(spans: Sequence[_Span], size: int) -> tuple[NDArray[np.bool_], Float64]:
     """Which units are used, and the sums of weights and rows, cis and trans."""
-    used = np.zeros(len(units), dtype=bool)
+    used = np.zeros(size, dtype=bool)
     sums = np.zeros((2, 2))
     for trans, rows, columns, matrix in spans:
         first, second = _touched(matrix, columns.stop - columns.start)
@@ -296,17 +296,16 @@ class SpanSystem:
     """Rows that join chromosomes, or too many for one task: a round of tasks per iteration."""
 
     def __init__(self, problem: Problem, possible: NDArray[np.int64], silent: bool) -> None:
-        self._units = units = problem.units
+        size = len(problem.units)
         settings = _settings(problem)
         build = dask.delayed(_build_spans, pure=True)
         # One task at least, also without rows.
         groups = piece_groups(problem.store, _wanted_blocks(problem)) or [[]]
         tasks = [build(group, settings, problem.usereads) for group in groups]
         self._built = hold(tasks, title="weighing pairs", silent=silent)
-        (shared,) = hold([dask.delayed(units)])
         summary = dask.delayed(_summary, pure=True)
-        parts = run([summary(built, shared) for built in self._built], silent=True)
-        self.used = np.zeros(len(units), dtype=bool)
+        parts = run([summary(built, size) for built in self._built], silent=True)
+        self.used = np.zeros(size, dtype=bool)
         sums = np.zeros((2, 2))
         for used, own in parts:
             self.used |= used
