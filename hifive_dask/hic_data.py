@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from hifive_dask._store.pairs import PairStore, rewrite_attributes, write_pairs
 from hifive_dask._store.zarr_store import is_hdf5
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.fend import Fend
-from hifive_dask.genome.partition import Units
+from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.provenance import History
 from hifive_dask.reads.count import Dedup
-from hifive_dask.reads.layout import Format
-from hifive_dask.reads.pipeline import load_reads
+from hifive_dask.reads.lines import TextReads
+from hifive_dask.reads.pipeline import load_counts, load_reads
+from hifive_dask.reads.source import CountSource, ReadSource
 from hifive_dask.reads.views import Block, block_arrays, pair_dataset, pair_frame
 from hifive_dask.schema import PAIRS
 
@@ -142,8 +143,14 @@ class HiCData:
         StoreError
             If the partition cannot be opened or the target not be written.
         """
-        arguments = {"maxinsert": maxinsert, "base": base, "dedup": dedup}
-        self._load_reads("load_data_from_raw", "raw", fendfilename, filelist, arguments)
+        files = _listed(filelist)
+        self._load(
+            "load_data_from_raw",
+            fendfilename,
+            files,
+            {"maxinsert": maxinsert, "base": base, "dedup": dedup},
+            lambda _: TextReads(files, "raw", base=base),
+        )
 
     def load_data_from_pairs(
         self,
@@ -159,40 +166,52 @@ class HiCData:
         Columns are found by the ``#columns:`` line (``chrom1`` or ``chr1``, ``pos1``, ``strand1``,
         and so on), else they are the standard seven. Parameters and errors as `load_data_from_raw`.
         """
-        arguments = {"maxinsert": maxinsert, "base": base, "dedup": dedup}
-        self._load_reads("load_data_from_pairs", "pairs", fendfilename, filelist, arguments)
+        files = _listed(filelist)
+        self._load(
+            "load_data_from_pairs",
+            fendfilename,
+            files,
+            {"maxinsert": maxinsert, "base": base, "dedup": dedup},
+            lambda _: TextReads(files, "pairs", base=base),
+        )
 
-    def _load_reads(
+    def _load(
         self,
         method: str,
-        format: Format,
         fendfilename: PathLike,
-        filelist: PathLike | Sequence[PathLike],
-        arguments: dict[str, Any],
+        files: Sequence[PathLike],
+        arguments: Mapping[str, Any],
+        open_source: Callable[[Partition], ReadSource | CountSource],
     ) -> None:
-        files = [filelist] if isinstance(filelist, str | os.PathLike) else list(filelist)
+        """Count the pairs of a source, and take the result in place of what was there.
+
+        `arguments` are those of the call for the record; a source of reads needs ``maxinsert`` and
+        ``dedup`` among them.
+        """
         fends = Fend(fendfilename, "r", silent=True)
-        sources = [Path(path).name for path in files]
-        link = relative_link(fendfilename, self.file)
-        shown = {"fendfilename": Path(fendfilename).name, "filelist": sources, **arguments}
+        source = open_source(fends.partition)
+        names = [Path(path).name for path in files]
+        record: dict[str, Any] = {
+            "history": fends.records + History(),
+            "call": (
+                f"HiCData.{method}",
+                {"fendfilename": Path(fendfilename).name, "filelist": names, **arguments},
+            ),
+            "attributes": {
+                "fends": relative_link(fendfilename, self.file),
+                "fends_token": fends.token,
+                "maxinsert": arguments.get("maxinsert"),
+                "sources": names,
+            },
+            "silent": self.silent,
+        }
 
         def load(target: Path) -> None:
-            load_reads(
-                target,
-                fends.partition,
-                files,
-                format=format,
-                **arguments,
-                history=fends.records + History(),
-                call=(f"HiCData.{method}", shown),
-                attributes={
-                    "fends": link,
-                    "fends_token": fends.token,
-                    "maxinsert": arguments["maxinsert"],
-                    "sources": sources,
-                },
-                silent=self.silent,
-            )
+            if isinstance(source, CountSource):
+                load_counts(target, fends.partition, source, **record)
+                return
+            filters = {name: arguments[name] for name in ("maxinsert", "dedup")}
+            load_reads(target, fends.partition, source, **filters, **record)
 
         if self._hdf5:
             check_replaceable(self.file, PAIRS.type)
@@ -388,6 +407,10 @@ class HiCData:
         ]
         rows = np.concatenate([np.zeros((0, 3), dtype=np.int32), *parts])
         return rows if cis else rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+
+
+def _listed(filelist: PathLike | Sequence[PathLike]) -> list[PathLike]:
+    return [filelist] if isinstance(filelist, str | os.PathLike) else list(filelist)
 
 
 def _into_memory(store: PairStore, units: Units) -> PairStore:

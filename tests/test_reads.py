@@ -18,7 +18,9 @@ from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
-from hifive_dask.reads.pipeline import STATISTICS, load_reads
+from hifive_dask.reads.gather import STATISTICS
+from hifive_dask.reads.lines import TextReads
+from hifive_dask.reads.pipeline import load_reads
 
 from .worlds import (
     G1,
@@ -63,16 +65,13 @@ def load(
     load_reads(
         target,
         partition,
-        paths,
-        format=format,  # type: ignore[arg-type]
+        TextReads(paths, format, base=base, block_bytes=block_bytes),  # type: ignore[arg-type]
         maxinsert=maxinsert,
-        base=base,
         dedup=dedup,  # type: ignore[arg-type]
         history=History(),
         call=("test", {}),
         attributes={},
         silent=True,
-        block_bytes=block_bytes,
         tiles=tiles,
     )
     return PairStore.open(target)

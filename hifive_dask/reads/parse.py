@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,36 +11,13 @@ from numpy.typing import NDArray
 
 from hifive_dask.errors import InputError
 from hifive_dask.reads.layout import Layout
+from hifive_dask.reads.source import ReadEnds
 from hifive_dask.reads.text import TextBlock
 
-__all__ = ["MAX_POSITION", "ReadEnds", "parse_block"]
+__all__ = ["MAX_POSITION", "parse_block"]
 
 MAX_POSITION = 2**31 - 2  # positions, shifted to 1-based, must fit in int32
 _STRANDS = {"+": 0, "-": 1}
-
-
-class ReadEnds(NamedTuple):
-    """Both ends of read pairs on known chromosomes, in file order.
-
-    Parameters
-    ----------
-    chrom1, chrom2
-        int32: chromosome index.
-    pos1, pos2
-        int64: 1-based position.
-    strand1, strand2
-        uint8: 0 for plus, 1 for minus.
-    unknown
-        Read pairs left out because a chromosome is not in the genome.
-    """
-
-    chrom1: NDArray[np.int32]
-    pos1: NDArray[np.int64]
-    strand1: NDArray[np.uint8]
-    chrom2: NDArray[np.int32]
-    pos2: NDArray[np.int64]
-    strand2: NDArray[np.uint8]
-    unknown: int
 
 
 def parse_block(
