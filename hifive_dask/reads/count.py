@@ -28,7 +28,9 @@ Dedup = Literal["library", "file", "none"]
 Report = list[tuple[str, int, int, int]]  # rows of `PARTIAL_META`
 
 INSERT_EDGES: NDArray[np.int64] = np.round(np.exp(3.8 + 0.05 * np.arange(181))).astype(np.int64)
-UNKNOWN_BLOCK = -1  # rows of this block carry a number of reads on unknown chromosomes in their key
+UNKNOWN_BLOCK = (
+    -1
+)  # rows of this block carry numbers of reads that lie on no chromosome, or no unit
 
 # What a tile reports, one number a row. `kind`: the statistic's name, "insert" (a = histogram row),
 # or "rows" (a = tile, b = block). The counted pairs themselves wait in a file.

@@ -15,9 +15,9 @@ from hifive_dask.reads.diagnose import explain_nothing_loaded
 from hifive_dask.reads.layout import Format, Layout, find_layout
 from hifive_dask.reads.parse import parse_block
 from hifive_dask.reads.source import ReadEnds
-from hifive_dask.reads.text import BLOCK_BYTES, TextBlock, codec_of, unpack
+from hifive_dask.reads.text import BLOCK_BYTES, STDIN, TextBlock, TextFile, open_text, unpack
 
-__all__ = ["TextReads"]
+__all__ = ["TextReads", "unpack_all"]
 
 _LINE = 48  # bytes of text per read pair, about
 
@@ -39,18 +39,13 @@ class TextReads:
     Parameters
     ----------
     files
-        Raw text or .pairs, plain, gzip or bgzip.
+        Raw text or .pairs, plain, gzip or bgzip; ``-`` is standard input.
     format
         Of all files.
     base
         Number of the first base of a chromosome in the files, 0 or 1.
     block_bytes
         Text per parsing task. The result does not depend on it.
-
-    Raises
-    ------
-    InputError
-        For a missing file, or one that is plainly of another format.
     """
 
     def __init__(
@@ -65,21 +60,25 @@ class TextReads:
             raise ParameterError("no files of reads were given")
         if base not in (0, 1):
             raise ParameterError(f"base is {base!r}, expected 0 or 1: the number of a first base")
-        for path in files:
-            codec_of(path)
-        self._files = list(files)
-        self._layouts = [find_layout(path, format) for path in files]
+        if [os.fspath(path) for path in files].count(STDIN) > 1:
+            raise ParameterError("standard input was given twice; it can be read only once")
+        self._paths, self._format = list(files), format
         self._base, self._block_bytes = base, block_bytes
+        self._files: list[TextFile] = []
+        self._layouts: list[Layout] = []
         self.reads = 0
 
     def prepare(self, spill: str, silent: bool) -> Sequence[_Job]:
-        """Unpack gzip files; cut all into blocks of whole lines."""
-        task = dask.delayed(unpack, pure=False)
-        texts = run(
-            [task(os.fspath(path), spill, k) for k, path in enumerate(self._files)],
-            title="unpacking",
-            silent=silent,
-        )
+        """Find the columns; unpack gzip files; cut all into blocks of whole lines.
+
+        Raises
+        ------
+        InputError
+            For a missing file, or one that is plainly of another format.
+        """
+        self._files = [open_text(path, spill) for path in self._paths]
+        self._layouts = [find_layout(file, self._format) for file in self._files]
+        texts = unpack_all(self._files, spill, silent)
         self.reads = sum(text.text_bytes() for text in texts) // _LINE
         return [
             _Job(block, layout, number, self._base)
@@ -90,3 +89,11 @@ class TextReads:
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no read pair."""
         return explain_nothing_loaded(self._files, self._layouts, partition, stats)
+
+
+def unpack_all(files: Sequence[TextFile], spill: str, silent: bool) -> list[TextFile]:
+    """Unpack gzip files into `spill`, each in a task of its own."""
+    task = dask.delayed(unpack, pure=False)
+    return run(
+        [task(file, spill, k) for k, file in enumerate(files)], title="unpacking", silent=silent
+    )

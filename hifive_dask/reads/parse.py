@@ -17,7 +17,7 @@ from hifive_dask.reads.text import TextBlock
 __all__ = ["MAX_POSITION", "parse_block"]
 
 MAX_POSITION = 2**31 - 2  # positions, shifted to 1-based, must fit in int32
-_STRANDS = {"+": 0, "-": 1}
+_STRANDS = {"+": 0, "-": 1, "0": 0, "16": 1}  # 0 and 16 as in the flags of SAM
 
 
 def parse_block(
@@ -29,8 +29,8 @@ def parse_block(
     ------
     InputError
         For the first faulty line: too few columns, a position that is not a whole number or out of
-        range, a strand that is neither ``+`` nor ``-``. Lines with an unknown chromosome are only
-        counted, whatever the rest of them holds.
+        range, a strand that is none of ``+``, ``-``, ``0`` and ``16``. Lines with an unknown
+        chromosome are only counted, whatever the rest of them holds.
     """
     text = block.read()
     if not text:
@@ -180,6 +180,8 @@ def _parse_line(
                 f"the position {cells[pos]} lies outside {base} to {MAX_POSITION - 1 + base}{hint}"
             )
         if cells[strand] not in _STRANDS:
-            raise ValueError(f"the strand {cells[strand]!r} is neither '+' nor '-'")
+            raise ValueError(
+                f"the strand {cells[strand]!r} is neither '+' nor '-' (0 and 16 are known too)"
+            )
         values += [chromosomes[cells[chrom]], position, _STRANDS[cells[strand]]]
     return tuple(values)  # type: ignore[return-value]

@@ -84,9 +84,16 @@ class _CountReader:
     position: NDArray[np.int64]
 
     def __call__(self, job: CountJob) -> pd.DataFrame:
-        unit1, unit2, reads = job()
-        tile, block, key = encode_units(self.tiles, self.chromosome, self.position, unit1, unit2)
-        return pd.DataFrame({"tile": tile, "block": block, "key": key, "count": reads}, copy=False)
+        pairs = job()
+        tile, block, key = encode_units(self.tiles, self.chromosome, self.position, *pairs[:2])
+        lost = [(k, n) for k, n in enumerate((pairs.unknown, pairs.outside)) if n]
+        columns = {
+            "tile": np.r_[tile, np.zeros(len(lost), dtype=np.int32)],
+            "block": np.r_[block, np.full(len(lost), UNKNOWN_BLOCK, dtype=block.dtype)],
+            "key": np.r_[key, np.array([k for k, _ in lost], dtype=np.uint64)],
+            "count": np.r_[pairs.reads, np.array([n for _, n in lost], dtype=np.int64)],
+        }
+        return pd.DataFrame(columns, copy=False)
 
     @property
     def meta(self) -> pd.DataFrame:
@@ -176,13 +183,14 @@ def load_counts(
     """Add up counted pairs into a new Zarr pair store at `target`.
 
     Pairs of fends that cannot be are removed, as those of reads are; pairs of fends of a partition
-    with bins are then counted in bins. Parameters, result and errors are those of `load_reads`; all
-    reads are those of the counts.
+    with bins are then counted in bins. Parameters, result and errors are those of `load_reads`, and
+    a pair with more reads than a store can hold is an `InputError`; all reads are those of the
+    counts.
     """
-    units = partition.fends if source.in_fends else partition.bins
-    assert units is not None  # sources check the partition
     with _spill(target) as spill:
         jobs = source.prepare(spill, silent)
+        units = partition.fends if source.in_fends else partition.bins
+        assert units is not None  # sources check the partition
         order = tile_tables(
             partition, end_tables(partition), tiles or max(1, source.rows // _TILE_READS)
         )

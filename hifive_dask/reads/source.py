@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from hifive_dask.errors import HifiveDaskError
 from hifive_dask.genome.partition import Partition
 
-__all__ = ["CountJob", "CountSource", "ReadEnds", "ReadJob", "ReadSource", "UnitCounts"]
+__all__ = [
+    "MOST_READS",
+    "CountJob",
+    "CountSource",
+    "ReadEnds",
+    "ReadJob",
+    "ReadSource",
+    "UnitCounts",
+]
+
+MOST_READS = 2**31 - 1  # of a pair: what a store can hold
 
 
 class ReadEnds(NamedTuple):
@@ -74,12 +84,18 @@ class UnitCounts(NamedTuple):
     unit1, unit2
         int64: global index.
     reads
-        int64: above 0.
+        int64: from 1 to `MOST_READS`.
+    unknown
+        Reads left out because a chromosome is not in the genome.
+    outside
+        Reads left out because they lie in no unit.
     """
 
     unit1: NDArray[np.int64]
     unit2: NDArray[np.int64]
     reads: NDArray[np.int64]
+    unknown: int = 0
+    outside: int = 0
 
 
 class CountJob(Protocol):
@@ -94,7 +110,7 @@ class CountSource(Protocol):
 
     @property
     def in_fends(self) -> bool:
-        """Whether the units are fends; else they are bins."""
+        """Whether the units are fends; else they are bins. Known once prepared."""
 
     def prepare(self, spill: str, silent: bool) -> Sequence[CountJob]:
         """Cut the files into jobs; `spill` is a directory for temporary files, removed later."""

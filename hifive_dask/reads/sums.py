@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.reads import possible_rows, sum_runs
 from hifive_dask.errors import InputError
-from hifive_dask.reads.count import PARTIAL_META, Report, runs_of
+from hifive_dask.reads.count import PARTIAL_META, UNKNOWN_BLOCK, Report, runs_of
+from hifive_dask.reads.source import MOST_READS
 
 __all__ = ["PairCounter"]
 
-_MOST = np.iinfo(np.int32).max
+_LOST = ("chr_not_in_fends", "out_of_bounds")  # by the keys of `UNKNOWN_BLOCK`
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class PairCounter:
         columns = []
         for lo, hi in runs_of(blocks):
             block = int(blocks[lo])
+            if block == UNKNOWN_BLOCK:
+                lost = zip(keys[lo:hi], counts[lo:hi], strict=True)
+                report += [(_LOST[int(key)], 0, 0, int(n)) for key, n in lost]
+                continue
             rows = self._clean(sum_runs(keys[lo:hi], counts[lo:hi]), block, report)
             if self.fend_bin is not None:
                 first, second = (self.fend_bin[unit].astype(np.uint64) for unit in rows[:2])
@@ -91,10 +96,10 @@ class PairCounter:
 def _narrow(
     first: NDArray[np.int32], second: NDArray[np.int32], count: NDArray[np.int64]
 ) -> NDArray[np.int32]:
-    if count.max() > _MOST:
+    if count.max() > MOST_READS:
         k = int(count.argmax())
         raise InputError(
             f"the pair of units {first[k]} and {second[k]} has {count[k]:,} reads, more than "
-            f"{_MOST:,}, the most that a store can hold"
+            f"{MOST_READS:,}, the most that a store can hold"
         )
     return np.stack([first, second, count.astype(np.int32)])
