@@ -125,9 +125,10 @@ def read_cooler_bins(address: str | os.PathLike[str], binsize: int | None) -> tu
     """
 
     def check(cooler: Any) -> None:
-        if binsize is not None and binsize != (cooler.binsize or 0):
+        size = _size(cooler)
+        if binsize is not None and binsize != size:
             raise InputError(
-                f"has bins of {cooler.binsize or 'different'} bp, but binned is {binsize}",
+                f"has bins of {size or 'different'} bp, but binned is {binsize}",
                 path=cooler.uri,
                 cure="leave binned out, or give that of the cooler",
             )
@@ -135,9 +136,9 @@ def read_cooler_bins(address: str | os.PathLike[str], binsize: int | None) -> tu
     wanted = "this call" if binsize is None else f"binned={binsize}"
     cooler = choose_cooler(address, check, wanted)[1]
     names = [str(name) for name in cooler.chromnames]
-    if cooler.binsize is not None:
-        lengths = np.asarray(cooler.chromsizes, dtype=np.int64)
-        return bins_from_lengths(names, lengths, int(cooler.binsize)), int(cooler.binsize)
+    size = _size(cooler)
+    if size:
+        return bins_from_lengths(names, np.asarray(cooler.chromsizes, dtype=np.int64), size), size
     chromosome, start, stop = bin_columns(cooler, names)
     follows = (chromosome[1:] > chromosome[:-1]) | (start[1:] >= stop[:-1])
     good = np.r_[True, follows & (chromosome[1:] >= chromosome[:-1])] & (stop > start)
@@ -149,6 +150,14 @@ def read_cooler_bins(address: str | os.PathLike[str], binsize: int | None) -> tu
             path=cooler.filename,
         )
     return bins_from_intervals(names, chromosome, start, stop, {}), 0
+
+
+def _size(cooler: Any) -> int:
+    """Size of the bins in bp, 0 if they differ; what the file says does not mind last bins."""
+    size = int(cooler.binsize or 0)
+    lengths = np.asarray(cooler.chromsizes, dtype=np.int64)
+    whole = size and int(((lengths - 1) // size + 1).sum()) == cooler.info["nbins"]
+    return size if whole else 0
 
 
 def bin_columns(cooler: Any, names: Sequence[str]) -> tuple[Any, Any, Any]:

@@ -214,7 +214,7 @@ class MatCounts:
 
 def _header(file: TextFile) -> tuple[bytes | None, int]:
     """The header line, if there is one, and the number of columns."""
-    lines = [line for line in read_head(file, _HEAD)[1] if line.strip()]
+    lines = [line for line in read_head(file, _HEAD)[1] if line.strip() and line[0] != "#"]
     if not lines:
         raise InputError("holds no pairs", path=file.name)
     first = lines[0].split("\t")
