@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 import dask.dataframe as dd
 import numpy as np
@@ -27,6 +27,7 @@ from hifive_dask.provenance import History
 from hifive_dask.reads.cool import CoolCounts
 from hifive_dask.reads.count import Dedup
 from hifive_dask.reads.export import write_mat
+from hifive_dask.reads.fragments import FragmentEdges
 from hifive_dask.reads.lines import TextReads
 from hifive_dask.reads.mat import MatCounts
 from hifive_dask.reads.matrices import MatrixCounts, MatrixFormat
@@ -122,7 +123,8 @@ class HiCData:
         """Count read pairs of raw text files, replacing what the store held.
 
         Lines are ``chrom1 pos1 strand1 chrom2 pos2 strand2``, separated by tabs; further columns
-        are ignored. Files may be plain, gzip or bgzip. For a ``.zarr`` store the pairs are written
+        are ignored. Strands are ``+`` and ``-``, or the flags 0 and 16 of SAM. Files may be plain,
+        gzip or bgzip; ``-`` is standard input. For a ``.zarr`` store the pairs are written
         at once, since they need not fit in memory; for HDF5 by `save`.
 
         Parameters
@@ -165,20 +167,31 @@ class HiCData:
         *,
         base: int = 1,
         dedup: Dedup = "library",
+        fragments: Literal["index"] | None = None,
     ) -> None:
         """Count read pairs of ``.pairs`` files (4DN consortium), replacing what the store held.
 
         Columns are found by the ``#columns:`` line (``chrom1`` or ``chr1``, ``pos1``, ``strand1``,
         and so on), else they are the standard seven. Parameters and errors as `load_data_from_raw`.
+
+        Parameters
+        ----------
+        fragments
+            With ``"index"``, the columns ``rfrag1`` and ``rfrag2`` (or ``frag1``, ``frag2``) decide
+            the fragment: a position outside it is moved to its nearest base. They count from 0 on
+            each chromosome, 0 being the stretch before the first cut, as ``pairtools restrict`` and
+            Juicer write them for the same cut sites. None: positions decide.
         """
+        if fragments not in (None, "index"):
+            raise ParameterError(f"fragments is {fragments!r}, expected 'index' or None")
         files = _listed(filelist)
-        self._load(
-            "load_data_from_pairs",
-            fendfilename,
-            files,
-            {"maxinsert": maxinsert, "base": base, "dedup": dedup},
-            lambda _: TextReads(files, "pairs", base=base),
-        )
+
+        def open_source(partition: Partition) -> TextReads:
+            edges = FragmentEdges.of(partition) if fragments else None
+            return TextReads(files, "pairs", base=base, edges=edges)
+
+        arguments = {"maxinsert": maxinsert, "base": base, "dedup": dedup, "fragments": fragments}
+        self._load("load_data_from_pairs", fendfilename, files, arguments, open_source)
 
     def load_data_from_mat(
         self, fendfilename: PathLike, filename: PathLike, basefend: SupportsIndex = 0

@@ -118,6 +118,11 @@ reads_options = _stack(
         help="Where equal reads count once: in all files, in each, or nowhere.",
     ),
     click.option(
+        "--fragments",
+        type=click.Choice(["index"]),
+        help="For pairs: columns rfrag1 and rfrag2, not positions, decide the fragment.",
+    ),
+    click.option(
         "--basefend",
         type=click.IntRange(0, 1),
         help="For mat: number of the first fend, 0 by default; 1 for files of HiCPipe.",
@@ -274,8 +279,11 @@ def count_reads(
     _check_reads_options(kind, reads, options)
     if kind in ("raw", "pairs"):
         maxinsert = None if options["maxinsert"] < 0 else options["maxinsert"]
+        shared = given(options, "base", "dedup")
+        if kind == "pairs":
+            shared["fragments"] = options["fragments"]
         load = data.load_data_from_pairs if kind == "pairs" else data.load_data_from_raw
-        load(fends, list(reads), maxinsert, **given(options, "base", "dedup"))
+        load(fends, list(reads), maxinsert, **shared)
     elif kind == "mat":
         data.load_data_from_mat(fends, reads[0], options["basefend"] or 0)
     elif kind == "matrix":
@@ -303,6 +311,8 @@ def _check_reads_options(kind: str, reads: tuple[Path, ...], options: dict[str, 
     """Refuse options that would say nothing."""
     if kind != "mat" and options["basefend"] is not None:
         raise click.UsageError(f"--basefend numbers the fends of mat files, these are {kind}")
+    if kind != "pairs" and options["fragments"] is not None:
+        raise click.UsageError(f"--fragments is for the columns of pairs files, these are {kind}")
     if kind in ("raw", "pairs"):
         return
     if len(reads) > 1:

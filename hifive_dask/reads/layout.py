@@ -14,12 +14,16 @@ Format = Literal["raw", "pairs"]
 
 _RAW = ("chrom1", "pos1", "strand1", "chrom2", "pos2", "strand2")
 _PAIRS = ("readID", "chrom1", "pos1", "chrom2", "pos2", "strand1", "strand2")
-_SPELLINGS = {"chr1": "chrom1", "chr2": "chrom2"}
+_SPELLINGS = {"chr1": "chrom1", "chr2": "chrom2", "frag1": "rfrag1", "frag2": "rfrag2"}
+_FRAGMENTS = ("rfrag1", "rfrag2")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """0-based columns of the six values of a read pair, and the number of columns of a line."""
+    """0-based columns of the values of a read pair, and the number of columns of a line.
+
+    ``fragments`` are the columns of fragment numbers, if they are wanted.
+    """
 
     chrom1: int
     pos1: int
@@ -28,6 +32,7 @@ class Layout:
     pos2: int
     strand2: int
     width: int
+    fragments: tuple[int, ...] = ()
 
     @property
     def columns(self) -> tuple[int, int, int, int, int, int]:
@@ -35,8 +40,8 @@ class Layout:
         return (self.chrom1, self.pos1, self.strand1, self.chrom2, self.pos2, self.strand2)
 
 
-def find_layout(file: TextFile, format: Format) -> Layout:
-    """Find the columns of one file from its head.
+def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> Layout:
+    """Find the columns of one file from its head, also those of fragment numbers if wanted.
 
     Raises
     ------
@@ -60,6 +65,12 @@ def find_layout(file: TextFile, format: Format) -> Layout:
         names = lines[-1].split(":", 1)[1].split() if lines else list(_PAIRS)
         names = [_SPELLINGS.get(name, name) for name in names]
     missing = [name for name in _RAW if name not in names]
+    if fragments and not {*_FRAGMENTS} <= {*names}:
+        raise InputError(
+            f"has no fragment numbers, columns rfrag1 and rfrag2; it has {', '.join(names)}",
+            path=file.name,
+            cure="`pairtools restrict` adds them; or leave out fragments='index'",
+        )
     if missing:
         raise InputError(
             f"the #columns: line names {', '.join(names)}; it lacks {', '.join(missing)}",
@@ -79,7 +90,11 @@ def find_layout(file: TextFile, format: Format) -> Layout:
             line=len(header) + 1,
             cure=_cure_of_columns(data[0]),
         )
-    return Layout(**{name: names.index(name) for name in _RAW}, width=width)
+    numbers = tuple(names.index(name) for name in _FRAGMENTS if fragments)
+    # Some writers put an empty column, which they do not name, before the fragment numbers.
+    while numbers and not data[0].split("\t")[min(numbers)] and max(numbers) + 1 < width:
+        numbers = tuple(column + 1 for column in numbers)
+    return Layout(**{name: names.index(name) for name in _RAW}, width=width, fragments=numbers)
 
 
 def _cure_of_columns(line: str) -> str:

@@ -12,6 +12,7 @@ from hifive_dask._graph.run import run
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_loaded
+from hifive_dask.reads.fragments import FragmentEdges
 from hifive_dask.reads.layout import Format, Layout, find_layout
 from hifive_dask.reads.parse import parse_block
 from hifive_dask.reads.source import ReadEnds
@@ -28,9 +29,10 @@ class _Job:
     layout: Layout
     number: int
     base: int
+    edges: FragmentEdges | None
 
     def __call__(self, chromosomes: Mapping[str, int]) -> ReadEnds:
-        return parse_block(self.block, self.layout, chromosomes, self.base)
+        return parse_block(self.block, self.layout, chromosomes, self.base, self.edges)
 
 
 class TextReads:
@@ -44,6 +46,8 @@ class TextReads:
         Of all files.
     base
         Number of the first base of a chromosome in the files, 0 or 1.
+    edges
+        Borders of the fragments that the columns of fragment numbers mean, if they shall decide.
     block_bytes
         Text per parsing task. The result does not depend on it.
     """
@@ -54,6 +58,7 @@ class TextReads:
         format: Format,
         *,
         base: int = 1,
+        edges: FragmentEdges | None = None,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
         if not files:
@@ -63,7 +68,7 @@ class TextReads:
         if [os.fspath(path) for path in files].count(STDIN) > 1:
             raise ParameterError("standard input was given twice; it can be read only once")
         self._paths, self._format = list(files), format
-        self._base, self._block_bytes = base, block_bytes
+        self._base, self._edges, self._block_bytes = base, edges, block_bytes
         self._files: list[TextFile] = []
         self._layouts: list[Layout] = []
         self.reads = 0
@@ -77,11 +82,14 @@ class TextReads:
             For a missing file, or one that is plainly of another format.
         """
         self._files = [open_text(path, spill) for path in self._paths]
-        self._layouts = [find_layout(file, self._format) for file in self._files]
+        self._layouts = [
+            find_layout(file, self._format, fragments=self._edges is not None)
+            for file in self._files
+        ]
         texts = unpack_all(self._files, spill, silent)
         self.reads = sum(text.text_bytes() for text in texts) // _LINE
         return [
-            _Job(block, layout, number, self._base)
+            _Job(block, layout, number, self._base, self._edges)
             for number, (text, layout) in enumerate(zip(texts, self._layouts, strict=True))
             for block in text.blocks(self._block_bytes)
         ]
