@@ -273,3 +273,13 @@ def test_real_reads__counted_in_bins_equal_the_cooler(tmp_path: Path, shared: Pa
     assert reads.stats["valid_cis_reads"] + reads.stats["valid_trans_reads"] == 100_000
     np.testing.assert_array_equal(reads.cis_data, counted.cis_data)
     np.testing.assert_array_equal(reads.trans_data, counted.trans_data)
+
+
+@pytest.mark.golden
+def test_real_pairs__with_fragment_columns_load(tmp_path: Path, shared: Path) -> None:
+    folder = shared / "data/human_gm12878_4dn"
+    fend = partition(tmp_path, folder / "hg19.GM12878-MboI.matrix.2000kb.cool")
+    data = hd.HiCData(tmp_path / "d.zarr", "w", silent=True)
+    data.load_data_from_pairs(fend.file, folder / "outlala.ff.pairs.gz", None)
+    assert data.stats["total_reads"] == 60_106
+    assert data.stats["valid_cis_reads"] + data.stats["valid_trans_reads"] == 59_260
