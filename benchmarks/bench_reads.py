@@ -22,6 +22,7 @@ from harness import fresh, growth, human_fends, peak_gb, table, write_random_rea
 
 import hifive_dask as hd
 from hifive_dask.provenance import History
+from hifive_dask.reads.lines import TextReads
 from hifive_dask.reads.pipeline import load_reads
 
 Figures = dict[str, Any]
@@ -35,10 +36,8 @@ def load(fends: str, reads: str, target: str, workers: int) -> Figures:
         stats = load_reads(
             target,
             partition,
-            [reads],
-            format="raw",
+            TextReads([reads], "raw"),
             maxinsert=None,
-            base=1,
             dedup="library",
             history=History(),
             call=("benchmark", {}),

@@ -16,6 +16,7 @@ from hifive_dask._store.zarr_store import is_hdf5
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.bed import Content, read_bed_bins, read_bed_fends
 from hifive_dask.genome.build import bins_from_fends, bins_from_lengths
+from hifive_dask.genome.cool import read_cooler_bins
 from hifive_dask.genome.dataset import from_dataset, to_dataset
 from hifive_dask.genome.fend_table import read_fend_table
 from hifive_dask.genome.lengths import read_lengths
@@ -27,7 +28,9 @@ __all__ = ["Fend"]
 PathLike = str | os.PathLike[str]
 
 _LOG = logging.getLogger("hifive_dask")
-_FORMATS = {".bed": "bed", ".fend": "fend", ".len": "len", ".sizes": "len"}
+_FORMATS = {".bed": "bed", ".fend": "fend", ".len": "len", ".sizes": "len"} | dict.fromkeys(
+    (".cool", ".mcool", ".scool"), "cool"
+)
 _PACKED = (".gz", ".bgz")
 
 
@@ -193,17 +196,19 @@ class Fend:
         genome_name: str | None = None,
         format: str | None = None,
     ) -> None:
-        """Make bins of equal size from chromosome lengths, or take bins from a BED file.
+        """Make bins of equal size from chromosome lengths, or take bins from a BED file or cooler.
 
         Parameters
         ----------
         filename
-            The input; plain, gzip or bgzip. ``len``: chromosome and length in bp. ``bed``: bins,
-            0-based half-open, features in columns that a header names, one number per cell.
+            The input. ``len``: chromosome and length in bp. ``bed``: bins, 0-based half-open,
+            features in columns that a header names, one number per cell. Both plain, gzip or
+            bgzip. ``cool``: the bins of a cooler, ``FILE`` or ``FILE::GROUP``; of a file with
+            several resolutions the one of ``binned`` is taken.
         genome_name
             Free text.
         format
-            ``"len"`` or ``"bed"``; None goes by the suffix.
+            ``"len"``, ``"bed"`` or ``"cool"``; None goes by the suffix.
 
         Raises
         ------
@@ -213,7 +218,7 @@ class Fend:
             If the format is unknown, or does not go with ``binned``: lengths need a bin size of at
             least 1 bp, a BED file 0 or None.
         """
-        kind = _format(filename, format, ("len", "bed"), "load_bins")
+        kind = _format(filename, format, ("len", "bed", "cool"), "load_bins")
         if kind == "len":
             if not self._binned:
                 raise ParameterError(
@@ -222,6 +227,8 @@ class Fend:
                 )
             size = self._binned
             bins = bins_from_lengths(*read_lengths(filename), size)
+        elif kind == "cool":
+            bins, size = read_cooler_bins(filename, self._binned)
         else:
             if self._binned:
                 raise ParameterError(
@@ -389,7 +396,7 @@ def _bin_size(binned: SupportsIndex | None) -> int | None:
 
 def _format(filename: PathLike, given: str | None, known: tuple[str, ...], call: str) -> str:
     if given is None:
-        path = Path(filename)
+        path = Path(os.fspath(filename).partition("::")[0])
         suffix = Path(path.stem).suffix if path.suffix.lower() in _PACKED else path.suffix
         found = _FORMATS.get(suffix.lower())
         seen = f"the suffix of {path.name!r}"

@@ -193,7 +193,7 @@ def test_sigterm__removes_temporary_files(
             print(*os.listdir("."), flush=True)
             os.kill(os.getpid(), signal.SIGTERM)
 
-        pipeline._count = stop  # called when there is a directory for temporary files
+        pipeline._shuffle = stop  # called when there is a directory for temporary files
         main()
     """
     arguments = ("pairs", stores / "fends.zarr", files.raw, "-o", "pairs.zarr")
@@ -289,7 +289,7 @@ def test_pairs__finds_the_format_and_counts_as_the_class_does(
     assert f"{data.stats['valid_cis_reads']:,}" in result.output
     assert HiCData(out).token == data.token
     mixed = run("pairs", stores / "fends.zarr", files.raw, files.pairs, "-o", out, code=2)
-    assert "load one kind" in mixed.stderr
+    assert "load files of one format at a time" in mixed.stderr
 
 
 def test_pairs__options_reach_the_class(files: testing.ToyFiles, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import zlib
 from collections.abc import Sequence
@@ -18,7 +19,10 @@ from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
-from hifive_dask.reads.pipeline import STATISTICS, load_reads
+from hifive_dask.reads.fragments import FragmentEdges
+from hifive_dask.reads.gather import STATISTICS
+from hifive_dask.reads.lines import TextReads
+from hifive_dask.reads.pipeline import load_reads
 
 from .worlds import (
     G1,
@@ -52,6 +56,7 @@ def load(
     format: str = "raw",
     block_bytes: int = 1 << 20,
     tiles: int | None = None,
+    edges: FragmentEdges | None = None,
 ) -> PairStore:
     paths = [
         item
@@ -63,16 +68,19 @@ def load(
     load_reads(
         target,
         partition,
-        paths,
-        format=format,  # type: ignore[arg-type]
+        TextReads(
+            paths,
+            format,  # type: ignore[arg-type]
+            base=base,
+            edges=edges,
+            block_bytes=block_bytes,
+        ),
         maxinsert=maxinsert,
-        base=base,
         dedup=dedup,  # type: ignore[arg-type]
         history=History(),
         call=("test", {}),
         attributes={},
         silent=True,
-        block_bytes=block_bytes,
         tiles=tiles,
     )
     return PairStore.open(target)
@@ -358,6 +366,143 @@ def test_pairs_files__unmapped_ends_are_unknown_chromosomes(tmp_path: Path) -> N
     assert store.stats["chr_not_in_fends"] == 1
 
 
+def test_flags_of_sam__are_strands(tmp_path: Path) -> None:
+    path = tmp_path / "flags.raw"
+    text = lines(T22).replace("\t-", "\t16").replace("\t+", "\t0")
+    path.write_text(text)
+    raw = load(tmp_path, fend_partition(G2), [T22], 500)
+    assert load(tmp_path, fend_partition(G2), [path], 500).token == raw.token
+
+
+# Fragment numbers; G2 has cuts 1000, 2000, ... on chr1, so that fragment 0 of the partition is 1.
+
+
+def numbered(rows: Sequence[str], columns: str = "rfrag1 rfrag2") -> bytes:
+    names = f"readID chrom1 pos1 chrom2 pos2 strand1 strand2 {columns}"
+    body = "".join("\t".join(["r", *row.split()]) + "\n" for row in rows)
+    return (HEADER.format(names) + body).encode()
+
+
+@pytest.mark.parametrize(
+    ("row", "pair"),
+    [
+        ("chr1 1900 chr2 1400 + + 1 1", (1, 7, 1)),
+        ("chr1 2003 chr2 1400 + + 1 1", (1, 7, 1)),
+        ("chr1 1998 chr2 1400 - + 2 1", (2, 7, 1)),
+        ("chr1 900 chr2 1400 - + 1 1", (0, 7, 1)),
+        ("chr1 4005 chr2 1400 + + 3 1", (5, 7, 1)),
+        ("chr1 1900 chr2 1400 + + 0 1", None),
+        ("chr1 3900 chr2 1400 + + 4 1", None),
+    ],
+)
+@pytest.mark.parametrize("ragged", [False, True])
+def test_fragments__by_index_move_positions(
+    tmp_path: Path, row: str, pair: tuple[int, int, int] | None, ragged: bool
+) -> None:
+    rows = [row, "chr1 1900 chr1 3900 + + 1 3", "chrM 5 chr1 3900 + + -1 3"]
+    text = numbered(rows) + (b"r\tchrM\t5\tchr1\n" if ragged else b"")
+    path = tmp_path / "x.pairs"
+    path.write_bytes(text)
+    edges = FragmentEdges.of(fend_partition(G2))
+    store = load(tmp_path, fend_partition(G2), [path], 5000, format="pairs", edges=edges)
+    assert pairs(store, cis=True) == [(1, 5, 1)]
+    assert pairs(store, cis=False) == ([] if pair is None else [pair])
+    assert store.stats["out_of_bounds"] == (pair is None)
+
+
+def test_fragments__of_a_genome_cut_from_its_start_count_from_0() -> None:
+    edges = FragmentEdges.of(fend_partition({"a": [0, 100, 250], "b": [], "c": [40, 90]}))
+    zero = np.zeros(5, dtype=np.int32)
+    number = np.arange(-1, 4)
+    assert edges.known(zero, number).tolist() == [False, True, True, True, False]
+    position = np.full(5, 120, dtype=np.int64)
+    assert edges.move(zero, position, number)[1:4].tolist() == [100, 120, 251]
+    assert edges.known(zero + 1, number).all()
+    assert edges.move(zero + 1, position, number).tolist() == position.tolist()
+    assert edges.move(zero + 2, position, number)[1:4].tolist() == [40, 90, 120]
+
+
+def test_fragments__behind_an_empty_column_are_found(tmp_path: Path) -> None:
+    rows = ["chr1 2003 chr2 1400 + + 1 1"]
+    text = numbered(rows, "frag1 frag2").replace(b"+\t1\t1", b"+\t\t1\t1")
+    path = tmp_path / "x.pairs"
+    path.write_bytes(text)
+    edges = FragmentEdges.of(fend_partition(G2))
+    store = load(tmp_path, fend_partition(G2), [path], 5000, format="pairs", edges=edges)
+    assert pairs(store, cis=False) == [(1, 7, 1)]
+    store = load(tmp_path, fend_partition(G2), [path], 5000, format="pairs")
+    assert pairs(store, cis=False) == [(3, 7, 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            numbered(["chr1 1900 chr2 1400 + + 1 9"]),
+            r":4: there is no fragment 9 on the chromosome",
+        ),
+        (numbered(["chr1 1900 chr2 1400 + + x 1"]), r":4: the fragment number 'x' is not a whole"),
+        (numbered(["chr1 1900 chr2 1400 + + 1 1"], "a b"), "has no fragment numbers, columns rfra"),
+    ],
+)
+def test_fragments__faults_are_named(tmp_path: Path, text: bytes, message: str) -> None:
+    path = tmp_path / "x.pairs"
+    path.write_bytes(text)
+    edges = FragmentEdges.of(fend_partition(G2))
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, fend_partition(G2), [path], 500, format="pairs", edges=edges)
+
+
+def test_fragments__need_fends() -> None:
+    with pytest.raises(ParameterError, match="needs a partition of fends"):
+        FragmentEdges.of(BINS)
+
+
+# Standard input
+
+
+class _Piped:
+    """Standard input that holds some bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self.buffer = io.BytesIO(content)
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip", "bgzip"])
+def test_standard_input__is_read_like_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packing: str
+) -> None:
+    text = pairs_text(T22, "readID chrom1 pos1 chrom2 pos2 strand1 strand2")
+    if packing == "gzip":
+        text = gzip.compress(text)
+    elif packing == "bgzip":
+        text = bgzip(tmp_path / "x.gz", text).read_bytes()
+    monkeypatch.setattr("sys.stdin", _Piped(text))
+    store = load(tmp_path, fend_partition(G2), [Path("-")], 500, format="pairs")
+    assert store.token == load(tmp_path, fend_partition(G2), [T22], 500).token
+    assert not list(tmp_path.glob(".reads-*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "^standard input: is empty"),
+        (b"chr1\t1900\t+\tchr1\tx\t+\n", "^standard input:1: the position 'x'"),
+        (
+            gzip.compress(b"chr1\t1900\t+\tchr1\tx\t+\n" * 90)[:-9],
+            "^standard input.*ends in the mid",
+        ),
+    ],
+)
+def test_standard_input__is_named_in_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Piped(content))
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, fend_partition(G2), [Path("-")], 500)
+    assert list(tmp_path.iterdir()) == []
+
+
 GOOD = lines(parse("chr1 1900 + / chr1 3900 +") * 5)
 
 
@@ -413,6 +558,7 @@ def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
         (HEADER.format("readID chrom1 pos1 chrom2 pos2"), "pairs", r":3: .*it lacks strand1"),
         (HEADER.format("readID chrom1 pos1 chrom2 pos2 strand1 strand2"), "pairs", "no reads"),
         ("chr1 1900 + chr1 3900 +\n", "raw", r":1: a line has 1 tab-separated columns"),
+        ("0 chr1 1900 1 16 chr1 3900 3 60\n", "raw", r"\s+Juicer's merged_nodups can be piped in"),
         (lines(parse("1 1900 + / 1 3900 +")), "raw",
          r"name 1; the partition holds chr1, chr2\s+the names differ only by the prefix"),
         (lines(parse("II 1900 + / II 3900 +")), "raw", r"name II; .*\s+use .* same genome"),
@@ -441,6 +587,7 @@ def test_unusable_file__error_names_the_cause(
         ({"base": 2}, "base is 2"),
         ({"dedup": "all"}, "dedup is 'all'"),
         ({"files": []}, "no files"),
+        ({"files": [Path("-"), Path("-")]}, "standard input was given twice"),
     ],
 )
 def test_options__are_checked(tmp_path: Path, options: dict[str, object], message: str) -> None:

@@ -18,6 +18,9 @@ __all__ = [
     "block_dtype",
     "count_runs",
     "encode_pairs",
+    "encode_units",
+    "possible_rows",
+    "sum_runs",
 ]
 
 COUNTERS = (
@@ -136,6 +139,53 @@ def encode_pairs(
     block = np.empty(n, dtype=block_dtype(chromosomes))
     key = np.empty(n, dtype=np.uint64)
     _encode_pairs(tables, chromosomes, chrom1, pos1, minus1, chrom2, pos2, minus2, tile, block, key)
+    return tile, block, key
+
+
+@jit
+def _encode_units(tables, chromosome, position, unit1, unit2, tile, block, key):
+    chromosomes = len(tables.length)
+    for k in range(len(unit1)):
+        i, j = min(unit1[k], unit2[k]), max(unit1[k], unit2[k])
+        c1, c2 = chromosome[i], chromosome[j]
+        key[k] = (np.uint64(i) << np.uint64(32)) | np.uint64(j)
+        block[k] = np.int64(c1) * chromosomes + c2
+        tile[k] = _tile_of(tables, c1, c2, position[i])
+
+
+def encode_units(
+    tables: TileTables,
+    chromosome: NDArray[np.int32],
+    position: NDArray[np.int64],
+    unit1: NDArray[np.int64],
+    unit2: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.signedinteger], NDArray[np.uint64]]:
+    """Order the two units of every pair and pack them into one key.
+
+    Parameters
+    ----------
+    chromosome
+        int32 (N): chromosome of every unit.
+    position
+        int64 (N): 1-based position that decides the tile of every unit, the same for both fends of
+        a fragment.
+    unit1, unit2
+        int64: global indices.
+
+    Returns
+    -------
+    tile
+        int32: tile of the pair.
+    block
+        ``chrom1 * C + chrom2``, of `block_dtype`.
+    key
+        uint64: ``unit1 << 32 | unit2``, the lower unit first.
+    """
+    n = len(unit1)
+    tile = np.empty(n, dtype=np.int32)
+    block = np.empty(n, dtype=block_dtype(len(tables.length)))
+    key = np.empty(n, dtype=np.uint64)
+    _encode_units(tables, chromosome, position, unit1, unit2, tile, block, key)
     return tile, block, key
 
 
@@ -293,3 +343,42 @@ def count_runs(
     first, second, count = (np.empty(len(codes), dtype=np.int32) for _ in range(3))
     rows = _count_runs(codes, first, second, count)
     return first[:rows], second[:rows], count[:rows]
+
+
+@jit
+def _sum_runs(codes, count, order, first, second, total):
+    rows, k = 0, 0
+    while k < len(codes):
+        code = codes[order[k]]
+        first[rows] = code >> np.uint64(32)
+        second[rows] = code & np.uint64(0xFFFFFFFF)
+        total[rows] = 0
+        while k < len(codes) and codes[order[k]] == code:
+            total[rows] += count[order[k]]
+            k += 1
+        rows += 1
+    return rows
+
+
+def sum_runs(
+    codes: NDArray[np.uint64], count: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+    """Sum the counts of equal codes ``unit1 << 32 | unit2``; rows (unit1, unit2, sum), sorted."""
+    first, second = (np.empty(len(codes), dtype=np.int32) for _ in range(2))
+    total = np.empty(len(codes), dtype=np.int64)
+    order = np.argsort(codes, kind="stable")
+    rows = _sum_runs(codes, count, order, first, second, total)
+    return first[:rows], second[:rows], total[:rows]
+
+
+@jit
+def _possible_rows(first, second, possible):
+    for k in range(len(first)):
+        possible[k] = is_possible(first[k], second[k], True)
+
+
+def possible_rows(first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """bool: whether pairs of fends of one chromosome, the lower first, can be observed."""
+    possible = np.empty(len(first), dtype=np.bool_)
+    _possible_rows(first, second, possible)
+    return possible

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
@@ -25,11 +27,30 @@ __all__ = [
     "make_fends",
     "map_options",
     "reads_options",
+    "reads_path",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 existing = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _ReadsPath(click.Path):
+    """A file of reads that must be there, standard input, a template, or a cooler in a file."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        file, group, _ = str(value).partition("::")
+        if group:
+            super().convert(file, param, ctx)
+        elif "*" in file:
+            if not glob(file):
+                self.fail(f"no file matches the template {file}.", param, ctx)
+        else:
+            return super().convert(value, param, ctx)
+        return Path(value)
+
+
+reads_path = _ReadsPath(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
 def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -52,6 +73,7 @@ genome_options = _stack(
     click.option("--fend-table", type=existing, help="HiCPipe fend table."),
     click.option("--chrom-sizes", type=existing, help="Chromosome lengths; needs --binned."),
     click.option("--bins", type=existing, help="BED of bins."),
+    click.option("--cool", type=reads_path, help="Bins of a cooler, FILE or FILE::GROUP."),
     click.option(
         "--binned",
         type=click.IntRange(1),
@@ -66,11 +88,12 @@ reads_options = _stack(
     click.option(
         "--format",
         "format_",
-        type=click.Choice(["auto", "raw", "pairs"]),
+        type=click.Choice(["auto", "raw", "pairs", "mat", "matrix", "cool"]),
         default="auto",
         show_default=True,
-        help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; auto: by the "
-        "first line.",
+        help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; mat: fend1 "
+        "fend2 count; matrix: a template of text matrices such as '*.matrix', or .hdf5 or .npz; "
+        "cool: FILE or FILE::GROUP; auto: by the name and the first lines.",
     ),
     click.option(
         "--maxinsert",
@@ -93,6 +116,16 @@ reads_options = _stack(
         default="library",
         show_default=True,
         help="Where equal reads count once: in all files, in each, or nowhere.",
+    ),
+    click.option(
+        "--fragments",
+        type=click.Choice(["index"]),
+        help="For pairs: columns rfrag1 and rfrag2, not positions, decide the fragment.",
+    ),
+    click.option(
+        "--basefend",
+        type=click.IntRange(0, 1),
+        help="For mat: number of the first fend, 0 by default; 1 for files of HiCPipe.",
     ),
 )
 
@@ -203,7 +236,7 @@ class GenomeInput:
     @classmethod
     def choose(cls, options: dict[str, Any]) -> GenomeInput:
         """Find the one that was given among the values of `genome_options`."""
-        kinds = ("sites", "fragments", "fend_table", "chrom_sizes", "bins")
+        kinds = ("sites", "fragments", "fend_table", "chrom_sizes", "bins", "cool")
         found = [kind for kind in kinds if options[kind] is not None]
         if len(found) != 1:
             names = ", ".join("--" + kind.replace("_", "-") for kind in kinds)
@@ -223,8 +256,9 @@ def make_fends(out: Path, source: GenomeInput, *, silent: bool) -> Fend:
     fend = Fend(out, "w", binned=0 if source.kind == "bins" else source.binned, silent=silent)
     if source.kind == "chrom_sizes":
         fend.load_bins(source.path, source.genome, format="len")
-    elif source.kind == "bins":
-        fend.load_bins(source.path, source.genome, format="bed")
+    elif source.kind in ("bins", "cool"):
+        form = "bed" if source.kind == "bins" else "cool"
+        fend.load_bins(source.path, source.genome, format=form)
     elif source.kind == "fend_table":
         fend.load_fends(source.path, source.genome, source.enzyme, format="fend")
     else:
@@ -240,26 +274,56 @@ def count_reads(
     """Make and save a pair store; `options` are those of `reads_options`."""
     from hifive_dask import HiCData
 
-    maxinsert = None if options["maxinsert"] < 0 else options["maxinsert"]
     data = HiCData(out, "w", silent=silent)
     kind = options["format_"] if options["format_"] != "auto" else _format_of(reads)
-    load = data.load_data_from_pairs if kind == "pairs" else data.load_data_from_raw
-    load(fends, list(reads), maxinsert, base=options["base"], dedup=options["dedup"])
+    _check_reads_options(kind, reads, options)
+    if kind in ("raw", "pairs"):
+        maxinsert = None if options["maxinsert"] < 0 else options["maxinsert"]
+        shared = given(options, "base", "dedup")
+        if kind == "pairs":
+            shared["fragments"] = options["fragments"]
+        load = data.load_data_from_pairs if kind == "pairs" else data.load_data_from_raw
+        load(fends, list(reads), maxinsert, **shared)
+    elif kind == "mat":
+        data.load_data_from_mat(fends, reads[0], options["basefend"] or 0)
+    elif kind == "matrix":
+        data.load_binned_data_from_matrices(fends, reads[0])
+    else:
+        data.load_data_from_cool(fends, reads[0])
     data.save()
     return data
 
 
 def _format_of(reads: tuple[Path, ...]) -> str:
-    from hifive_dask.reads.text import read_head
+    from hifive_dask.reads.detect import detect_format
+    from hifive_dask.reads.text import STDIN
 
-    kinds = set()
-    for path in reads:
-        header, _ = read_head(path)
-        first = header[0] if header else ""
-        kinds.add("pairs" if first.startswith("## pairs format") else "raw")
-    if len(kinds) > 1:
-        raise click.UsageError("some files are in .pairs format and some are not; load one kind")
-    return kinds.pop()
+    if any(str(path) == STDIN for path in reads):
+        raise click.UsageError("standard input needs a format: --format raw, pairs or mat")
+    kinds = {str(path): detect_format(path) for path in reads}
+    if len(set(kinds.values())) > 1:
+        seen = ", ".join(f"{path} is {kind}" for path, kind in kinds.items())
+        raise click.UsageError(f"load files of one format at a time ({seen}), or give --format")
+    return kinds.popitem()[1]
+
+
+def _check_reads_options(kind: str, reads: tuple[Path, ...], options: dict[str, Any]) -> None:
+    """Refuse options that would say nothing."""
+    if kind != "mat" and options["basefend"] is not None:
+        raise click.UsageError(f"--basefend numbers the fends of mat files, these are {kind}")
+    if kind != "pairs" and options["fragments"] is not None:
+        raise click.UsageError(f"--fragments is for the columns of pairs files, these are {kind}")
+    if kind in ("raw", "pairs"):
+        return
+    if len(reads) > 1:
+        raise click.UsageError(
+            f"give one input in the format {kind}; to add up several, load each and combine them "
+            "(a template in quotes, as '*.matrix', is one input)"
+        )
+    context = click.get_current_context()
+    for name in ("maxinsert", "base", "dedup"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} is for reads, but {kind} holds counts; leave it out")
 
 
 def learn(hic: HiC, options: dict[str, Any]) -> None:

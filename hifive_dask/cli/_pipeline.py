@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-_READS = ("format_", "maxinsert", "base", "dedup")
+_READS = ("format_", "maxinsert", "base", "dedup", "fragments", "basefend")
 _PROJECT = (
     "mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize",
     "iterations", "max_iterations", "minchange", "usereads",
@@ -173,8 +173,10 @@ class Pipeline:
         )
 
     def _summary(self, hic: HiC, data: HiCData, drawn: dict[str, str]) -> str:
+        from hifive_dask.reads.text import name_of
+
         rows = [f"| {' | '.join(row)} |" for row in stats_rows(data.stats)]
-        reads = ", ".join(path.name for path in self.reads)
+        reads = ", ".join(name_of(path) for path in self.reads)
         return "\n".join(
             [
                 "# Hi-C run",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterable, Mapping
+from glob import glob
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +20,17 @@ T = TypeVar("T")
 
 
 def file_state(path: Path) -> list[Any]:
-    """What tells whether an input file is still the same, without reading it."""
-    status = os.stat(path)
+    """What tells whether an input is still the same, without reading it.
+
+    An input is a file, files that a template matches, a group of a file (``FILE::GROUP``), or
+    standard input, which is never known to be the same.
+    """
+    name = str(path)
+    if name == "-":
+        return [uuid.uuid4().hex]
+    if "*" in name:
+        return [name, *(file_state(Path(each)) for each in sorted(glob(name)))]
+    status = os.stat(name.partition("::")[0])
     return [str(path.absolute()), status.st_size, status.st_mtime_ns]
 
 

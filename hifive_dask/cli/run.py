@@ -9,11 +9,11 @@ import click
 
 from hifive_dask.cli._inputs import (
     GenomeInput,
-    existing,
     express_options,
     filter_options,
     genome_options,
     reads_options,
+    reads_path,
 )
 from hifive_dask.cli._pipeline import Pipeline
 from hifive_dask.cli._settings import Settings, pass_settings
@@ -23,7 +23,7 @@ from hifive_dask.cli._steps import Steps
 @click.command("run")
 @genome_options
 @click.option(
-    "--reads", type=existing, multiple=True, required=True, help="File of reads; repeatable."
+    "--reads", type=reads_path, multiple=True, required=True, help="File of reads; repeatable."
 )
 @reads_options
 @filter_options

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,23 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.reads import COUNTERS, EndTables, assign_pairs, count_runs
 
-__all__ = ["INSERT_EDGES", "PARTIAL_META", "UNKNOWN_BLOCK", "Dedup", "TileCounter"]
+__all__ = [
+    "INSERT_EDGES",
+    "PARTIAL_META",
+    "UNKNOWN_BLOCK",
+    "Dedup",
+    "Report",
+    "TileCounter",
+    "runs_of",
+]
 
 Dedup = Literal["library", "file", "none"]
+Report = list[tuple[str, int, int, int]]  # rows of `PARTIAL_META`
 
 INSERT_EDGES: NDArray[np.int64] = np.round(np.exp(3.8 + 0.05 * np.arange(181))).astype(np.int64)
-UNKNOWN_BLOCK = -1  # rows of this block carry a number of reads on unknown chromosomes in their key
+UNKNOWN_BLOCK = (
+    -1
+)  # rows of this block carry numbers of reads that lie on no chromosome, or no unit
 
 # What a tile reports, one number a row. `kind`: the statistic's name, "insert" (a = histogram row),
 # or "rows" (a = tile, b = block). The counted pairs themselves wait in a file.
@@ -61,17 +72,17 @@ class TileCounter:
     directory: str
 
     def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
-        report: list[tuple[str, int, int, int]] = []
+        report: Report = []
         if len(frame):
             tiles = frame["tile"].to_numpy()
             if tiles.min() != tiles.max():
                 order = np.argsort(tiles, kind="stable")
                 frame, tiles = frame.iloc[order], tiles[order]
-            for lo, hi in _runs(tiles):
+            for lo, hi in runs_of(tiles):
                 report += self._count_tile(frame.iloc[lo:hi])
         return pd.DataFrame(report, columns=list(PARTIAL_META)).astype(PARTIAL_META.dtypes)
 
-    def _count_tile(self, frame: pd.DataFrame) -> list[tuple[str, int, int, int]]:
+    def _count_tile(self, frame: pd.DataFrame) -> Report:
         """Count one tile, write its rows, and return its numbers."""
         tile = int(frame["tile"].iloc[0])
         keys, blocks, group, owner = self._group(frame)
@@ -117,7 +128,7 @@ class TileCounter:
             keys, label = keys[order], label[order]
         else:
             keys = keys.copy()
-        group = np.array([0, *(hi for _, hi in _runs(label))], dtype=np.int64)
+        group = np.array([0, *(hi for _, hi in runs_of(label))], dtype=np.int64)
         for lo, hi in itertools.pairwise(group):
             keys[lo:hi].sort()
         owner = label[group[:-1]].astype(np.int64) // width
@@ -128,7 +139,7 @@ class TileCounter:
     ) -> tuple[NDArray[np.int32], list[tuple[str, int, int]]]:
         """Count equal pairs of units, block by block."""
         columns, numbers = [], []
-        for lo, hi in _runs(owner):
+        for lo, hi in runs_of(owner):
             block = int(owner[lo])
             part = codes[(ends[lo - 1] if lo else 0) : ends[hi - 1]]
             part.sort()
@@ -148,7 +159,7 @@ class TileCounter:
         return rows, numbers
 
 
-def _runs(values: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def runs_of(values: NDArray[Any]) -> Iterator[tuple[int, int]]:
     """Yield the half-open ranges of equal consecutive values."""
     if len(values):
         edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 from hifive_dask.errors import InputError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.layout import Layout
-from hifive_dask.reads.text import read_head
+from hifive_dask.reads.text import TextFile, read_head
 
-__all__ = ["explain_nothing_loaded"]
+__all__ = ["explain_nothing_counted", "explain_nothing_loaded"]
 
 _LINES = 1000
 _CURES = {
     "out_of_bounds": "are the positions of another genome, or of another cut-site file?",
+    "chr_not_in_fends": "use a partition and counts of the same genome, with the same names",
     "insert_size": "is maxinsert too small for this library, or the enzyme another?",
     "same_fragment": "is this a Hi-C library? All reads lie within single fragments",
     "failed_cut": "all reads join neighbouring fragments: is the enzyme of the cut sites right?",
@@ -22,7 +22,7 @@ _CURES = {
 
 
 def explain_nothing_loaded(
-    files: Sequence[str | os.PathLike[str]],
+    files: Sequence[TextFile],
     layouts: Sequence[Layout],
     partition: Partition,
     stats: Mapping[str, int],
@@ -30,18 +30,23 @@ def explain_nothing_loaded(
     """Return the error for a load that kept no read pair."""
     total = stats["total_reads"]
     if total == 0:
-        return InputError("holds no reads", path=files[0])
+        return InputError("holds no reads", path=files[0].name)
     if stats["chr_not_in_fends"] == total:
         return _unknown_chromosomes(files[0], layouts[0], partition)
-    reason = max(_CURES, key=lambda name: stats[name])
-    counts = ", ".join(f"{name} {n}" for name, n in stats.items() if n)
-    return InputError(f"no read pair was accepted ({counts})", path=files[0], cure=_CURES[reason])
+    return explain_nothing_counted(files[0].name, stats)
 
 
-def _unknown_chromosomes(
-    path: str | os.PathLike[str], layout: Layout, partition: Partition
-) -> InputError:
-    header, lines = read_head(path, _LINES)
+def explain_nothing_counted(name: str, stats: Mapping[str, int]) -> InputError:
+    """Return the error for a file whose reads, all on known chromosomes, were dropped."""
+    if stats["total_reads"] == 0:
+        return InputError("holds no reads", path=name)
+    reason = max(_CURES, key=lambda statistic: stats[statistic])
+    counts = ", ".join(f"{statistic} {n}" for statistic, n in stats.items() if n)
+    return InputError(f"no read pair was accepted ({counts})", path=name, cure=_CURES[reason])
+
+
+def _unknown_chromosomes(file: TextFile, layout: Layout, partition: Partition) -> InputError:
+    header, lines = read_head(file, _LINES)
     rows = [line.split("\t") for line in lines if line]
     rows = [row for row in rows if len(row) > max(layout.columns)]
     seen = sorted({row[k] for row in rows for k in (layout.chrom1, layout.chrom2)})
@@ -67,7 +72,7 @@ def _unknown_chromosomes(
     return InputError(
         "no chromosome of the reads is in the partition; the reads name "
         f"{_listed(seen)}; the partition holds {_listed(known)}",
-        path=path,
+        path=file.name,
         line=len(header) + 1,
         cure=cure,
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Literal
 
 from hifive_dask.errors import InputError, ParameterError
-from hifive_dask.reads.text import read_head
+from hifive_dask.reads.text import TextFile, read_head
 
 __all__ = ["Format", "Layout", "find_layout"]
 
@@ -15,12 +14,16 @@ Format = Literal["raw", "pairs"]
 
 _RAW = ("chrom1", "pos1", "strand1", "chrom2", "pos2", "strand2")
 _PAIRS = ("readID", "chrom1", "pos1", "chrom2", "pos2", "strand1", "strand2")
-_SPELLINGS = {"chr1": "chrom1", "chr2": "chrom2"}
+_SPELLINGS = {"chr1": "chrom1", "chr2": "chrom2", "frag1": "rfrag1", "frag2": "rfrag2"}
+_FRAGMENTS = ("rfrag1", "rfrag2")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """0-based columns of the six values of a read pair, and the number of columns of a line."""
+    """0-based columns of the values of a read pair, and the number of columns of a line.
+
+    ``fragments`` are the columns of fragment numbers, if they are wanted.
+    """
 
     chrom1: int
     pos1: int
@@ -29,6 +32,7 @@ class Layout:
     pos2: int
     strand2: int
     width: int
+    fragments: tuple[int, ...] = ()
 
     @property
     def columns(self) -> tuple[int, int, int, int, int, int]:
@@ -36,8 +40,8 @@ class Layout:
         return (self.chrom1, self.pos1, self.strand1, self.chrom2, self.pos2, self.strand2)
 
 
-def find_layout(path: str | os.PathLike[str], format: Format) -> Layout:
-    """Find the columns of one file from its head.
+def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> Layout:
+    """Find the columns of one file from its head, also those of fragment numbers if wanted.
 
     Raises
     ------
@@ -47,12 +51,12 @@ def find_layout(path: str | os.PathLike[str], format: Format) -> Layout:
     """
     if format not in ("raw", "pairs"):
         raise ParameterError(f"unknown format {format!r}; known are 'raw' and 'pairs'")
-    header, data = read_head(path)
+    header, data = read_head(file)
     is_pairs = bool(header) and header[0].startswith("## pairs format")
     if format == "raw" and is_pairs:
         raise InputError(
             "is in .pairs format, expected raw text (chrom1 pos1 strand1 chrom2 pos2 strand2)",
-            path=path,
+            path=file.name,
             cure="load it as pairs",
         )
     names = list(_RAW)
@@ -61,23 +65,44 @@ def find_layout(path: str | os.PathLike[str], format: Format) -> Layout:
         names = lines[-1].split(":", 1)[1].split() if lines else list(_PAIRS)
         names = [_SPELLINGS.get(name, name) for name in names]
     missing = [name for name in _RAW if name not in names]
+    if fragments and not {*_FRAGMENTS} <= {*names}:
+        raise InputError(
+            f"has no fragment numbers, columns rfrag1 and rfrag2; it has {', '.join(names)}",
+            path=file.name,
+            cure="`pairtools restrict` adds them; or leave out fragments='index'",
+        )
     if missing:
         raise InputError(
             f"the #columns: line names {', '.join(names)}; it lacks {', '.join(missing)}",
-            path=path,
+            path=file.name,
             line=next(k for k, text in enumerate(header, 1) if text.startswith("#columns:")),
             cure="make the file with strands, as `pairtools parse` does",
         )
     if not data:
-        raise InputError("holds no reads, only a header", path=path)
+        raise InputError("holds no reads, only a header", path=file.name)
     width = data[0].count("\t") + 1
     needed = max(names.index(name) for name in _RAW) + 1
     if width < needed:
         raise InputError(
             f"a line has {width} tab-separated columns, expected at least {needed}: "
             f"{', '.join(names[:needed])}; the line is {data[0][:80]!r}",
-            path=path,
+            path=file.name,
             line=len(header) + 1,
-            cure="columns are separated by single tabs; check the format of the file",
+            cure=_cure_of_columns(data[0]),
         )
-    return Layout(**{name: names.index(name) for name in _RAW}, width=width)
+    numbers = tuple(names.index(name) for name in _FRAGMENTS if fragments)
+    # Some writers put an empty column, which they do not name, before the fragment numbers.
+    while numbers and not data[0].split("\t")[min(numbers)] and max(numbers) + 1 < width:
+        numbers = tuple(column + 1 for column in numbers)
+    return Layout(**{name: names.index(name) for name in _RAW}, width=width, fragments=numbers)
+
+
+def _cure_of_columns(line: str) -> str:
+    words = line.split()
+    if len(words) >= 8 and words[2].isdigit() and words[6].isdigit() and words[4].isdigit():
+        # Juicer: strand1 chrom1 pos1 fragment1 strand2 chrom2 pos2 fragment2 ...
+        return (
+            "Juicer's merged_nodups can be piped in as raw text: "
+            "awk -v OFS='\\t' '{print $2,$3,$1,$6,$7,$5}'"
+        )
+    return "columns are separated by single tabs; check the format of the file"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,50 +10,32 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from hifive_dask.errors import InputError
+from hifive_dask.reads.fragments import FragmentEdges
 from hifive_dask.reads.layout import Layout
+from hifive_dask.reads.source import ReadEnds
 from hifive_dask.reads.text import TextBlock
 
-__all__ = ["MAX_POSITION", "ReadEnds", "parse_block"]
+__all__ = ["MAX_POSITION", "parse_block"]
 
 MAX_POSITION = 2**31 - 2  # positions, shifted to 1-based, must fit in int32
-_STRANDS = {"+": 0, "-": 1}
-
-
-class ReadEnds(NamedTuple):
-    """Both ends of read pairs on known chromosomes, in file order.
-
-    Parameters
-    ----------
-    chrom1, chrom2
-        int32: chromosome index.
-    pos1, pos2
-        int64: 1-based position.
-    strand1, strand2
-        uint8: 0 for plus, 1 for minus.
-    unknown
-        Read pairs left out because a chromosome is not in the genome.
-    """
-
-    chrom1: NDArray[np.int32]
-    pos1: NDArray[np.int64]
-    strand1: NDArray[np.uint8]
-    chrom2: NDArray[np.int32]
-    pos2: NDArray[np.int64]
-    strand2: NDArray[np.uint8]
-    unknown: int
+_STRANDS = {"+": 0, "-": 1, "0": 0, "16": 1}  # 0 and 16 as in the flags of SAM
 
 
 def parse_block(
-    block: TextBlock, layout: Layout, chromosomes: Mapping[str, int], base: int
+    block: TextBlock,
+    layout: Layout,
+    chromosomes: Mapping[str, int],
+    base: int,
+    edges: FragmentEdges | None = None,
 ) -> ReadEnds:
-    """Parse the lines of a block.
+    """Parse the lines of a block; with `edges`, fragment numbers move positions into fragments.
 
     Raises
     ------
     InputError
         For the first faulty line: too few columns, a position that is not a whole number or out of
-        range, a strand that is neither ``+`` nor ``-``. Lines with an unknown chromosome are only
-        counted, whatever the rest of them holds.
+        range, a strand that is none of ``+``, ``-``, ``0`` and ``16``. Lines with an unknown
+        chromosome are only counted, whatever the rest of them holds.
     """
     text = block.read()
     if not text:
@@ -62,10 +43,12 @@ def parse_block(
     try:
         if text.startswith(b"#"):
             text = _skip_comments(text)
-        ends = _parse_columns(text, layout, chromosomes, base)
+        ends = _parse_columns(text, layout, chromosomes, base, edges)
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         ends = None
-    return ends if ends is not None else _parse_lines(block, text, layout, chromosomes, base)
+    if ends is None:
+        ends = _parse_lines(block, text, layout, chromosomes, base, edges)
+    return ends
 
 
 def _skip_comments(text: bytes) -> bytes:
@@ -88,13 +71,18 @@ def _codes(column: pa.ChunkedArray, known: Mapping[str, int]) -> NDArray[np.int3
 
 
 def _parse_columns(
-    text: bytes, layout: Layout, chromosomes: Mapping[str, int], base: int
+    text: bytes,
+    layout: Layout,
+    chromosomes: Mapping[str, int],
+    base: int,
+    edges: FragmentEdges | None,
 ) -> ReadEnds | None:
     """Parse at full speed; None if a line is not as it should be."""
     if not text:
         return _join([], [], [], [], [], [], 0)
     names = [str(k) for k in range(layout.width)]
     chrom1, pos1, strand1, chrom2, pos2, strand2 = (str(k) for k in layout.columns)
+    fragments = [str(k) for k in layout.fragments]
     category = pa.dictionary(pa.int32(), pa.string())
     table = pacsv.read_csv(
         pa.BufferReader(text),
@@ -103,7 +91,7 @@ def _parse_columns(
         ),
         parse_options=pacsv.ParseOptions(delimiter="\t", quote_char=False),
         convert_options=pacsv.ConvertOptions(
-            include_columns=[chrom1, pos1, strand1, chrom2, pos2, strand2],
+            include_columns=[chrom1, pos1, strand1, chrom2, pos2, strand2, *fragments],
             column_types={
                 chrom1: category,
                 chrom2: category,
@@ -111,6 +99,7 @@ def _parse_columns(
                 strand2: category,
                 pos1: pa.int64(),
                 pos2: pa.int64(),
+                **dict.fromkeys(fragments, pa.int64()),
             },
             null_values=[],
             strings_can_be_null=False,
@@ -121,17 +110,24 @@ def _parse_columns(
     first, second = _codes(table[chrom1], chromosomes), _codes(table[chrom2], chromosomes)
     minus1, minus2 = _codes(table[strand1], _STRANDS), _codes(table[strand2], _STRANDS)
     left, right = (table[name].to_numpy() + (1 - base) for name in (pos1, pos2))
+    numbers = [table[name].to_numpy() for name in fragments]
     known = (first >= 0) & (second >= 0)
     unknown = int(len(known) - np.count_nonzero(known))
     if unknown:
         first, second, left, right = first[known], second[known], left[known], right[known]
         minus1, minus2 = minus1[known], minus2[known]
+        numbers = [column[known] for column in numbers]
     if len(first) and (
         min(left.min(), right.min()) < 1
         or max(left.max(), right.max()) > MAX_POSITION
         or min(minus1.min(), minus2.min()) < 0
     ):
         return None
+    if edges is not None:
+        if not (edges.known(first, numbers[0]).all() and edges.known(second, numbers[1]).all()):
+            return None
+        left = edges.move(first, left, numbers[0])
+        right = edges.move(second, right, numbers[1])
     return _join(first, left, minus1, second, right, minus2, unknown)
 
 
@@ -151,7 +147,12 @@ def _join(
 
 
 def _parse_lines(
-    block: TextBlock, text: bytes, layout: Layout, chromosomes: Mapping[str, int], base: int
+    block: TextBlock,
+    text: bytes,
+    layout: Layout,
+    chromosomes: Mapping[str, int],
+    base: int,
+    edges: FragmentEdges | None,
 ) -> ReadEnds:
     """Parse line by line: for ragged lines, and to name the first faulty one."""
     columns: list[list[int]] = [[] for _ in range(6)]
@@ -167,11 +168,11 @@ def _parse_lines(
             if not all(name in chromosomes for name in names):
                 unknown += 1
                 continue
-            values = _parse_line(cells, layout, chromosomes, base)
+            values = _parse_line(cells, layout, chromosomes, base, edges)
         except IndexError:
             problem = (
                 f"has {len(cells)} tab-separated columns, expected at least "
-                f"{max(layout.columns) + 1}"
+                f"{max(*layout.columns, *layout.fragments) + 1}"
             )
         except ValueError as error:
             problem = str(error)
@@ -190,10 +191,14 @@ def _parse_lines(
 
 
 def _parse_line(
-    cells: list[str], layout: Layout, chromosomes: Mapping[str, int], base: int
+    cells: list[str],
+    layout: Layout,
+    chromosomes: Mapping[str, int],
+    base: int,
+    edges: FragmentEdges | None,
 ) -> tuple[int, int, int, int, int, int]:
     values = []
-    for chrom, pos, strand in (layout.columns[:3], layout.columns[3:]):
+    for end, (chrom, pos, strand) in enumerate((layout.columns[:3], layout.columns[3:])):
         try:
             position = int(cells[pos]) + 1 - base
         except ValueError:
@@ -204,6 +209,24 @@ def _parse_line(
                 f"the position {cells[pos]} lies outside {base} to {MAX_POSITION - 1 + base}{hint}"
             )
         if cells[strand] not in _STRANDS:
-            raise ValueError(f"the strand {cells[strand]!r} is neither '+' nor '-'")
+            raise ValueError(
+                f"the strand {cells[strand]!r} is neither '+' nor '-' (0 and 16 are known too)"
+            )
+        if edges is not None:
+            number = cells[layout.fragments[end]]
+            position = _move(edges, chromosomes[cells[chrom]], position, number)
         values += [chromosomes[cells[chrom]], position, _STRANDS[cells[strand]]]
     return tuple(values)  # type: ignore[return-value]
+
+
+def _move(edges: FragmentEdges, chromosome: int, position: int, number: str) -> int:
+    chrom, where = np.array([chromosome], dtype=np.int32), np.array([position], dtype=np.int64)
+    try:
+        index = np.array([int(number)], dtype=np.int64)
+    except ValueError:
+        raise ValueError(f"the fragment number {number!r} is not a whole number") from None
+    if not edges.known(chrom, index).all():
+        raise ValueError(
+            f"there is no fragment {number} on the chromosome; are the numbers of other cut sites?"
+        )
+    return int(edges.move(chrom, where, index)[0])

@@ -1,8 +1,8 @@
-"""Files of reads to a pair store: parse, shuffle by genome tile, count, write.
+"""Read pairs to a pair store: read, shuffle by genome tile, count, write.
 
 ::
 
-    blocks of text --from_map--> read pairs (tile, block, key) --shuffle--> tiles --> counted rows
+    jobs of a source --from_map--> read pairs (tile, block, key) --shuffle--> tiles --> counted rows
     counted rows --> shards of the store
 
 The shuffle is the engine's own: through disk without a client, peer to peer with one. Memory per
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,54 +27,36 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
-from hifive_dask._kernels.reads import TileTables, block_dtype, encode_pairs
-from hifive_dask._store.pairs import (
-    Piece,
-    create_pairs,
-    finish_pairs,
-    shard_rows,
-    write_shard,
+from hifive_dask._kernels.reads import (
+    TileTables,
+    block_dtype,
+    encode_pairs,
+    encode_units,
 )
 from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Partition
-from hifive_dask.provenance import History, content_token
-from hifive_dask.reads.count import INSERT_EDGES, PARTIAL_META, UNKNOWN_BLOCK, Dedup, TileCounter
-from hifive_dask.reads.diagnose import explain_nothing_loaded
-from hifive_dask.reads.layout import Format, Layout, find_layout
-from hifive_dask.reads.parse import parse_block
-from hifive_dask.reads.text import BLOCK_BYTES, TextBlock, TextFile, codec_of, unpack
+from hifive_dask.provenance import History
+from hifive_dask.reads.count import PARTIAL_META, UNKNOWN_BLOCK, Dedup, TileCounter
+from hifive_dask.reads.gather import Counted, write_counted
+from hifive_dask.reads.source import CountJob, CountSource, ReadJob, ReadSource
+from hifive_dask.reads.sums import PairCounter
 from hifive_dask.reads.tiles import end_tables, tile_tables
 
-__all__ = ["STATISTICS", "load_reads"]
+__all__ = ["load_counts", "load_reads"]
 
-STATISTICS = (
-    "total_reads",
-    "chr_not_in_fends",
-    "pcr_duplicates",
-    "out_of_bounds",
-    "insert_size",
-    "same_fragment",
-    "failed_cut",
-    "valid_cis_reads",
-    "valid_trans_reads",
-    "valid_cis_pairs",
-    "valid_trans_pairs",
-)
-_TILE_TEXT = 48 << 20  # text per tile: about a million read pairs
+_TILE_READS = 1 << 20  # read pairs per tile, about
 
 
 @dataclass(frozen=True)
 class _Reader:
-    """Parses a block of text into the rows that are shuffled."""
+    """Turns a job into the rows that are shuffled."""
 
     chromosomes: Mapping[str, int]
     tiles: TileTables
-    base: int
     by_file: bool
 
-    def __call__(self, job: tuple[TextBlock, Layout, int]) -> pd.DataFrame:
-        block, layout, number = job
-        ends = parse_block(block, layout, self.chromosomes, self.base)
+    def __call__(self, job: ReadJob) -> pd.DataFrame:
+        ends = job(self.chromosomes)
         tile, owner, key = encode_pairs(self.tiles, *ends[:6])
         unknown = [ends.unknown] if ends.unknown else []
         columns = {
@@ -83,70 +65,60 @@ class _Reader:
             "key": np.r_[key, np.array(unknown, dtype=np.uint64)],
         }
         if self.by_file:
-            columns["file"] = np.full(len(columns["key"]), number, dtype=np.int16)
+            columns["file"] = np.full(len(columns["key"]), job.number, dtype=np.int16)
             columns["file"][len(key) :] = 0
         return pd.DataFrame(columns, copy=False)
 
     @property
     def meta(self) -> pd.DataFrame:
-        dtypes: dict[str, Any] = {
-            "tile": np.int32,
-            "block": block_dtype(len(self.chromosomes)),
-            "key": np.uint64,
-        }
-        if self.by_file:
-            dtypes["file"] = np.int16
-        return pd.DataFrame({name: pd.Series([], dtype=t) for name, t in dtypes.items()})
+        extra = {"file": np.int16} if self.by_file else {}
+        return _meta(len(self.chromosomes), extra)
 
 
 @dataclass(frozen=True)
-class _Counted:
-    """What the tiles reported, added up."""
+class _CountReader:
+    """Turns a job of counted pairs into the rows that are shuffled."""
 
-    stats: dict[str, int]
-    insert: NDArray[np.int64]
-    tiles: list[tuple[int, int]]  # (tile, rows), tiles in order
-    blocks: list[tuple[int, int]]  # (block, rows), blocks in order
+    tiles: TileTables
+    chromosome: NDArray[np.int32]
+    position: NDArray[np.int64]
 
-    @classmethod
-    def gather(cls, report: pd.DataFrame, *, duplicates_lost: bool) -> _Counted:
-        totals: Counter[str] = Counter()
-        insert = np.zeros((len(INSERT_EDGES) + 1, 2), dtype=np.int64)
-        insert[1:, 1] = INSERT_EDGES
-        tiles: Counter[int] = Counter()
-        blocks: Counter[int] = Counter()
-        for kind, a, b, value in report.itertuples(index=False):
-            if kind == "insert":
-                insert[a, 0] += value
-            elif kind == "rows":
-                tiles[a] += value
-                blocks[b] += value
-            else:
-                totals[kind] += value
-        stats = {name: int(totals[name]) for name in STATISTICS}
-        stats["total_reads"] = sum(stats[name] for name in STATISTICS[1:9])
-        if not duplicates_lost:
-            stats["total_reads"] -= stats["pcr_duplicates"]
-        return cls(stats, insert, sorted(tiles.items()), sorted(blocks.items()))
+    def __call__(self, job: CountJob) -> pd.DataFrame:
+        pairs = job()
+        tile, block, key = encode_units(self.tiles, self.chromosome, self.position, *pairs[:2])
+        lost = [(k, n) for k, n in enumerate((pairs.unknown, pairs.outside)) if n]
+        columns = {
+            "tile": np.r_[tile, np.zeros(len(lost), dtype=np.int32)],
+            "block": np.r_[block, np.full(len(lost), UNKNOWN_BLOCK, dtype=block.dtype)],
+            "key": np.r_[key, np.array([k for k, _ in lost], dtype=np.uint64)],
+            "count": np.r_[pairs.reads, np.array([n for _, n in lost], dtype=np.int64)],
+        }
+        return pd.DataFrame(columns, copy=False)
+
+    @property
+    def meta(self) -> pd.DataFrame:
+        return _meta(len(self.tiles.length), {"count": np.int64})
+
+
+def _meta(chromosomes: int, extra: Mapping[str, Any]) -> pd.DataFrame:
+    dtypes = {"tile": np.int32, "block": block_dtype(chromosomes), "key": np.uint64, **extra}
+    return pd.DataFrame({name: pd.Series([], dtype=t) for name, t in dtypes.items()})
 
 
 def load_reads(
     target: str | os.PathLike[str],
     partition: Partition,
-    files: Sequence[str | os.PathLike[str]],
+    source: ReadSource,
     *,
-    format: Format,
     maxinsert: int | None,
-    base: int,
     dedup: Dedup,
     history: History,
     call: tuple[str, Mapping[str, Any]],
     attributes: Mapping[str, Any],
     silent: bool = False,
-    block_bytes: int = BLOCK_BYTES,
     tiles: int | None = None,
 ) -> dict[str, int]:
-    """Count the read pairs of text files into a new Zarr pair store at `target`.
+    """Count read pairs into a new Zarr pair store at `target`.
 
     Parameters
     ----------
@@ -154,22 +126,16 @@ def load_reads(
         Path of the store; it must not exist (callers write beside and rename).
     partition
         The genome.
-    files
-        Raw text or .pairs, plain, gzip or bgzip.
-    format
-        Of all files.
+    source
+        The files.
     maxinsert
         bp; None for no filter.
-    base
-        Of the first base of a chromosome in the files, 0 or 1.
     dedup
         What reads with equal ends count once in: the library (all files), each file, or none.
     history, call, attributes
         Recorded in the store; `call` is the name and arguments of the user's call.
     silent
         No progress bar.
-    block_bytes
-        Text per parsing task. The result does not depend on it.
     tiles
         Number of tiles, by default from the size of the files. The result does not depend on it.
 
@@ -182,125 +148,100 @@ def load_reads(
     InputError
         For a missing, damaged or faulty file, or if no read pair was accepted.
     """
-    _validate(files, maxinsert, base, dedup)
-    for path in files:
-        codec_of(path)
-    layouts = [find_layout(path, format) for path in files]
-    directory = Path(target).absolute().parent
-    with tempfile.TemporaryDirectory(prefix=".reads-", dir=directory) as spill:
-        texts = _unpack(files, spill, silent)
-        counted = _count(
-            texts, layouts, partition, maxinsert, base, dedup, spill, silent, block_bytes, tiles
-        )
+    if maxinsert is not None and maxinsert < 0:
+        raise ParameterError(f"maxinsert is {maxinsert}, expected bp >= 0, or None for no filter")
+    if dedup not in ("library", "file", "none"):
+        raise ParameterError(f"dedup is {dedup!r}, expected 'library', 'file' or 'none'")
+    chromosomes = {name: k for k, name in enumerate(partition.chromosomes)}
+    with _spill(target) as spill:
+        jobs = source.prepare(spill, silent)
+        ends = end_tables(partition)
+        order = tile_tables(partition, ends, tiles or max(1, source.reads // _TILE_READS))
+        reader = _Reader(chromosomes, order, dedup != "library")
+        bins = _fend_bins(partition, in_fends=partition.fends is not None)
+        counter = TileCounter(ends, len(chromosomes), maxinsert, dedup, bins, spill)
+        report = _shuffle(reader, jobs, counter, order, "counting reads", silent)
+        counted = Counted.gather(report, duplicates_lost=dedup != "none")
         if not counted.tiles:
-            raise explain_nothing_loaded(files, layouts, partition, counted.stats)
-        name, parameters = call
-        history.add(name, parameters, results=counted.stats)
-        _write(
-            Path(target), counted, len(partition.chromosomes), spill, history, attributes, silent
+            raise source.explain(partition, counted.stats)
+        history.add(call[0], call[1], results=counted.stats)
+        write_counted(Path(target), counted, len(chromosomes), spill, history, attributes, silent)
+    return counted.stats
+
+
+def load_counts(
+    target: str | os.PathLike[str],
+    partition: Partition,
+    source: CountSource,
+    *,
+    history: History,
+    call: tuple[str, Mapping[str, Any]],
+    attributes: Mapping[str, Any],
+    silent: bool = False,
+    tiles: int | None = None,
+) -> dict[str, int]:
+    """Add up counted pairs into a new Zarr pair store at `target`.
+
+    Pairs of fends that cannot be are removed, as those of reads are; pairs of fends of a partition
+    with bins are then counted in bins. Parameters, result and errors are those of `load_reads`, and
+    a pair with more reads than a store can hold is an `InputError`; all reads are those of the
+    counts.
+    """
+    with _spill(target) as spill:
+        jobs = source.prepare(spill, silent)
+        units = partition.fends if source.in_fends else partition.bins
+        assert units is not None  # sources check the partition
+        order = tile_tables(
+            partition, end_tables(partition), tiles or max(1, source.rows // _TILE_READS)
+        )
+        position = units.start.astype(np.int64) + 1
+        if source.in_fends:
+            position = np.repeat(position[0::2], 2)
+        bins = _fend_bins(partition, in_fends=source.in_fends)
+        counter = PairCounter(len(units.chromosomes), source.in_fends, bins, spill)
+        reader = _CountReader(order, units.chromosome, position)
+        report = _shuffle(reader, jobs, counter, order, "adding counts", silent)
+        counted = Counted.gather(report, duplicates_lost=True)
+        if not counted.tiles:
+            raise source.explain(partition, counted.stats)
+        history.add(call[0], call[1], results=counted.stats)
+        write_counted(
+            Path(target), counted, len(units.chromosomes), spill, history, attributes, silent
         )
     return counted.stats
 
 
-def _validate(files: Sequence[Any], maxinsert: int | None, base: int, dedup: str) -> None:
-    if not files:
-        raise ParameterError("no files of reads were given")
-    if maxinsert is not None and maxinsert < 0:
-        raise ParameterError(f"maxinsert is {maxinsert}, expected bp >= 0, or None for no filter")
-    if base not in (0, 1):
-        raise ParameterError(f"base is {base!r}, expected 0 or 1: the number of a first base")
-    if dedup not in ("library", "file", "none"):
-        raise ParameterError(f"dedup is {dedup!r}, expected 'library', 'file' or 'none'")
+@contextmanager
+def _spill(target: str | os.PathLike[str]) -> Iterator[str]:
+    """A directory for temporary files beside the store, also those of the engine's shuffle."""
+    beside = Path(target).absolute().parent
+    with (
+        tempfile.TemporaryDirectory(prefix=".reads-", dir=beside) as spill,
+        dask.config.set({"temporary_directory": spill}),
+    ):
+        yield spill
 
 
-def _unpack(files: Sequence[Any], spill: str, silent: bool) -> list[TextFile]:
-    task = dask.delayed(unpack, pure=False)
-    return run(
-        [task(os.fspath(path), spill, k) for k, path in enumerate(files)],
-        title="unpacking",
-        silent=silent,
-    )
+def _fend_bins(partition: Partition, *, in_fends: bool) -> NDArray[np.int32] | None:
+    """Bin of every fend, if what is read in fends shall be counted in bins."""
+    return partition.fend_bin if in_fends and partition.bins is not None else None
 
 
-def _count(
-    texts: Sequence[TextFile],
-    layouts: Sequence[Layout],
-    partition: Partition,
-    maxinsert: int | None,
-    base: int,
-    dedup: Dedup,
-    spill: str,
+def _shuffle(
+    reader: _Reader | _CountReader,
+    jobs: Sequence[Any],
+    counter: Callable[[pd.DataFrame], pd.DataFrame],
+    order: TileTables,
+    title: str,
     silent: bool,
-    block_bytes: int,
-    tiles: int | None,
-) -> _Counted:
-    """Parse, shuffle and count; the counted rows wait in files of `spill`."""
-    if tiles is None:
-        tiles = max(1, sum(text.text_bytes() for text in texts) // _TILE_TEXT)
-    ends = end_tables(partition)
-    index = {name: k for k, name in enumerate(partition.chromosomes)}
-    reader = _Reader(index, tile_tables(partition, ends, tiles), base, dedup != "library")
-    jobs = [
-        (block, layout, number)
-        for number, (text, layout) in enumerate(zip(texts, layouts, strict=True))
-        for block in text.blocks(block_bytes)
-    ]
-    in_bins = partition.fends is not None and partition.bins is not None
-    counter = TileCounter(
-        ends, len(index), maxinsert, dedup, partition.fend_bin if in_bins else None, spill
+) -> pd.DataFrame:
+    """Read, shuffle by tile, count; return the reports of all tiles."""
+    rows = dd.from_map(reader, list(jobs), meta=reader.meta)
+    # Tiles are hashed to partitions: four times as many keep two from meeting in one.
+    planned = max(1, round(order.tiles_per_weight * order.length_before[-1]))
+    shuffled = rows.shuffle("tile", npartitions=4 * planned)
+    report: pd.DataFrame
+    (report,) = run(
+        [shuffled.map_partitions(counter, meta=PARTIAL_META)], title=title, silent=silent
     )
-    with dask.config.set({"temporary_directory": spill}):
-        reads = dd.from_map(reader, jobs, meta=reader.meta)
-        # Tiles are hashed to partitions: four times as many keep two from meeting in one.
-        shuffled = reads.shuffle("tile", npartitions=4 * tiles)
-        report = shuffled.map_partitions(counter, meta=PARTIAL_META)
-        (result,) = run([report], title="counting reads", silent=silent)
-    return _Counted.gather(result, duplicates_lost=dedup != "none")
-
-
-def _write(
-    target: Path,
-    counted: _Counted,
-    chromosomes: int,
-    spill: str,
-    history: History,
-    attributes: Mapping[str, Any],
-    silent: bool,
-) -> None:
-    """Join the counted rows of the tiles, which are in order, into the store."""
-    edges = np.r_[0, np.cumsum([rows for _, rows in counted.tiles])]
-    pieces = [
-        Piece(str(Path(spill) / f"tile-{tile}.npy"), int(lo), int(hi))
-        for (tile, _), lo, hi in zip(counted.tiles, edges[:-1], edges[1:], strict=True)
-    ]
-    create_pairs(target, int(edges[-1]))
-    task = dask.delayed(write_shard, pure=False)
-    results = run(
-        [
-            task(str(target), lo, hi, [p for p in pieces if p.lo < hi and lo < p.hi])
-            for lo, hi in shard_rows(int(edges[-1]))
-        ],
-        title="writing pairs",
-        silent=silent,
-    )
-    block = np.array([block for block, _ in counted.blocks], dtype=np.int64)
-    offset = np.r_[0, np.cumsum([rows for _, rows in counted.blocks])].astype(np.int64)
-    token = content_token(
-        block,
-        offset,
-        np.array(list(counted.stats.values())),
-        counted.insert,
-        *(digest for _, digest in results),
-    )
-    finish_pairs(
-        target,
-        block_chrom1=block // chromosomes,
-        block_chrom2=block % chromosomes,
-        block_offset=offset,
-        zone_map=np.concatenate([zone for zone, _ in results]),
-        stats=counted.stats,
-        insert_distribution=counted.insert,
-        token=token,
-        history=history,
-        attributes=attributes,
-    )
+    return report

@@ -1,10 +1,12 @@
-"""Text files of reads cut into blocks of whole lines: plain, gzip and bgzip."""
+"""Text files of reads cut into blocks of whole lines: plain, gzip and bgzip; standard input."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +15,19 @@ from typing import BinaryIO
 
 from hifive_dask.errors import InputError
 
-__all__ = ["BLOCK_BYTES", "TextBlock", "TextFile", "codec_of", "inflate", "read_head", "unpack"]
+__all__ = [
+    "BLOCK_BYTES",
+    "STDIN",
+    "TextBlock",
+    "TextFile",
+    "inflate",
+    "name_of",
+    "open_text",
+    "read_head",
+    "unpack",
+]
+
+STDIN = "-"  # as the name of a file
 
 BLOCK_BYTES = 1 << 25  # text per block: about 0.7 million read pairs
 _BGZF_RATIO = 4  # text per compressed byte, only to size blocks
@@ -22,16 +36,16 @@ _READ = 1 << 20
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file as it can be read in pieces.
+    """A file of text; plain and bgzip files can be read in pieces.
 
     Parameters
     ----------
     name
         The file the user gave, for messages.
     path
-        Where the bytes are: the same file, or its unpacked copy.
+        Where the bytes are: the same file, or a copy of it.
     codec
-        ``"plain"`` or ``"bgzf"``.
+        ``"plain"``, ``"gzip"`` or ``"bgzf"``.
     """
 
     name: str
@@ -176,36 +190,46 @@ def _truncated(name: str, line: int | None = None) -> InputError:
     )
 
 
-def codec_of(path: str | os.PathLike[str]) -> str:
-    """``"plain"``, ``"gzip"`` or ``"bgzf"``, by the first bytes of the file.
+def name_of(path: str | os.PathLike[str]) -> str:
+    """How messages and records call a file: base name, or ``standard input``."""
+    return "standard input" if os.fspath(path) == STDIN else Path(path).name
+
+
+def open_text(path: str | os.PathLike[str], spill: str | os.PathLike[str]) -> TextFile:
+    """Find out how a file is compressed; standard input is first copied into `spill`.
 
     Raises
     ------
     InputError
         If the file is missing, a directory, unreadable or empty.
     """
-    where = os.fspath(path)
+    name = where = os.fspath(path)
+    if name == STDIN:
+        name, where = name_of(path), os.path.join(spill, "standard-input")
+        with open(where, "wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy, _READ)
     if not os.path.exists(where):
-        raise InputError("no such file", path=where, cure="check the spelling and the directory")
+        raise InputError("no such file", path=name, cure="check the spelling and the directory")
     if os.path.isdir(where):
-        raise InputError("is a directory, expected a file of reads", path=where)
+        raise InputError("is a directory, expected a file of reads", path=name)
     try:
         with open(where, "rb") as handle:
             head = handle.read(18)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", path=where) from error
+        raise InputError(f"cannot be read: {error.strerror}", path=name) from error
     if not head:
-        raise InputError("is empty, expected lines of reads", path=where)
-    if head[:2] != b"\x1f\x8b":
-        return "plain"
-    return "bgzf" if head[3:4] == b"\x04" and head[12:14] == b"BC" else "gzip"
+        raise InputError("is empty, expected lines of reads", path=name)
+    codec = "plain"
+    if head[:2] == b"\x1f\x8b":
+        codec = "bgzf" if head[3:4] == b"\x04" and head[12:14] == b"BC" else "gzip"
+    return TextFile(name, os.path.abspath(where), codec)
 
 
-def inflate(path: str | os.PathLike[str]) -> Iterator[bytes]:
+def inflate(file: TextFile) -> Iterator[bytes]:
     """Yield the text of a gzip file (of one or many members) in pieces of about a megabyte."""
-    name, lines = os.fspath(path), 0
+    name, lines = file.name, 0
     engine, fresh = zlib.decompressobj(wbits=31), True
-    with open(path, "rb") as handle:
+    with open(file.path, "rb") as handle:
         while packed := handle.read(_READ):
             while packed:
                 try:
@@ -226,32 +250,28 @@ def inflate(path: str | os.PathLike[str]) -> Iterator[bytes]:
         raise _truncated(name, lines + 1)
 
 
-def unpack(
-    path: str | os.PathLike[str], directory: str | os.PathLike[str], number: int
-) -> TextFile:
+def unpack(file: TextFile, directory: str | os.PathLike[str], number: int) -> TextFile:
     """Make a file readable in pieces: a gzip stream, which is not, is unpacked into `directory`."""
-    name, codec = os.fspath(path), codec_of(path)
-    if codec != "gzip":
-        return TextFile(name, os.path.abspath(name), codec)
+    if file.codec != "gzip":
+        return file
     target = Path(directory).absolute() / f"text-{number}"
     with open(target, "wb") as handle:
-        for text in inflate(path):
+        for text in inflate(file):
             handle.write(text)
-    return TextFile(name, str(target), "plain")
+    return TextFile(file.name, str(target), "plain")
 
 
-def read_head(path: str | os.PathLike[str], lines: int = 1) -> tuple[list[str], list[str]]:
+def read_head(file: TextFile, lines: int = 1) -> tuple[list[str], list[str]]:
     """Return the leading ``#`` lines of a file, and the first `lines` lines after them."""
-    codec = codec_of(path)
     header: list[str] = []
     data: list[str] = []
-    with open(path, "rb") as handle:
-        if codec == "plain":
+    with open(file.path, "rb") as handle:
+        if file.codec == "plain":
             pieces: Iterator[bytes] = iter(lambda: handle.read(_READ), b"")
-        elif codec == "bgzf":
-            pieces = _bgzf_blocks(handle, None, os.fspath(path))
+        elif file.codec == "bgzf":
+            pieces = _bgzf_blocks(handle, None, file.name)
         else:
-            pieces = inflate(path)
+            pieces = inflate(file)
         rest = b""
         for piece in pieces:
             *whole, rest = (rest + piece).split(b"\n")

@@ -1,0 +1,39 @@
+"""In what format a file of reads is."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from hifive_dask.errors import ParameterError
+from hifive_dask.reads.matrices import matrix_format
+from hifive_dask.reads.text import STDIN, open_text, read_head
+
+__all__ = ["ReadsFormat", "detect_format"]
+
+ReadsFormat = Literal["raw", "pairs", "mat", "matrix", "cool"]
+
+_COOL = (".cool", ".mcool", ".scool")
+
+
+def detect_format(path: str | os.PathLike[str]) -> ReadsFormat:
+    """Tell the format by the name, for text by the first lines.
+
+    Raises
+    ------
+    ParameterError
+        For standard input, which cannot be looked at and then read.
+    InputError
+        If the file is missing or empty.
+    """
+    name = os.fspath(path)
+    if name == STDIN:
+        raise ParameterError("the format of standard input must be given")
+    if "::" in name or name.lower().endswith(_COOL):
+        return "cool"
+    if matrix_format(name):
+        return "matrix"
+    header, lines = read_head(open_text(name, spill=""), 2)
+    if header and header[0].startswith("## pairs format"):
+        return "pairs"
+    return "mat" if all(len(line.split("\t")) == 3 for line in lines if line) else "raw"

@@ -1,0 +1,155 @@
+"""What the tiles of a load report, added up; and their counted rows, joined into a store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hifive_dask._graph.run import run
+from hifive_dask._store.pairs import (
+    Piece,
+    create_pairs,
+    finish_pairs,
+    shard_rows,
+    write_shard,
+)
+from hifive_dask.provenance import History, content_token
+from hifive_dask.reads.count import INSERT_EDGES
+
+__all__ = ["STATISTICS", "Counted", "write_counted"]
+
+STATISTICS = (
+    "total_reads",
+    "chr_not_in_fends",
+    "pcr_duplicates",
+    "out_of_bounds",
+    "insert_size",
+    "same_fragment",
+    "failed_cut",
+    "valid_cis_reads",
+    "valid_trans_reads",
+    "valid_cis_pairs",
+    "valid_trans_pairs",
+)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The sum of what tiles report.
+
+    Parameters
+    ----------
+    stats
+        Reads, or pairs, by name of the statistic.
+    insert
+        int64 (182, 2): distinct read pairs, lower edge in bp.
+    tiles
+        (tile, rows), tiles in order.
+    blocks
+        (block, rows), blocks in order.
+    """
+
+    stats: dict[str, int]
+    insert: NDArray[np.int64]
+    tiles: list[tuple[int, int]]
+    blocks: list[tuple[int, int]]
+
+    @classmethod
+    def gather(cls, report: pd.DataFrame, *, duplicates_lost: bool) -> Counted:
+        """Add up reports; `duplicates_lost` says whether duplicates are part of all reads."""
+        totals: Counter[str] = Counter()
+        insert = np.zeros((len(INSERT_EDGES) + 1, 2), dtype=np.int64)
+        insert[1:, 1] = INSERT_EDGES
+        tiles: Counter[int] = Counter()
+        blocks: Counter[int] = Counter()
+        for kind, a, b, value in report.itertuples(index=False):
+            if kind == "insert":
+                insert[a, 0] += value
+            elif kind == "rows":
+                tiles[a] += value
+                blocks[b] += value
+            else:
+                totals[kind] += value
+        stats = {name: int(totals[name]) for name in STATISTICS}
+        stats["total_reads"] = sum(stats[name] for name in STATISTICS[1:9])
+        if not duplicates_lost:
+            stats["total_reads"] -= stats["pcr_duplicates"]
+        return cls(stats, insert, sorted(tiles.items()), sorted(blocks.items()))
+
+
+def write_counted(
+    target: Path,
+    counted: Counted,
+    chromosomes: int,
+    spill: str,
+    history: History,
+    attributes: Mapping[str, Any],
+    silent: bool,
+) -> None:
+    """Join the counted rows of the tiles, which wait in files of `spill`, into a new store.
+
+    Parameters
+    ----------
+    target
+        Path of the store; it must not exist.
+    counted
+        Sum of the reports.
+    chromosomes
+        Their number C; a block is ``chrom1 * C + chrom2``.
+    spill
+        Directory of ``tile-<tile>.npy``.
+    history, attributes
+        Recorded in the store.
+    silent
+        No progress bar.
+    """
+    pieces = _pieces(counted.tiles, spill)
+    rows = pieces[-1].hi if pieces else 0
+    create_pairs(target, rows)
+    task = dask.delayed(write_shard, pure=False)
+    results = run(
+        [
+            task(str(target), lo, hi, [p for p in pieces if p.lo < hi and lo < p.hi])
+            for lo, hi in shard_rows(rows)
+        ],
+        title="writing pairs",
+        silent=silent,
+    )
+    block = np.array([block for block, _ in counted.blocks], dtype=np.int64)
+    offset = np.r_[0, np.cumsum([rows for _, rows in counted.blocks])].astype(np.int64)
+    token = content_token(
+        block,
+        offset,
+        np.array(list(counted.stats.values())),
+        counted.insert,
+        *(digest for _, digest in results),
+    )
+    finish_pairs(
+        target,
+        block_chrom1=block // chromosomes,
+        block_chrom2=block % chromosomes,
+        block_offset=offset,
+        zone_map=np.concatenate([zone for zone, _ in results]),
+        stats=counted.stats,
+        insert_distribution=counted.insert,
+        token=token,
+        history=history,
+        attributes=attributes,
+    )
+
+
+def _pieces(tiles: Sequence[tuple[int, int]], spill: str) -> list[Piece]:
+    """Where the rows of every tile go in the store; tiles are in order."""
+    edges = np.r_[0, np.cumsum([rows for _, rows in tiles])]
+    return [
+        Piece(str(Path(spill) / f"tile-{tile}.npy"), int(lo), int(hi))
+        for (tile, _), lo, hi in zip(tiles, edges[:-1], edges[1:], strict=True)
+    ]

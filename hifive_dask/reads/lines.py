@@ -1,0 +1,107 @@
+"""Text files of read pairs as a source: raw text, and the .pairs format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import dask
+
+from hifive_dask._graph.run import run
+from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.genome.partition import Partition
+from hifive_dask.reads.diagnose import explain_nothing_loaded
+from hifive_dask.reads.fragments import FragmentEdges
+from hifive_dask.reads.layout import Format, Layout, find_layout
+from hifive_dask.reads.parse import parse_block
+from hifive_dask.reads.source import ReadEnds
+from hifive_dask.reads.text import BLOCK_BYTES, STDIN, TextBlock, TextFile, open_text, unpack
+
+__all__ = ["TextReads", "unpack_all"]
+
+_LINE = 48  # bytes of text per read pair, about
+
+
+@dataclass(frozen=True)
+class _Job:
+    block: TextBlock
+    layout: Layout
+    number: int
+    base: int
+    edges: FragmentEdges | None
+
+    def __call__(self, chromosomes: Mapping[str, int]) -> ReadEnds:
+        return parse_block(self.block, self.layout, chromosomes, self.base, self.edges)
+
+
+class TextReads:
+    """Read pairs of text files.
+
+    Parameters
+    ----------
+    files
+        Raw text or .pairs, plain, gzip or bgzip; ``-`` is standard input.
+    format
+        Of all files.
+    base
+        Number of the first base of a chromosome in the files, 0 or 1.
+    edges
+        Borders of the fragments that the columns of fragment numbers mean, if they shall decide.
+    block_bytes
+        Text per parsing task. The result does not depend on it.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str | os.PathLike[str]],
+        format: Format,
+        *,
+        base: int = 1,
+        edges: FragmentEdges | None = None,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> None:
+        if not files:
+            raise ParameterError("no files of reads were given")
+        if base not in (0, 1):
+            raise ParameterError(f"base is {base!r}, expected 0 or 1: the number of a first base")
+        if [os.fspath(path) for path in files].count(STDIN) > 1:
+            raise ParameterError("standard input was given twice; it can be read only once")
+        self._paths, self._format = list(files), format
+        self._base, self._edges, self._block_bytes = base, edges, block_bytes
+        self._files: list[TextFile] = []
+        self._layouts: list[Layout] = []
+        self.reads = 0
+
+    def prepare(self, spill: str, silent: bool) -> Sequence[_Job]:
+        """Find the columns; unpack gzip files; cut all into blocks of whole lines.
+
+        Raises
+        ------
+        InputError
+            For a missing file, or one that is plainly of another format.
+        """
+        self._files = [open_text(path, spill) for path in self._paths]
+        self._layouts = [
+            find_layout(file, self._format, fragments=self._edges is not None)
+            for file in self._files
+        ]
+        texts = unpack_all(self._files, spill, silent)
+        self.reads = sum(text.text_bytes() for text in texts) // _LINE
+        return [
+            _Job(block, layout, number, self._base, self._edges)
+            for number, (text, layout) in enumerate(zip(texts, self._layouts, strict=True))
+            for block in text.blocks(self._block_bytes)
+        ]
+
+    def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
+        """Return the error for a load that kept no read pair."""
+        return explain_nothing_loaded(self._files, self._layouts, partition, stats)
+
+
+def unpack_all(files: Sequence[TextFile], spill: str, silent: bool) -> list[TextFile]:
+    """Unpack gzip files into `spill`, each in a task of its own."""
+    task = dask.delayed(unpack, pure=False)
+    return run(
+        [task(file, spill, k) for k, file in enumerate(files)], title="unpacking", silent=silent
+    )

@@ -1,0 +1,176 @@
+"""The command line: inputs of every format, by name or through standard input."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from hifive_dask import Fend, HiCData, testing
+from hifive_dask.cli import main
+from hifive_dask.cli._steps import file_state
+from hifive_dask.reads.text import inflate, open_text
+
+
+def run(*arguments: object, code: int = 0, stdin: bytes | None = None) -> Result:
+    """Run a command in one thread and check how it ends."""
+    texts = ["--scheduler", "sync", *(str(a) for a in arguments)]
+    result = CliRunner().invoke(main, texts, input=stdin)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Toy reads; a partition of fends and one of bins; their pairs, counted from the reads."""
+    files = testing.toy_files(tmp_path_factory.mktemp("toy"))
+    folder = files.directory
+    run("fends", "--sites", files.sites, "-o", folder / "fends.zarr")
+    run("fends", "--chrom-sizes", files.lengths, "--binned", 20000, "-o", folder / "bins.zarr")
+    for name in ("fends", "bins"):
+        run("pairs", folder / f"{name}.zarr", files.raw, "-o", folder / f"{name}.pairs.zarr")
+        HiCData(folder / f"{name}.pairs.zarr", silent=True).export_to_mat(folder / f"{name}.mat")
+    return folder
+
+
+def rows(path: Path) -> list[list[int]]:
+    data = HiCData(path, silent=True)
+    return [*data.cis_data.tolist(), *data.trans_data.tolist()]
+
+
+@pytest.mark.parametrize("name", ["fends", "bins"])
+@pytest.mark.parametrize("options", [(), ("--format", "mat", "--basefend", 0)])
+def test_mat__gives_the_pairs_it_was_exported_from(
+    toy: Path, tmp_path: Path, name: str, options: tuple[object, ...]
+) -> None:
+    out = tmp_path / "d.zarr"
+    result = run("pairs", toy / f"{name}.zarr", toy / f"{name}.mat", *options, "-o", out)
+    assert rows(out) == rows(toy / f"{name}.pairs.zarr")
+    assert "valid cis reads" in result.output
+
+
+def test_mat__numbered_from_1(toy: Path, tmp_path: Path) -> None:
+    header, *lines = (toy / "fends.mat").read_text().splitlines()
+    shifted = [[int(a) + 1, int(b) + 1, n] for a, b, n in (line.split("\t") for line in lines)]
+    text = "\n".join([header, *("\t".join(map(str, row)) for row in shifted)]) + "\n"
+    (tmp_path / "x.mat").write_text(text)
+    arguments = ("pairs", toy / "fends.zarr", tmp_path / "x.mat", "-o", tmp_path / "d.zarr")
+    run(*arguments, "--basefend", 1)
+    assert rows(tmp_path / "d.zarr") == rows(toy / "fends.pairs.zarr")
+    last = len(Fend(toy / "fends.zarr", silent=True).units)
+    (tmp_path / "x.mat").write_text(f"{text}1\t{last}\t1\n")
+    assert "give basefend=1" in run(*arguments, code=1).stderr
+
+
+def test_matrices__of_a_template_and_of_one_file(toy: Path, tmp_path: Path) -> None:
+    bins = Fend(toy / "bins.zarr", silent=True).units
+    dense = np.zeros((len(bins), len(bins)), dtype=int)
+    for a, b, n in rows(toy / "bins.pairs.zarr"):
+        dense[a, b] = dense[b, a] = n
+    arrays = {}
+    for i, one in enumerate(bins.chromosomes):
+        for j, two in enumerate(bins.chromosomes[i:], i):
+            name = one if i == j else f"{one}_by_{two}"
+            arrays[name] = dense[bins.span(i), bins.span(j)]
+            np.savetxt(tmp_path / f"{name}.matrix", arrays[name], fmt="%d", delimiter="\t")
+    np.savez(tmp_path / "all.npz", **arrays)
+    for source in ("*.matrix", "all.npz"):
+        run("pairs", toy / "bins.zarr", tmp_path / source, "-o", tmp_path / "d.zarr")
+        assert rows(tmp_path / "d.zarr") == rows(toy / "bins.pairs.zarr")
+
+
+def test_cooler__gives_bins_and_pairs(toy: Path, tmp_path: Path) -> None:
+    cooler = pytest.importorskip("cooler")
+    units = Fend(toy / "bins.zarr", silent=True).units
+    lengths = dict(line.split("\t")[:2] for line in (toy / "chrom.sizes").read_text().splitlines())
+    sizes = pd.Series({name: int(lengths[name]) for name in units.chromosomes})
+    pixels = pd.DataFrame(rows(toy / "bins.pairs.zarr"), columns=["bin1_id", "bin2_id", "count"])
+    uri = f"{tmp_path}/x.mcool::/resolutions/20000"
+    pixels = pixels.sort_values(["bin1_id", "bin2_id"])
+    cooler.create_cooler(uri, cooler.util.binnify(sizes, 20000), pixels)
+    run("fends", "--cool", uri, "-o", tmp_path / "g.zarr")
+    assert Fend(tmp_path / "g.zarr").token == Fend(toy / "bins.zarr").token
+    for source in (uri, tmp_path / "x.mcool"):
+        run("pairs", tmp_path / "g.zarr", source, "-o", tmp_path / "d.zarr")
+        assert rows(tmp_path / "d.zarr") == rows(toy / "bins.pairs.zarr")
+    assert file_state(Path(uri))[1] == os.path.getsize(tmp_path / "x.mcool")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("reads.raw", "raw"), ("reads.pairs", "pairs"), ("fends.mat", "mat")]
+)
+def test_standard_input__takes_text(toy: Path, tmp_path: Path, name: str, form: str) -> None:
+    out = tmp_path / "d.zarr"
+    text = (toy / name).read_bytes()
+    run("pairs", toy / "fends.zarr", "-", "--format", form, "-o", out, stdin=text)
+    assert rows(out) == rows(toy / "fends.pairs.zarr")
+    assert "filelist=['standard input']" in HiCData(out).history
+    message = run("pairs", toy / "fends.zarr", "-", "-o", out, code=2, stdin=text).stderr
+    assert "standard input needs a format: --format raw, pairs or mat" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["reads.raw", "--basefend", "1"],
+            "--basefend numbers the fends of mat files, these are ra",
+        ),
+        (["fends.mat", "--maxinsert", "500"], "--maxinsert is for reads, but mat holds counts"),
+        (["fends.mat", "--dedup", "none"], "--dedup is for reads, but mat holds counts; leave it"),
+        (["fends.mat", "--fragments", "index"], "--fragments is for the columns of pairs files"),
+        (["fends.mat", "bins.mat"], "give one input in the format mat; to add up several, load"),
+        (["fends.mat", "reads.raw"], "load files of one format at a time ("),
+        (["none.raw"], "does not exist"),
+        (["*.none"], "no file matches the template"),
+        (["none.mcool::/resolutions/5"], "does not exist"),
+    ],
+)
+def test_usage_errors__name_the_cure(
+    toy: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    inputs = [toy / a if "." in a else a for a in arguments]
+    result = run("pairs", toy / "fends.zarr", *inputs, "-o", tmp_path / "d.zarr", code=2)
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run__takes_counted_pairs(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
+    arguments = (
+        "run", "--sites", toy / "sites.bed", "--reads", toy / "fends.mat", "--minsize", 2000,
+        "--out", tmp_path,
+    )  # fmt: skip
+    run(*arguments)
+    assert rows(tmp_path / "pairs.zarr") == rows(toy / "fends.pairs.zarr")
+    assert "reads from fends.mat" in (tmp_path / "summary.md").read_text()
+    assert "pairs: already done" in run(*arguments).output
+    assert "pairs: done" in run(*arguments, "--format", "mat").output
+
+
+def test_state_of_inputs__notices_changes(tmp_path: Path) -> None:
+    template = tmp_path / "*.matrix"
+    (tmp_path / "a.matrix").write_text("1\n")
+    before = file_state(template)
+    assert file_state(template) == before
+    (tmp_path / "b.matrix").write_text("1\n")
+    assert file_state(template) != before
+    assert file_state(Path("-")) != file_state(Path("-"))
+
+
+def test_open_text__of_gzip_is_inflated(toy: Path, tmp_path: Path) -> None:
+    import gzip
+
+    text = (toy / "fends.mat").read_bytes()
+    (tmp_path / "x.mat.gz").write_bytes(gzip.compress(text))
+    assert b"".join(inflate(open_text(tmp_path / "x.mat.gz", tmp_path))) == text
+    run("pairs", toy / "fends.zarr", tmp_path / "x.mat.gz", "-o", tmp_path / "d.zarr")
+    assert rows(tmp_path / "d.zarr") == rows(toy / "fends.pairs.zarr")
