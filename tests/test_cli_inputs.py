@@ -124,7 +124,7 @@ def test_standard_input__takes_text(toy: Path, tmp_path: Path, name: str, form: 
         ),
         (["fends.mat", "--maxinsert", "500"], "--maxinsert is for reads, but mat holds counts"),
         (["fends.mat", "--dedup", "none"], "--dedup is for reads, but mat holds counts; leave it"),
-        (["fends.mat", "--fragments", "index"], "--fragments is for the columns of pairs files"),
+        (["fends.mat", "--fragment-columns"], "--fragment-columns is for pairs files"),
         (["fends.mat", "bins.mat"], "give one input in the format mat; to add up several, load"),
         (["fends.mat", "reads.raw"], "load files of one format at a time ("),
         (["none.raw"], "does not exist"),

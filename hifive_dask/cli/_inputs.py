@@ -118,8 +118,8 @@ reads_options = _stack(
         help="Where equal reads count once: in all files, in each, or nowhere.",
     ),
     click.option(
-        "--fragments",
-        type=click.Choice(["index"]),
+        "--fragment-columns",
+        is_flag=True,
         help="For pairs: columns rfrag1 and rfrag2, not positions, decide the fragment.",
     ),
     click.option(
@@ -281,7 +281,7 @@ def count_reads(
         maxinsert = None if options["maxinsert"] < 0 else options["maxinsert"]
         shared = given(options, "base", "dedup")
         if kind == "pairs":
-            shared["fragments"] = options["fragments"]
+            shared["fragments"] = "index" if options["fragment_columns"] else None
         load = data.load_data_from_pairs if kind == "pairs" else data.load_data_from_raw
         load(fends, list(reads), maxinsert, **shared)
     elif kind == "mat":
@@ -311,8 +311,8 @@ def _check_reads_options(kind: str, reads: tuple[Path, ...], options: dict[str, 
     """Refuse options that would say nothing."""
     if kind != "mat" and options["basefend"] is not None:
         raise click.UsageError(f"--basefend numbers the fends of mat files, these are {kind}")
-    if kind != "pairs" and options["fragments"] is not None:
-        raise click.UsageError(f"--fragments is for the columns of pairs files, these are {kind}")
+    if kind != "pairs" and options["fragment_columns"]:
+        raise click.UsageError(f"--fragment-columns is for pairs files, these are {kind}")
     if kind in ("raw", "pairs"):
         return
     if len(reads) > 1:

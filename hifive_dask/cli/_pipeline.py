@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-_READS = ("format_", "maxinsert", "base", "dedup", "fragments", "basefend")
+_READS = ("format_", "maxinsert", "base", "dedup", "fragment_columns", "basefend")
 _PROJECT = (
     "mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize",
     "iterations", "max_iterations", "minchange", "usereads",
