@@ -146,8 +146,17 @@ class BigWig:
     def __init__(self, path: PathLike) -> None:
         self.path = os.fspath(path)
         with unpacked(path) as (_, file):
-            if file.read(4) not in _BIGWIG:
+            mark = file.read(4)
+            if mark not in _BIGWIG:
                 raise InputError("is not a bigWig file", path=path)
+            file.seek(-4, os.SEEK_END)
+            # The reader may crash on a part of a file; whole ones end as they begin.
+            if file.tell() == 0 or file.read(4) != mark:
+                raise InputError(
+                    "is not a whole bigWig file: the mark at its end is missing",
+                    path=path,
+                    cure="Copy or make it again.",
+                )
         try:
             import pyBigWig
         except ImportError as error:
