@@ -345,6 +345,18 @@ def test_digest__leaves_out_sequences(tmp_path: Path) -> None:
         digested(path, minlength=99)
 
 
+def test_digest__shows_progress_unless_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hifive_dask._graph.run._interactive", lambda: True)
+    monkeypatch.setattr("hifive_dask._graph.run._SHOW_AFTER", -1.0)
+    path = write(tmp_path, f">chr1\n{TOY}\n")
+    digested(path)
+    assert capsys.readouterr().err == ""
+    hd.Fend(tmp_path / "g.zarr", "w").digest(path, "^GATC")
+    assert re.search(r"Digesting .* 100%", capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("name", ["g.zarr", "g.fends"])
 @pytest.mark.parametrize("binned", [None, 6])
 def test_digest__saved_and_opened(tmp_path: Path, name: str, binned: int | None) -> None:
