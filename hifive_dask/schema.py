@@ -31,6 +31,8 @@ class Variable:
         One sentence.
     optional
         Whether a complete store may lack it.
+    other_dtypes
+        Dtypes that are kept as they are instead of being converted to `dtype`.
     """
 
     name: str
@@ -39,6 +41,11 @@ class Variable:
     units: str
     description: str
     optional: bool = False
+    other_dtypes: tuple[str, ...] = ()
+
+    def dtype_for(self, given: str) -> str:
+        """The dtype that values of a given one are stored with."""
+        return given if given in self.other_dtypes else self.dtype
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class StoreSchema:
 
 
 _UNIT = "Global index; the units of a chromosome are consecutive."
+_FEATURE = "float32 if it was made with the partition, float64 if it was added later."
 
 FENDS = StoreSchema(
     "fends",
@@ -84,7 +92,15 @@ FENDS = StoreSchema(
         Variable("fend_start", ("fend",), "int32", "bp", "Start of the fend, 0-based.", True),
         Variable("fend_stop", ("fend",), "int32", "bp", "End of the fend, exclusive.", True),
         Variable("fend_mid", ("fend",), "int32", "bp", "(start + stop) // 2.", True),
-        Variable("fend_<feature>", ("fend",), "float32", "1", "A feature of the fends.", True),
+        Variable(
+            "fend_<feature>",
+            ("fend",),
+            "float32",
+            "1",
+            f"A feature of the fends; {_FEATURE}",
+            optional=True,
+            other_dtypes=("float64",),
+        ),
         Variable(
             "chromosome_bin_offset",
             ("chromosome_edge",),
@@ -99,13 +115,22 @@ FENDS = StoreSchema(
         Variable(
             "bin_num_fends", ("bin",), "int32", "1", "Fends whose midpoint lies in the bin.", True
         ),
-        Variable("bin_<feature>", ("bin",), "float32", "1", "A feature of the bins.", True),
+        Variable(
+            "bin_<feature>",
+            ("bin",),
+            "float32",
+            "1",
+            f"A feature of the bins; {_FEATURE}",
+            optional=True,
+            other_dtypes=("float64",),
+        ),
     ),
     {
         "genome_name": "Name of the genome; empty when not given.",
         "re_name": "Name of the restriction enzyme; empty when not given.",
         "binned": "Bin size in bp; 0 for bins of arbitrary size; absent without bins.",
-        "features": "Names of the features, in the order of their columns.",
+        "fend_features, bin_features": "Names of the features, in the order of their columns.",
+        "<feature>_window": "Bases at the ends of a unit that the feature is a mean over, in bp.",
     },
 )
 

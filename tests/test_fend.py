@@ -220,7 +220,9 @@ def test_fend__refuses_calls_before_anything_is_loaded(tmp_path: Path) -> None:
     assert repr(fend) == "<Fend g.zarr: empty>"
     assert (fend.binned, fend.history, fend["fends"]) == (7, "", None)
     for name in ("fends", "chromosomes", "units", "token", "chr2int", "re_name"):
-        with pytest.raises(StateError, match="nothing is loaded; call load_fends or load_bins"):
+        with pytest.raises(
+            StateError, match="nothing is loaded; call load_fends, load_bins or digest"
+        ):
             getattr(fend, name)
     with pytest.raises(StateError, match="nothing is loaded"):
         fend.save()

@@ -36,7 +36,16 @@ class SchemaTable(Directive):
 
     def run(self) -> list[nodes.Node]:
         schema = STORES[self.arguments[0]]
-        variables = [[v.name, ", ".join(v.dims), v.dtype, v.units, v.description] for v in schema]
+        variables = [
+            [
+                v.name,
+                ", ".join(v.dims),
+                " or ".join([v.dtype, *v.other_dtypes]),
+                v.units,
+                v.description,
+            ]
+            for v in schema
+        ]
         attributes = [[name, text] for name, text in schema.attributes.items()]
         return [
             _table(["variable", "dimensions", "dtype", "units", "meaning"], variables),

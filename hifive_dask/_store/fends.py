@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ _OFFSETS = {"fend": "chromosome_offset", "bin": "chromosome_bin_offset"}
 _TABLES = {"fend": ("fends", "chr_indices"), "bin": ("bins", "bin_indices")}
 _COORDINATES = ("start", "stop", "mid")
 _ATTRIBUTES = ("genome_name", "re_name", "binned")
+_WINDOW = "_window"  # end of the attribute that belongs to a feature
 
 
 def partition_token(dataset: xr.Dataset) -> str:
@@ -50,7 +52,8 @@ def write_partition(path: str | os.PathLike[str], dataset: xr.Dataset, history: 
     path
         The store to make or replace.
     dataset
-        Variables of `schema.FENDS`, attributes ``genome_name``, ``re_name``, ``binned``.
+        Variables of `schema.FENDS`, attributes ``genome_name``, ``re_name``, ``binned``, and
+        ``<feature>_window``.
     history
         What made it.
 
@@ -92,21 +95,37 @@ def read_partition(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, s
 def compound(dataset: xr.Dataset, part: str) -> NDArray[Any] | None:
     """Fends (`part` ``"fend"``) or bins (``"bin"``) as the packed records of HiFive's files.
 
-    Fields are chr, start, stop, mid (int32), features (float32), and num_fends (int32) in bins
-    made from fends.
+    Fields are chr, start, stop, mid (int32), features made with the partition (float32),
+    num_fends (int32) in bins made from fends, and features added later (float64).
     """
     if _OFFSETS[part] not in dataset:
         return None
     offset = dataset[_OFFSETS[part]].values
-    order = [*_COORDINATES, *_features(dataset, part)]
+    features = _features(dataset, part)
+    made = [name for name in features if dataset[f"{part}_{name}"].dtype == np.float32]
+    order = [*_COORDINATES, *made]
     order += ["num_fends"] if f"{part}_num_fends" in dataset else []
-    types = [np.dtype(FENDS[f"{part}_{name}"].dtype).newbyteorder("<") for name in order]
+    order += [name for name in features if name not in made]
+    types = [
+        np.dtype(_dtype(f"{part}_{name}", dataset[f"{part}_{name}"])).newbyteorder("<")
+        for name in order
+    ]
     fields: list[tuple[str, Any]] = [("chr", "<i4"), *zip(order, types, strict=True)]
     records = np.empty(dataset.sizes[part], dtype=fields)
     records["chr"] = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
     for name in order:
         records[name] = dataset[f"{part}_{name}"].values
     return records
+
+
+def _dtype(name: str, values: Any) -> str:
+    return FENDS[name].dtype_for(values.dtype.name)
+
+
+def _windows(attributes: Mapping[str, Any], features: Iterable[str]) -> dict[str, int]:
+    """The attributes that say over how many bases a feature is a mean."""
+    names = (f"{name}{_WINDOW}" for name in features)
+    return {name: int(attributes[name]) for name in names if name in attributes}
 
 
 def _features(dataset: xr.Dataset, part: str) -> list[str]:
@@ -122,8 +141,10 @@ def _write_zarr(path: Path, dataset: xr.Dataset, history: History) -> None:
             raise StoreError(f"feature {str(name)!r} cannot be stored: its name holds '/'")
         write_array(group, FENDS, str(name), dataset[name].values)
     attributes = {name: dataset.attrs[name] for name in _ATTRIBUTES if name in dataset.attrs}
-    part = "fend" if "chromosome_offset" in dataset else "bin"
-    attributes["features"] = _features(dataset, part)
+    for part, offset in _OFFSETS.items():
+        if offset in dataset:
+            features = _features(dataset, part)
+            attributes |= {f"{part}_features": features, **_windows(dataset.attrs, features)}
     complete(group, token=partition_token(dataset), history=history, **attributes)
 
 
@@ -131,10 +152,17 @@ def _read_zarr(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, str]:
     group: Any = open_verified(path, FENDS)
     names = [str(name) for name in group["chromosome"][...]]
     data: dict[str, Any] = {"chromosome": ("chromosome", np.array(names, dtype=str))}
+    attributes = {name: group.attrs[name] for name in _ATTRIBUTES if name in group.attrs}
     for part, offset in _OFFSETS.items():
         if offset not in group:
             continue
-        wanted = [*_COORDINATES, *group.attrs["features"]]
+        features = group.attrs.get(f"{part}_features")
+        if features is None:
+            raise StoreError(
+                f"{os.fspath(path)}: lacks the attribute '{part}_features'; make it again"
+            )
+        attributes |= _windows(group.attrs, features)
+        wanted = [*_COORDINATES, *features]
         wanted += ["num_fends"] if f"{part}_num_fends" in group else []
         for name in (offset, *(f"{part}_{name}" for name in wanted)):
             if name not in group:
@@ -142,7 +170,6 @@ def _read_zarr(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, str]:
             data[name] = (FENDS[name].dims, group[name][...])
     if len(data) == 1:
         raise StoreError(f"{os.fspath(path)}: holds neither fends nor bins; make it again")
-    attributes = {name: group.attrs[name] for name in _ATTRIBUTES if name in group.attrs}
     dataset = xr.Dataset(data, attrs=attributes)
     return dataset, history_of(group), str(group.attrs["uuid"])
 
@@ -154,6 +181,8 @@ def _write_hdf5(path: Path, dataset: xr.Dataset, history: History) -> None:
         for part, (table, index) in _TABLES.items():
             records = compound(dataset, part)
             if records is not None:
+                windows = _windows(dataset.attrs, records.dtype.names or ())
+                file.attrs.update({name: np.int64(size) for name, size in windows.items()})
                 file[table] = records
                 file[index] = dataset[_OFFSETS[part]].values.astype(np.int32)
         file.attrs["filetype"] = "fend"
@@ -187,15 +216,16 @@ def _read_hdf5(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, None]
     names = [name.decode() for name in arrays["chromosomes"].tolist()]
     if len(set(names)) < len(names):
         raise StoreError(f"{where}: chromosome names are repeated; make it again")
-    data: dict[str, Any] = {"chromosome": ("chromosome", np.array(names, dtype=str))}
-    for part, (table, _) in _TABLES.items():
-        if table in arrays:
-            data |= _columns(arrays[table], part, len(names), f"{where}: {table}")
     found: dict[str, Any] = {
         name: str(attributes.get(name, "")) for name in ("genome_name", "re_name")
     }
     if "binned" in attributes:
         found["binned"] = int(attributes["binned"])
+    data: dict[str, Any] = {"chromosome": ("chromosome", np.array(names, dtype=str))}
+    for part, (table, _) in _TABLES.items():
+        if table in arrays:
+            found |= _windows(attributes, arrays[table].dtype.names or ())
+            data |= _columns(arrays[table], part, len(names), f"{where}: {table}")
     history = History.from_text(str(attributes.get("history", "")))
     return xr.Dataset(data, attrs=found), history, None
 
@@ -223,6 +253,6 @@ def _columns(records: NDArray[Any], part: str, chromosomes: int, where: str) -> 
     data: dict[str, Any] = {_OFFSETS[part]: ("chromosome_edge", offset)}
     for name in records.dtype.names or ():
         if name != "chr":
-            dtype = FENDS[f"{part}_{name}"].dtype
+            dtype = _dtype(f"{part}_{name}", records[name])
             data[f"{part}_{name}"] = (part, np.ascontiguousarray(records[name], dtype=dtype))
     return data

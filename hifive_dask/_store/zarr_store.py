@@ -57,7 +57,8 @@ def write_array(group: zarr.Group, schema: StoreSchema, name: str, values: Any) 
     if variable.dtype == "str":
         array = np.asarray(values, dtype=np.dtypes.StringDType())
     else:
-        array = np.asarray(values, dtype=variable.dtype)
+        array = np.asarray(values)
+        array = array.astype(variable.dtype_for(array.dtype.name), copy=False)
     chunks = tuple(max(1, min(n, 1 << 20)) for n in array.shape)
     stored = group.create_array(
         name,

@@ -74,15 +74,53 @@ genome_options = _stack(
     click.option("--chrom-sizes", type=existing, help="Chromosome lengths; needs --binned."),
     click.option("--bins", type=existing, help="BED of bins."),
     click.option("--cool", type=reads_path, help="Bins of a cooler, FILE or FILE::GROUP."),
+    click.option("--fasta", type=existing, help="Sequence of the genome; needs --enzyme."),
     click.option(
         "--binned",
         type=click.IntRange(1),
         metavar="BP",
-        help="Count pairs in bins of this size; with cut sites or fragments, filter by fends.",
+        help="Count pairs in bins of this size; with fends, filter by fends.",
     ),
     click.option("--genome", metavar="NAME", help="Name of the genome, for the record."),
-    click.option("--enzyme", metavar="NAME", help="Name of the restriction enzyme."),
+    click.option(
+        "--enzyme",
+        metavar="NAME",
+        help="Restriction enzyme, for the record. With --fasta, what to cut with: names or sites, "
+        "such as DpnII, DpnII,HinfI, ^GATC or arima.",
+    ),
+    click.option(
+        "--chrom",
+        "chroms",
+        multiple=True,
+        metavar="NAME",
+        help="With --fasta: a sequence to take, or a pattern such as 'chr?'; repeatable.  "
+        "[default: all]",
+    ),
+    click.option(
+        "--minlength",
+        type=click.IntRange(0),
+        metavar="BP",
+        help="With --fasta: leave out shorter sequences.",
+    ),
+    click.option(
+        "--features",
+        metavar="NAMES",
+        help="With --fasta: features to keep, of length and gc, or none.  [default: length,gc]",
+    ),
+    click.option(
+        "--window",
+        type=click.IntRange(1),
+        metavar="BP",
+        help="With --fasta: bases next to the cut site for gc and mappability.  [default: 200]",
+    ),
+    click.option(
+        "--mappability",
+        type=existing,
+        help="With --fasta: bigWig or bedGraph of mappability, kept as a feature.",
+    ),
 )
+
+_DIGEST = ("chroms", "minlength", "features", "window", "mappability")  # go with --fasta
 
 reads_options = _stack(
     click.option(
@@ -225,18 +263,19 @@ map_options = _stack(
 
 @dataclass(frozen=True)
 class GenomeInput:
-    """The one file that a partition is made from."""
+    """The one file that a partition is made from; for a sequence also how, in `digest`."""
 
     kind: str
     path: Path
     binned: int | None
     genome: str | None
     enzyme: str | None
+    digest: dict[str, Any]
 
     @classmethod
     def choose(cls, options: dict[str, Any]) -> GenomeInput:
         """Find the one that was given among the values of `genome_options`."""
-        kinds = ("sites", "fragments", "fend_table", "chrom_sizes", "bins", "cool")
+        kinds = ("sites", "fragments", "fend_table", "chrom_sizes", "bins", "cool", "fasta")
         found = [kind for kind in kinds if options[kind] is not None]
         if len(found) != 1:
             names = ", ".join("--" + kind.replace("_", "-") for kind in kinds)
@@ -246,7 +285,22 @@ class GenomeInput:
             raise click.UsageError("--chrom-sizes needs a bin size: --binned BP")
         if kind == "bins" and binned is not None:
             raise click.UsageError("--bins has the sizes in the file; leave --binned out")
-        return cls(kind, options[kind], binned, options["genome"], options["enzyme"])
+        digest = {name: options[name] for name in _DIGEST if options[name] not in (None, ())}
+        if kind == "fasta":
+            if options["enzyme"] is None:
+                raise click.UsageError("--fasta needs what cuts: --enzyme NAME")
+            if "features" in digest:
+                names = digest["features"].split(",")
+                digest["features"] = [] if names == ["none"] else [name.strip() for name in names]
+        elif digest:
+            wrong = next(iter(digest)).replace("chroms", "chrom")
+            raise click.UsageError(f"--{wrong} goes with --fasta only")
+        return cls(kind, options[kind], binned, options["genome"], options["enzyme"], digest)
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that are read."""
+        return [self.path, *(value for value in self.digest.values() if isinstance(value, Path))]
 
 
 def make_fends(out: Path, source: GenomeInput, *, silent: bool) -> Fend:
@@ -259,6 +313,9 @@ def make_fends(out: Path, source: GenomeInput, *, silent: bool) -> Fend:
     elif source.kind in ("bins", "cool"):
         form = "bed" if source.kind == "bins" else "cool"
         fend.load_bins(source.path, source.genome, format=form)
+    elif source.kind == "fasta":
+        assert source.enzyme is not None
+        fend.digest(source.path, source.enzyme, source.genome, **source.digest)
     elif source.kind == "fend_table":
         fend.load_fends(source.path, source.genome, source.enzyme, format="fend")
     else:

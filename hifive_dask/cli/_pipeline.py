@@ -82,10 +82,16 @@ class Pipeline:
         return self.steps.do(
             "fends",
             {
-                "file": file_state(source.path),
-                "options": [source.kind, source.binned, source.genome, source.enzyme],
+                "files": [file_state(file) for file in source.files],
+                "options": [
+                    source.kind,
+                    source.binned,
+                    source.genome,
+                    source.enzyme,
+                    source.digest,
+                ],
             },
-            lambda: make_fends(path, source, silent=True),
+            lambda: make_fends(path, source, silent=self.settings.quiet),
             lambda: Fend(path, "r", silent=True),
         )
 

@@ -21,16 +21,22 @@ from hifive_dask.cli._stores import check_output
 def command(settings: Settings, /, out: Path, **options: Any) -> None:
     """Make a genome partition: fends, bins, or fends in bins.
 
-    Give one input, for example: hifive-dask fends --sites sites.bed -o fends.zarr
+    Give one input, for example: hifive-dask fends --sites sites.bed -o fends.zarr, or
+    hifive-dask fends --fasta genome.fa.gz --enzyme DpnII -o fends.zarr
     """
     source = GenomeInput.choose(options)
-    check_output(out, source.path, kind="fends")
-    fend = make_fends(out, source, silent=True)
+    check_output(out, *source.files, kind="fends")
+    fend = make_fends(out, source, silent=settings.quiet)
     partition = fend.partition
     rows: dict[str, Any] = {"chromosomes": len(partition.chromosomes)}
+    record = fend.records.last("Fend.digest")
+    for name, sites in (record["results"]["sites"] if record else {}).items():
+        rows[f"sites of {name}"] = sites
     if partition.fends is not None:
         rows["fends"] = len(partition.fends)
+        rows["median fragment, bp"] = f"{partition.median_fragment:,.0f}"
     if partition.bins is not None:
         rows["bins"] = len(partition.bins)
+    rows["features"] = ", ".join(partition.units.features) or "-"
     settings.table(f"Partition ({partition.kind}) from {source.path.name}", rows)
     settings.say(f"{out} is complete.")

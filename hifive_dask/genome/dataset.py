@@ -13,6 +13,7 @@ __all__ = ["from_dataset", "to_dataset"]
 
 _PARTS = (("fend", "chromosome_offset"), ("bin", "chromosome_bin_offset"))
 _COORDINATES = ("start", "stop", "mid")
+_WINDOW = "_window"
 
 
 def to_dataset(partition: Partition) -> xr.Dataset:
@@ -32,6 +33,7 @@ def to_dataset(partition: Partition) -> xr.Dataset:
         "genome_name": partition.genome_name,
         "re_name": partition.re_name,
     }
+    attributes |= {name + _WINDOW: size for name, size in partition.windows.items()}
     if partition.binned is not None:
         attributes["binned"] = partition.binned
     return xr.Dataset(data, attrs=attributes)
@@ -68,4 +70,9 @@ def from_dataset(dataset: xr.Dataset) -> Partition:
         None if binned is None else int(binned),
         str(dataset.attrs.get("genome_name", "")),
         str(dataset.attrs.get("re_name", "")),
+        {
+            str(name).removesuffix(_WINDOW): int(size)
+            for name, size in dataset.attrs.items()
+            if str(name).endswith(_WINDOW)
+        },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ __all__ = ["Partition", "Units"]
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
-Float32 = NDArray[np.float32]
+Feature = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Units:
     fends
         True for restriction fends, where the rule of impossible pairs holds; False for bins.
     features
-        float32 (N) per name.
+        float32 (N) per name if made with the partition, float64 if added later.
     num_fends
         int32 (N): fends per bin, for bins made from fends.
     """
@@ -44,7 +44,7 @@ class Units:
     stop: Int32
     mid: Int32
     fends: bool
-    features: Mapping[str, Float32] = field(default_factory=dict)
+    features: Mapping[str, Feature] = field(default_factory=dict)
     num_fends: Int32 | None = None
 
     def __len__(self) -> int:
@@ -100,6 +100,8 @@ class Partition:
         Bin size in bp, 0 for bins of arbitrary size, None without bins.
     genome_name, re_name
         Free text; empty when not given.
+    windows
+        Bases at the ends of a unit that a feature is a mean over, in bp, where that is known.
     """
 
     fends: Units | None
@@ -107,6 +109,7 @@ class Partition:
     binned: int | None
     genome_name: str = ""
     re_name: str = ""
+    windows: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def units(self) -> Units:
@@ -130,6 +133,20 @@ class Partition:
         first = bins.offset[fends.chromosome]
         bin_of = first + (fends.mid.astype(np.int64) - bins.start[first]) // self.binned
         return bin_of.astype(np.int32)
+
+    @cached_property
+    def median_fragment(self) -> float:
+        """Median length of the fragments in bp; for fends."""
+        assert self.fends is not None
+        return float(np.median(self.fends.stop[1::2].astype(np.int64) - self.fends.start[::2]))
+
+    def with_feature(self, name: str, values: Feature, window: int) -> Partition:
+        """The same partition with one more feature of its units."""
+        units = replace(self.units, features={**self.units.features, name: values})
+        windows = {**self.windows, name: window}
+        if self.bins is None:
+            return replace(self, fends=units, windows=windows)
+        return replace(self, bins=units, windows=windows)
 
     @property
     def kind(self) -> str:

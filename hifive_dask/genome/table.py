@@ -7,14 +7,11 @@ one by one: to drop comments between the data, or to name the line that is wrong
 from __future__ import annotations
 
 import contextlib
-import gzip
 import math
 import os
 import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -23,11 +20,23 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from hifive_dask.errors import InputError
+from hifive_dask.genome.files import unpacked
 
-__all__ = ["INT32_MAX", "Columns", "Rows", "TextTable", "name_list"]
+__all__ = [
+    "FEATURE_NAMES",
+    "INT32_MAX",
+    "Columns",
+    "Rows",
+    "TextTable",
+    "is_feature_name",
+    "name_list",
+]
 
 INT32_MAX = np.iinfo(np.int32).max
 _RESERVED = ("", "chr", "start", "stop", "mid", "num_fends")
+FEATURE_NAMES = (
+    f"feature names must be unique, without '/', and none of {', '.join(map(repr, _RESERVED))}"
+)
 _DIGIT = re.compile(r"\d")
 _INTEGER = re.compile(r"-?\d+")
 _HEXADECIMAL = re.compile(rb"\t-?0[xX]")  # the columnar parser takes these for numbers
@@ -135,10 +144,9 @@ class TextTable:
         """
         found: dict[str, int] = {}
         for column, name in enumerate((self.header or [])[first:], first):
-            if name in _RESERVED or name in found or "/" in name:
+            if not is_feature_name(name, found):
                 raise InputError(
-                    f"header: column {column + 1} is named {name!r}; feature names must be unique, "
-                    f"without '/', and none of {', '.join(map(repr, _RESERVED))}",
+                    f"header: column {column + 1} is named {name!r}; {FEATURE_NAMES}",
                     path=self.path,
                     cure="Rename or remove the column.",
                 )
@@ -199,29 +207,19 @@ class TextTable:
         return "\n".join(kept).encode()
 
 
+def is_feature_name(name: str, taken: Iterable[str]) -> bool:
+    """Whether a feature may have this name beside those that are there."""
+    return name not in _RESERVED and name not in taken and "/" not in name
+
+
 def name_list(names: Sequence[str]) -> str:
     """Names for a message, 30 at most."""
     return ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
 
 
 def _read_text(path: str) -> bytes:
-    where = Path(path)
-    if where.is_dir():
-        raise InputError("is a directory, expected a text file", path=path, cure="Name the file.")
-    try:
-        text = where.read_bytes()
-        if text[:2] == b"\x1f\x8b":
-            text = gzip.decompress(text)
-    except FileNotFoundError as error:
-        raise InputError(
-            "no such file", path=path, cure="Check the path and the working directory."
-        ) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"damaged gzip data ({error})", path=path, cure="Copy or compress it again."
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", path=path) from error
+    with unpacked(path) as (file, _):
+        text = file.read()
     if not text:
         raise InputError("is empty", path=path, cure="Was it written to the end?")
     text = text.removeprefix(b"\xef\xbb\xbf")
