@@ -66,11 +66,26 @@ reads_options = _stack(
     click.option(
         "--format",
         "format_",
-        type=click.Choice(["auto", "raw", "pairs"]),
+        type=click.Choice(["auto", "raw", "pairs", "bam"]),
         default="auto",
         show_default=True,
-        help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; auto: by the "
-        "first line.",
+        help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; bam: alignments "
+        "in BAM, SAM or CRAM; auto: by the first bytes.",
+    ),
+    click.option(
+        "--mates",
+        type=(existing, existing),
+        multiple=True,
+        metavar="FILE1 FILE2",
+        help="Two files of alignments, of first and of second mates; repeatable. A file that holds "
+        "both mates is given like any other file of reads.",
+    ),
+    click.option(
+        "--min-mapq",
+        type=click.IntRange(0, 255),
+        default=0,
+        show_default=True,
+        help="Least mapping quality of both ends, of alignments.",
     ),
     click.option(
         "--maxinsert",
@@ -240,26 +255,41 @@ def count_reads(
     """Make and save a pair store; `options` are those of `reads_options`."""
     from hifive_dask import HiCData
 
-    maxinsert = None if options["maxinsert"] < 0 else options["maxinsert"]
+    kind = _kind_of(reads, options)
+    filters = {
+        "maxinsert": None if options["maxinsert"] < 0 else options["maxinsert"],
+        "dedup": options["dedup"],
+    }
     data = HiCData(out, "w", silent=silent)
-    kind = options["format_"] if options["format_"] != "auto" else _format_of(reads)
-    load = data.load_data_from_pairs if kind == "pairs" else data.load_data_from_raw
-    load(fends, list(reads), maxinsert, base=options["base"], dedup=options["dedup"])
+    if kind == "bam":
+        groups = [*map(list, options["mates"]), *([path] for path in reads)]
+        data.load_data_from_bam(fends, groups, min_mapq=options["min_mapq"], **filters)
+    else:
+        load = data.load_data_from_pairs if kind == "pairs" else data.load_data_from_raw
+        load(fends, list(reads), base=options["base"], **filters)
     data.save()
     return data
 
 
-def _format_of(reads: tuple[Path, ...]) -> str:
-    from hifive_dask.reads.text import read_head
+def _kind_of(reads: tuple[Path, ...], options: dict[str, Any]) -> str:
+    """Find the format of the files, and check that the options go with it."""
+    from hifive_dask.reads.layout import format_of
 
-    kinds = set()
-    for path in reads:
-        header, _ = read_head(path)
-        first = header[0] if header else ""
-        kinds.add("pairs" if first.startswith("## pairs format") else "raw")
-    if len(kinds) > 1:
-        raise click.UsageError("some files are in .pairs format and some are not; load one kind")
-    return kinds.pop()
+    files = [*reads, *(path for pair in options["mates"] for path in pair)]
+    if not files:
+        raise click.UsageError("no files of reads were given")
+    kinds = {format_of(path): path for path in files}
+    kind = options["format_"]
+    if kind == "auto":
+        if len(kinds) > 1:
+            listed = ", ".join(f"{path} is {kind}" for kind, path in kinds.items())
+            raise click.UsageError(f"files of one format can be loaded together, but {listed}")
+        (kind,) = kinds
+    if kind != "bam" and (options["mates"] or options["min_mapq"]):
+        raise click.UsageError(f"--mates and --min-mapq are for alignments; the format is {kind}")
+    if kind == "bam" and options["base"] != 1:
+        raise click.UsageError("--base is for text; alignments say where the first base is")
+    return str(kind)
 
 
 def learn(hic: HiC, options: dict[str, Any]) -> None:

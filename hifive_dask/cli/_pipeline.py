@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-_READS = ("format_", "maxinsert", "base", "dedup")
+_READS = ("format_", "maxinsert", "base", "dedup", "min_mapq")
 _PROJECT = (
     "mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize",
     "iterations", "max_iterations", "minchange", "usereads",
@@ -97,6 +97,7 @@ class Pipeline:
             "pairs",
             {
                 "files": [file_state(read) for read in self.reads],
+                "mates": [[file_state(read) for read in pair] for pair in self.options["mates"]],
                 "options": given(self.options, *_READS),
                 "fends": fend.token,
             },
@@ -174,7 +175,8 @@ class Pipeline:
 
     def _summary(self, hic: HiC, data: HiCData, drawn: dict[str, str]) -> str:
         rows = [f"| {' | '.join(row)} |" for row in stats_rows(data.stats)]
-        reads = ", ".join(path.name for path in self.reads)
+        files = [*(path for pair in self.options["mates"] for path in pair), *self.reads]
+        reads = ", ".join(path.name for path in files)
         return "\n".join(
             [
                 "# Hi-C run",

@@ -14,7 +14,7 @@ from hifive_dask.cli._stores import StorePath, check_output
 
 @click.command("pairs")
 @click.argument("fends", type=StorePath("fends"))
-@click.argument("reads", nargs=-1, required=True, type=existing)
+@click.argument("reads", nargs=-1, type=existing)
 @reads_options
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcd."
@@ -25,9 +25,16 @@ def command(
 ) -> None:
     """Count the read pairs of the files READS on the partition FENDS.
 
-    For example: hifive-dask pairs fends.zarr reads.pairs.gz -o pairs.zarr
+    READS are text, or alignments with both mates in a file; files of one mate each are given by
+    --mates. For example:
+
+    \b
+    hifive-dask pairs fends.zarr reads.pairs.gz -o pairs.zarr
+    hifive-dask pairs fends.zarr lane1.bam lane2.bam -o pairs.zarr
+    hifive-dask pairs fends.zarr --mates reads_1.bam reads_2.bam -o pairs.zarr
     """
-    check_output(out, fends, *reads, kind="pairs")
+    mates = [path for pair in options["mates"] for path in pair]
+    check_output(out, fends, *reads, *mates, kind="pairs")
     with settings.session():
         data = count_reads(out, fends, reads, options, silent=settings.quiet)
     settings.table("Read pairs", stats_rows(data.stats))

@@ -22,9 +22,7 @@ from hifive_dask.cli._steps import Steps
 
 @click.command("run")
 @genome_options
-@click.option(
-    "--reads", type=existing, multiple=True, required=True, help="File of reads; repeatable."
-)
+@click.option("--reads", type=existing, multiple=True, help="File of reads; repeatable.")
 @reads_options
 @filter_options
 @express_options
@@ -44,6 +42,8 @@ def command(
     example: hifive-dask run --sites sites.bed --reads reads.pairs.gz --out results
     """
     source = GenomeInput.choose(options)
+    if not reads and not options["mates"]:
+        raise click.UsageError("give files of reads: --reads FILE, or --mates FILE1 FILE2")
     out.mkdir(parents=True, exist_ok=True)
     steps = Steps(out, restart=restart, say=settings.say)
     with settings.session():

@@ -10,7 +10,7 @@ from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.layout import Layout
 from hifive_dask.reads.text import read_head
 
-__all__ = ["explain_nothing_loaded"]
+__all__ = ["explain_filters", "explain_nothing_loaded", "no_common_chromosome"]
 
 _LINES = 1000
 _CURES = {
@@ -33,9 +33,14 @@ def explain_nothing_loaded(
         return InputError("holds no reads", path=files[0])
     if stats["chr_not_in_fends"] == total:
         return _unknown_chromosomes(files[0], layouts[0], partition)
+    return explain_filters(files[0], stats)
+
+
+def explain_filters(path: str | os.PathLike[str], stats: Mapping[str, int]) -> InputError:
+    """Return the error for a load whose read pairs were all filtered out."""
     reason = max(_CURES, key=lambda name: stats[name])
     counts = ", ".join(f"{name} {n}" for name, n in stats.items() if n)
-    return InputError(f"no read pair was accepted ({counts})", path=files[0], cure=_CURES[reason])
+    return InputError(f"no read pair was accepted ({counts})", path=path, cure=_CURES[reason])
 
 
 def _unknown_chromosomes(
@@ -50,6 +55,7 @@ def _unknown_chromosomes(
         {k + 1 for row in rows for k, cell in enumerate(row) if cell in set(known)}
         - {layout.chrom1 + 1, layout.chrom2 + 1}
     )
+    cure = None
     if others:
         cure = (
             f"known names stand in column {' and '.join(map(str, others))}, but columns "
@@ -60,15 +66,29 @@ def _unknown_chromosomes(
             f"only one of columns {layout.chrom1 + 1} and {layout.chrom2 + 1} holds known names: "
             "wrong column order or format"
         )
-    elif {name.removeprefix("chr") for name in seen} & {name.removeprefix("chr") for name in known}:
-        cure = "the names differ only by the prefix 'chr'; rename them in one of the files"
-    else:
-        cure = "use cut sites and reads of the same genome, with the same names"
+    return no_common_chromosome(path, seen, partition, line=len(header) + 1, cure=cure)
+
+
+def no_common_chromosome(
+    path: str | os.PathLike[str],
+    seen: Sequence[str],
+    partition: Partition,
+    *,
+    line: int | None = None,
+    cure: str | None = None,
+) -> InputError:
+    """Return the error for reads on other chromosomes than those of the partition."""
+    known = partition.chromosomes
+    if cure is None:
+        if {n.removeprefix("chr") for n in seen} & {n.removeprefix("chr") for n in known}:
+            cure = "the names differ only by the prefix 'chr'; rename them in one of the files"
+        else:
+            cure = "use cut sites and reads of the same genome, with the same names"
     return InputError(
         "no chromosome of the reads is in the partition; the reads name "
         f"{_listed(seen)}; the partition holds {_listed(known)}",
         path=path,
-        line=len(header) + 1,
+        line=line,
         cure=cure,
     )
 

@@ -9,7 +9,7 @@ from typing import Literal
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.reads.text import read_head
 
-__all__ = ["Format", "Layout", "find_layout"]
+__all__ = ["Format", "Layout", "find_layout", "format_of"]
 
 Format = Literal["raw", "pairs"]
 
@@ -36,6 +36,16 @@ class Layout:
         return (self.chrom1, self.pos1, self.strand1, self.chrom2, self.pos2, self.strand2)
 
 
+def format_of(path: str | os.PathLike[str]) -> Literal["raw", "pairs", "bam"]:
+    """Tell the format of a file from its first line: ``"bam"`` stands for all alignments."""
+    header, data = read_head(path)
+    first = (header or data or [""])[0]
+    if header and first.startswith("## pairs format"):
+        return "pairs"
+    is_alignments = first.startswith(("BAM\x01", "CRAM", "@HD\t", "@SQ\t", "@RG\t", "@PG\t"))
+    return "bam" if is_alignments else "raw"
+
+
 def find_layout(path: str | os.PathLike[str], format: Format) -> Layout:
     """Find the columns of one file from its head.
 
@@ -48,8 +58,10 @@ def find_layout(path: str | os.PathLike[str], format: Format) -> Layout:
     if format not in ("raw", "pairs"):
         raise ParameterError(f"unknown format {format!r}; known are 'raw' and 'pairs'")
     header, data = read_head(path)
-    is_pairs = bool(header) and header[0].startswith("## pairs format")
-    if format == "raw" and is_pairs:
+    kind = format_of(path)
+    if kind == "bam":
+        raise InputError("holds alignments, expected text", path=path, cure="load it as BAM")
+    if format == "raw" and kind == "pairs":
         raise InputError(
             "is in .pairs format, expected raw text (chrom1 pos1 strand1 chrom2 pos2 strand2)",
             path=path,

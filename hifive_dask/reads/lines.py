@@ -71,6 +71,7 @@ class TextReads:
         self._layouts = [find_layout(path, format) for path in files]
         self._base, self._block_bytes = base, block_bytes
         self.reads = 0
+        self.found: dict[str, int] = {}
 
     def prepare(self, spill: str, silent: bool) -> Sequence[_Job]:
         """Unpack gzip files; cut all into blocks of whole lines."""
