@@ -532,7 +532,8 @@ class HiC:
         ----------
         region
             ``"chr2:10,000,000-20,000,000"``, ``"chr2:10M-20M"``, ``"chr2"``, or (name, start,
-            stop) in bp; None for the whole genome.
+            stop) in bp; None for the whole genome. A stop beyond the last unit of the chromosome
+            means its end, rounded up to whole bins.
         region2
             Second axis; by default the same region.
         binsize
@@ -541,7 +542,7 @@ class HiC:
             What is expected: ``"raw"`` 1 per possible pair, ``"fend"`` the corrections,
             ``"distance"`` the distance dependence, ``"enrichment"`` both. ``"expected"``: as
             "enrichment" ("distance" without corrections), with the number of possible pairs in
-            place of observed reads.
+            place of observed reads. Where corrections matter, units without one are left out.
         maxdistance
             bp: only pairs up to this distance; 0 or None: all.
 

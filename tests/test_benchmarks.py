@@ -44,6 +44,12 @@ def test_bench_distance__agrees_with_its_baseline() -> None:
     assert all(row["baseline s"] is not None for row in rows)
 
 
+def test_bench_heatmap__counts_what_its_baseline_counts() -> None:
+    rows = _load("bench_heatmap").main([3, 20], [1], fends=2_000, pairs=5_000)
+    assert [row["contigs"] for row in rows] == [3, 20]
+    assert all(row["tasks"] < 800 for row in rows)
+
+
 def test_random_cis_pairs__are_distinct_sorted_and_possible(tmp_path: Path) -> None:
     harness = _load("harness")
     units = harness.human_fends(tmp_path / "fends.zarr", 2_000)

@@ -26,6 +26,7 @@ from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.dataset import from_dataset
 from hifive_dask.genome.partition import Units
 from hifive_dask.model import distance
+from hifive_dask.model import rows as rows_module
 from hifive_dask.model.distance import DistanceModel, fit_distance, log_thresholds
 
 Array = NDArray[Any]
@@ -294,8 +295,8 @@ def large() -> tuple[Units, PairStore, Array]:
 def cut_finely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every chromosome in pieces, every task with few rows."""
     monkeypatch.setattr(distance, "_SPLIT", 30)
-    monkeypatch.setattr(distance, "spans_of", partial(distance.spans_of, rows=170))
-    monkeypatch.setattr(distance, "cis_groups", partial(distance.cis_groups, rows=1))
+    monkeypatch.setattr(rows_module, "SPAN", 170)
+    monkeypatch.setattr(rows_module, "GROUP", 1)
 
 
 def test_fit__is_independent_of_spans_and_pieces(

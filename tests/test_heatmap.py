@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -346,6 +348,7 @@ def test_window__can_be_selected_by_position() -> None:
             "unknown datatype 'corrected'; known are 'raw'",
         ),
         ({"region": "C"}, RegionError, "unknown chromosome 'C'; known are: A, B"),
+        ({"region": "A:400-6000"}, RegionError, "holds no unit; 'A' has units .* 25 to 375"),
         ({"region": "A:5000-6000"}, RegionError, "holds no unit; 'A' has units .* 25 to 375"),
         ({"binsize": -1}, ParameterError, "binsize is -1"),
         ({"maxdistance": -1}, ParameterError, "maxdistance is -1"),
@@ -366,6 +369,176 @@ def test_missing_state__names_the_call() -> None:
         heatmap(T1, store, valid, region="A", binsize=100, datatype="fend")
     with pytest.raises(StateError, match="find_distance_parameters first"):
         heatmap(T1, store, valid, region="A", binsize=100, datatype="distance")
+
+
+# Many chromosomes
+
+
+def contigs(number: int, seed: int = 1, fends: bool = True) -> tuple[Units, PairStore]:
+    """A genome of contigs of all sizes, with cis and trans pairs."""
+    rng = np.random.default_rng(seed)
+    intervals = {}
+    for k in range(number):
+        edges = np.cumsum(rng.integers(20, 400, 2 * rng.integers(1, 12) + 1))
+        intervals[f"contig{k}"] = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    units = make_units(intervals, fends=fends)
+    first, second = np.sort(rng.integers(0, len(units), (2, 40 * number)), axis=0)
+    near = np.minimum(first + rng.integers(4, 9, len(first)), len(units) - 1)
+    second = np.where(rng.random(len(first)) < 0.5, near, second)
+    possible = (second - first > 3) | (units.chromosome[first] != units.chromosome[second])
+    first, second = np.unique(np.stack([first, second])[:, possible], axis=1)
+    rows = np.stack([first, second, rng.integers(1, 9, len(first))], axis=1)
+    return units, store_of(rows, units)
+
+
+def state_of(units: Units, seed: int = 2) -> dict[str, Any]:
+    """Corrections, distance dependence and means, all of them far from 1."""
+    rng = np.random.default_rng(seed)
+    return {
+        "corrections": np.exp(rng.normal(0, 0.5, len(units))).astype(np.float32),
+        "distance": np.array([[6.1, -0.7, 2], [np.inf, -1.2, 5]], dtype=np.float32),
+        "chromosome_means": rng.normal(0, 0.3, len(units.chromosomes)).astype(np.float32),
+    }
+
+
+DATATYPES = ["raw", "fend", "distance", "enrichment", "expected"]
+
+
+@pytest.mark.parametrize("datatype", DATATYPES)
+@pytest.mark.parametrize("maxdistance", [0, 700])
+def test_genome__blocks_equal_maps_of_two_chromosomes(datatype: Any, maxdistance: int) -> None:
+    units, store = contigs(7)
+    valid = (np.random.default_rng(3).random(len(units)) < 0.8).astype(np.int32)
+    options = {"binsize": 300, "datatype": datatype, "maxdistance": maxdistance, **state_of(units)}
+    genome = heatmap(units, store, valid, region=None, chunk_bins=9, **options).compute()
+    own = {name: genome["chromosome1"].values == name for name in units.chromosomes}
+    for one in units.chromosomes:
+        for two in units.chromosomes:
+            part = heatmap(
+                units, store, valid, region=one, region2=None if one == two else two, **options
+            )
+            for name in ("observed", "expected", "enrichment"):
+                block = genome[name].values[np.ix_(own[one], own[two])]
+                np.testing.assert_array_equal(block, part[name].values)
+
+
+@given(
+    chunk_bins=st.integers(4, 40),
+    number=st.integers(1, 9),
+    datatype=st.sampled_from(DATATYPES),
+    fends=st.booleans(),
+)
+@settings(max_examples=15, deadline=None)
+def test_genome__symmetric_and_independent_of_chunk_bins(
+    chunk_bins: int, number: int, datatype: Any, fends: bool
+) -> None:
+    units, store = contigs(number, seed=number, fends=fends)
+    valid = np.ones(len(units), dtype=np.int32)
+    options = {"region": None, "binsize": 500, "datatype": datatype, **state_of(units)}
+    whole = heatmap(units, store, valid, chunk_bins=10**6, **options).compute()
+    parts = heatmap(units, store, valid, chunk_bins=chunk_bins, **options).compute()
+    for name in ("observed", "expected", "enrichment"):
+        values = parts[name].values
+        np.testing.assert_array_equal(values, values.T)
+        assert values.tobytes() == whole[name].values.tobytes()
+
+
+def test_genome__independent_of_how_rows_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    units, store = contigs(12)
+    valid = np.ones(len(units), dtype=np.int32)
+    options = {"region": None, "binsize": 500, "datatype": "enrichment", **state_of(units)}
+    whole = heatmap(units, store, valid, **options).compute()
+    monkeypatch.setattr("hifive_dask._store.pairs.CHUNK", 8)
+    monkeypatch.setattr("hifive_dask.heatmap.rows.CHUNK", 8)
+    monkeypatch.setattr("hifive_dask.heatmap.rows.SPAN", 16)
+    monkeypatch.setattr("hifive_dask.heatmap.chunks.SPAN", 16)
+    first = store.rows_of(0, len(store))()[0]
+    small = replace(store, tile_first_fend1=first[::8].copy())
+    divided = heatmap(units, small, valid, chunk_bins=7, **options).compute()
+    np.testing.assert_array_equal(divided["observed"], whole["observed"])
+    # Sums of trans means are rounded where rows are divided.
+    np.testing.assert_allclose(divided["expected"], whole["expected"], rtol=3e-7)
+
+
+@pytest.mark.parametrize("datatype", DATATYPES)
+def test_task_count__depends_on_bins_not_on_chromosomes(datatype: Any) -> None:
+    def tasks(number: int) -> tuple[int, int]:
+        units, store = contigs(number)
+        size = int(units.stop[units.offset[1:] - 1].sum()) // (400 - number // 2)
+        dataset = heatmap(
+            units, store, np.ones(len(units), dtype=np.int32), region=None, binsize=size,
+            datatype=datatype, **state_of(units),
+        )  # fmt: skip
+        (lazy,) = dask.optimize(dataset)
+        return dataset.sizes["bin1"], len(dict(lazy.__dask_graph__()))
+
+    bins, count = tasks(300)
+    assert 300 < bins < 512
+    assert count < 600
+    few, fewer = tasks(10)
+    assert 300 < few < 512
+    assert count < fewer + 150
+
+
+def test_window__is_few_tasks_and_reads_its_rows_once() -> None:
+    units, store = contigs(300)
+    chrom = int(np.argmax(np.diff(units.offset)))
+    reads = []
+
+    def rows_of(lo: int, hi: int) -> Any:
+        reads.append((lo, hi))
+        return store.rows_of(lo, hi)
+
+    dataset = heatmap(
+        units,
+        replace(store, rows_of=rows_of),
+        np.ones(len(units), dtype=np.int32),
+        region=f"contig{chrom}",
+        binsize=500,
+        **state_of(units),
+    )
+    (lazy,) = dask.optimize(dataset)
+    assert len(dict(lazy.__dask_graph__())) < 20
+    assert reads == [store.block_rows(chrom, chrom)]
+    assert len(pickle.dumps(dict(lazy.__dask_graph__()))) < 60_000 + len(pickle.dumps(store))
+
+
+# Corrections and regions that do not fit
+
+
+@pytest.mark.parametrize("datatype", DATATYPES)
+def test_units_without_correction__have_no_part_where_corrections_matter(datatype: Any) -> None:
+    units, store = contigs(5)
+    rng = np.random.default_rng(4)
+    state, everything = state_of(units), np.ones(len(units), dtype=np.int32)
+    filtered = (rng.random(len(units)) < 0.7).astype(np.int32)
+    state["corrections"] *= filtered
+    options = {"region": None, "binsize": 400, "datatype": datatype, **state}
+    reset = heatmap(units, store, everything, **options)
+    before = heatmap(units, store, filtered, **options)
+    same = reset["observed"].equals(before["observed"])
+    if datatype in ("raw", "distance"):
+        assert not same
+        assert np.isfinite(reset["expected"]).all()
+        plain_state = {**options, "corrections": state_of(units)["corrections"]}
+        cis = reset["chromosome1"].values[:, None] == reset["chromosome2"].values
+        all_used = heatmap(units, store, everything, **plain_state)
+        np.testing.assert_array_equal(
+            reset["expected"].values[cis], all_used["expected"].values[cis]
+        )
+    else:
+        assert same
+        assert reset["expected"].equals(before["expected"])
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_stop_beyond_the_chromosome__is_its_end(second: bool) -> None:
+    regions = {"region": "A", "region2": "A:100-9000000"} if second else {"region": "A:100-9000000"}
+    dataset = t1("raw", **regions)
+    assert dataset["start2"].values.tolist() == [100, 200, 300]
+    assert dataset["stop2"].values.tolist() == [200, 300, 400]
+    wide = t1("raw", region="A:100-9000000", binsize=250)
+    assert wide["stop1"].values.tolist() == [350, 600]
 
 
 # Reference results

@@ -48,7 +48,6 @@ def distance_weights(
     weight: NDArray[np.float64],
     mid: NDArray[np.int32],
     parameters: NDArray[np.float32],
-    mean: float,
 ) -> NDArray[np.float64]:
     """Divide weights by the reads expected at the distance of their units.
 
@@ -56,12 +55,10 @@ def distance_weights(
     ----------
     parameters
         float32 (segments, 3): upper cutoff in ln(bp), slope, intercept.
-    mean
-        Added to the intercepts, natural log.
     """
     weight = weight.copy()
     cutoff, slope, intercept = parameters.astype(np.float64).T
-    _distance_weights(first, second, mid, cutoff, slope, intercept + mean, weight)
+    _distance_weights(first, second, mid, cutoff, slope, intercept, weight)
     return weight
 
 

@@ -17,6 +17,7 @@ are split; leaves are summed pair by pair.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -167,9 +168,10 @@ class _PowerLaw(NamedTuple):
     reach: NDArray[np.float64]
 
 
-def _power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> _PowerLaw:
-    used = np.asarray(scale) > 0
-    s = np.where(used, slope, 0.0)[:, None]
+@lru_cache(maxsize=32)
+def _power_series(slopes: bytes) -> tuple[NDArray[np.float64], ...]:
+    """Coefficients and derivatives of (1 + v)^slope for float64 slopes, and the reach."""
+    s = np.frombuffer(slopes)[:, None]
     terms = np.arange(TERMS + 1.0)
     derivative, coefficient = np.ones((2, len(s), TERMS + 1))
     for m in range(TERMS):
@@ -183,16 +185,17 @@ def _power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> _Power
             bound = np.abs(coefficient) * r**terms / (1 - ratio * r) / smallest
         return np.where(ratio * r < 1, bound, np.inf)
 
+    return coefficient[:, :TERMS].copy(), derivative[:, :TERMS].copy(), _reach(error)
+
+
+def _power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> _PowerLaw:
+    used = np.asarray(scale) > 0
+    s = np.where(used, slope, 0.0)
     # Steep slopes at long distances overflow without logarithms.
     intercept = np.full(len(s), -np.inf)
     np.log(scale, out=intercept, where=used)
-    return _PowerLaw(
-        s[:, 0].copy(),
-        intercept,
-        coefficient[:, :TERMS].copy(),
-        derivative[:, :TERMS].copy(),
-        _reach(error),
-    )
+    # Chromosomes differ in scale only, and share the series.
+    return _PowerLaw(s, intercept, *_power_series(s.astype(np.float64).tobytes()))
 
 
 @jit

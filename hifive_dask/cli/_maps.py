@@ -75,14 +75,14 @@ def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any
 
 def check_region(units: Units, region: str, binsize: int | None) -> None:
     """Raise `RegionError` if there is no map of a region, without computing anything."""
-    from hifive_dask.heatmap.axes import make_segment
+    from hifive_dask.heatmap.axes import cut_region
     from hifive_dask.regions import parse_region
 
     if _is_whole(region, units):
         return
     try:
         place = parse_region(region, units.chromosomes)
-        make_segment(units, place, binsize or _choose_binsize(units, region))
+        cut_region(units, place, binsize or _choose_binsize(units, region))
     except RegionError as error:
         raise RegionError(f"--region {region}: {error}") from error
 

@@ -1,10 +1,10 @@
-"""The bins of a heatmap axis."""
+"""The bins of a heatmap axis, and what is known of the units in them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,72 +13,147 @@ from hifive_dask.errors import ParameterError, RegionError
 from hifive_dask.genome.partition import Units
 from hifive_dask.regions import Region
 
-__all__ = ["Axis", "Segment", "make_axis", "make_segment"]
+__all__ = ["Segment", "Stretch", "align", "cut", "cut_region", "join_segments", "make_segment"]
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Consecutive units.
+
+    Parameters
+    ----------
+    first
+        The first unit.
+    chrom, mid
+        int32 (n): chromosome, and midpoint in bp.
+    valid
+        bool (n): units in use.
+    correction
+        float32 (n), or None if nothing is corrected.
+    """
+
+    first: int
+    chrom: NDArray[np.int32]
+    mid: NDArray[np.int32]
+    valid: NDArray[np.bool_]
+    correction: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        return len(self.mid)
+
+    @property
+    def stop(self) -> int:
+        """One past the last unit."""
+        return self.first + len(self)
+
+    def part(self, lo: int, hi: int) -> Stretch:
+        """Units ``lo`` to ``hi``."""
+        own = slice(lo - self.first, hi - self.first)
+        correction = None if self.correction is None else self.correction[own]
+        return Stretch(lo, self.chrom[own], self.mid[own], self.valid[own], correction)
+
+    def weight(self, corrected: bool) -> NDArray[np.float64]:
+        """float64: 1 or its correction for every unit, 0 for those not in use."""
+        weight = self.valid.astype(np.float64)
+        if corrected and self.correction is not None:
+            weight *= self.correction
+        return weight
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive bins of one chromosome.
+    """Consecutive bins, of one or several chromosomes.
 
     Parameters
     ----------
+    number
+        Number of the first bin; bins of two axes are the same if they have the same number.
     chrom
-        Index of the chromosome.
+        int32 (bins): index of the chromosome, not decreasing.
     start, stop
         int64 (bins): bp.
     edge
         int64 (bins + 1): units of bin b are ``edge[b]`` to ``edge[b + 1]``, by midpoint.
+    units
+        All of these units.
     """
 
-    chrom: int
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    edge: NDArray[np.int64]
+    number: int
+    chrom: NDArray[np.int32]
+    start: Int64
+    stop: Int64
+    edge: Int64
+    units: Stretch
 
     def __len__(self) -> int:
         return len(self.start)
 
     def part(self, lo: int, hi: int) -> Segment:
         """Bins ``lo`` to ``hi``."""
-        return Segment(self.chrom, self.start[lo:hi], self.stop[lo:hi], self.edge[lo : hi + 1])
+        edge = self.edge[lo : hi + 1]
+        units = self.units.part(int(edge[0]), int(edge[-1]))
+        bins = slice(lo, hi)
+        return Segment(
+            self.number + lo, self.chrom[bins], self.start[bins], self.stop[bins], edge, units
+        )
+
+    def span(self, chrom: int) -> slice:
+        """The bins of one chromosome."""
+        lo, hi = np.searchsorted(self.chrom, np.array([chrom, chrom + 1], dtype=np.int32))
+        return slice(int(lo), int(hi))
 
     @property
-    def units(self) -> tuple[int, int]:
-        """First unit, and one past the last."""
-        return int(self.edge[0]), int(self.edge[-1])
+    def numbers(self) -> NDArray[np.int64]:
+        """int64: numbers of all bins."""
+        return self.number + np.arange(len(self))
 
     @cached_property
     def bin_of(self) -> NDArray[np.int32]:
         """int32: bin of every unit of the segment."""
         return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.edge))
 
-
-@dataclass(frozen=True)
-class Axis:
-    """One or several chromosomes, cut into pieces that become chunks."""
-
-    pieces: tuple[Segment, ...]
-
-    @property
-    def chunks(self) -> tuple[int, ...]:
-        """Number of bins of every piece."""
-        return tuple(len(piece) for piece in self.pieces)
-
-    def joined(self, name: str) -> NDArray[np.int64]:
-        """``start`` or ``stop`` of all bins."""
-        return np.concatenate([getattr(piece, name) for piece in self.pieces])
-
-    @property
-    def chrom(self) -> NDArray[np.int64]:
-        """Chromosome index of all bins."""
-        return np.repeat([piece.chrom for piece in self.pieces], self.chunks)
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """float64 (bins): sum over the units of every bin."""
+        sums: NDArray[np.float64] = np.bincount(self.bin_of, values, len(self)).astype(np.float64)
+        return sums
 
 
-def make_segment(units: Units, region: Region, binsize: int) -> Segment:
+def join_segments(segments: Sequence[Segment]) -> Segment:
+    """Join segments, each of which begins with the unit and the bin after the one before."""
+    if len(segments) == 1:
+        return segments[0]
+    stretches = [segment.units for segment in segments]
+    corrections = [s.correction for s in stretches if s.correction is not None]
+    units = Stretch(
+        stretches[0].first,
+        np.concatenate([s.chrom for s in stretches]),
+        np.concatenate([s.mid for s in stretches]),
+        np.concatenate([s.valid for s in stretches]),
+        np.concatenate(corrections) if corrections else None,
+    )
+    return Segment(
+        segments[0].number,
+        np.concatenate([s.chrom for s in segments]),
+        np.concatenate([s.start for s in segments]),
+        np.concatenate([s.stop for s in segments]),
+        np.concatenate([segments[0].edge[:1], *(s.edge[1:] for s in segments)]),
+        units,
+    )
+
+
+def cut_region(units: Units, region: Region, binsize: int) -> tuple[Int64, Int64, Int64]:
     """Cut a region into bins: from its start, up to the first bin border at or above its stop.
 
     Without a start, bins begin at the multiple of `binsize` below the first midpoint; without a
-    stop they reach beyond the last. A `binsize` of 0 makes every unit a bin.
+    stop they reach beyond the last. A stop beyond the last unit of the chromosome means its end. A
+    `binsize` of 0 makes every unit a bin.
+
+    Returns
+    -------
+    start, stop, edge
+        As in `Segment`.
 
     Raises
     ------
@@ -87,15 +162,15 @@ def make_segment(units: Units, region: Region, binsize: int) -> Segment:
     """
     if binsize < 0:
         raise ParameterError(f"binsize is {binsize}, expected bp, or 0 for one bin per unit")
-    chrom = units.index[region.chromosome]
-    span = units.span(chrom)
+    span = units.span(units.index[region.chromosome])
     mid = units.mid[span].astype(np.int64)
     if not len(mid):
         raise RegionError(f"chromosome {region.chromosome!r} has no units")
     start = region.start
     if start is None:
         start = int(mid[0]) // binsize * binsize if binsize else int(mid[0])
-    stop = int(mid[-1]) + 1 if region.stop is None else region.stop
+    end = int(units.stop[span.stop - 1])
+    stop = int(mid[-1]) + 1 if region.stop is None else min(region.stop, end)
     if binsize:
         borders = start + binsize * np.arange(max(0, -(-(stop - start) // binsize)) + 1)
         edge = span.start + np.searchsorted(mid, borders, "left")
@@ -109,14 +184,39 @@ def make_segment(units: Units, region: Region, binsize: int) -> Segment:
             f"region {region} holds no unit; {region.chromosome!r} has units with midpoints from "
             f"{mid[0]:,} to {mid[-1]:,}"
         )
-    return Segment(chrom, lower, upper, edge.astype(np.int64))
+    return lower, upper, edge.astype(np.int64)
 
 
-def make_axis(segments: list[Segment], bins_per_chunk: int) -> Axis:
-    """Cut segments into chunks of at most so many bins."""
-    pieces = []
-    for segment in segments:
-        n = -(-len(segment) // bins_per_chunk)
-        borders = [len(segment) * k // n for k in range(n + 1)]
-        pieces += [segment.part(lo, hi) for lo, hi in pairwise(borders)]
-    return Axis(tuple(pieces))
+def make_segment(units: Units, genome: Stretch, region: Region, binsize: int) -> Segment:
+    """Bins of a region, as `cut_region` cuts it; `genome` holds all units."""
+    start, stop, edge = cut_region(units, region, binsize)
+    chrom = np.full(len(start), units.index[region.chromosome], dtype=np.int32)
+    return Segment(0, chrom, start, stop, edge, genome.part(int(edge[0]), int(edge[-1])))
+
+
+def align(one: Segment, two: Segment, binsize: int) -> Segment:
+    """Number the bins of a second region so that those which both share have the same number.
+
+    Raises
+    ------
+    ParameterError
+        If the bins of two regions of one chromosome are not of one grid.
+    """
+    if one.chrom[0] != two.chrom[0]:
+        return replace(two, number=one.number + len(one))
+    if not binsize:
+        return replace(two, number=one.number + int(two.edge[0] - one.edge[0]))
+    apart = int(two.start[0] - one.start[0])
+    if apart % binsize:
+        raise ParameterError(
+            f"the two regions start {abs(apart):,} bp apart, which is not a multiple of the bin "
+            f"size {binsize:,}; move the start of region2 by {-apart % binsize:,} bp"
+        )
+    return replace(two, number=one.number + apart // binsize)
+
+
+def cut(segment: Segment, most: int) -> list[Segment]:
+    """Cut into equal parts of at most so many bins; the last may be shorter."""
+    parts = -(-len(segment) // most)
+    size = -(-len(segment) // parts)
+    return [segment.part(lo, min(lo + size, len(segment))) for lo in range(0, len(segment), size)]

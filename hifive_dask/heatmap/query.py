@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import dask.array as da
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.partition import Units
-from hifive_dask.heatmap.axes import Axis, Segment, make_axis, make_segment
-from hifive_dask.heatmap.cells import Datatype
-from hifive_dask.heatmap.chunks import ChunkBuilder
-from hifive_dask.heatmap.subset import take_chromosomes
+from hifive_dask.heatmap.axes import Segment, Stretch, align, join_segments, make_segment
+from hifive_dask.heatmap.cells import Datatype, Expectation
+from hifive_dask.heatmap.chunks import Axis, expected_array, observed_array, trans_means_of
+from hifive_dask.heatmap.rows import RowFinder
+from hifive_dask.model.distance import log_thresholds
 from hifive_dask.regions import Region, parse_region
 
 __all__ = ["Datatype", "heatmap"]
@@ -46,7 +48,8 @@ def heatmap(
     units, store, valid
         The genome, its pairs, and the filter (int32).
     region, region2
-        Both axes; `region2` None for the same, `region` None for the whole genome.
+        Both axes; `region2` None for the same, `region` None for the whole genome. A stop beyond
+        the last unit of a chromosome means its end, rounded up to whole bins.
     binsize
         bp, or 0 for one bin per unit.
     datatype
@@ -55,7 +58,8 @@ def heatmap(
         ``"enrichment"`` the product of both. ``"expected"`` expects as the last, or as "distance"
         without corrections, and holds the number of possible pairs in place of observed reads.
     corrections
-        float32 (N), for "fend" and "enrichment".
+        float32 (N), for "fend" and "enrichment". For these and "expected" units whose correction
+        is 0 are left out, of observed reads too.
     distance, chromosome_means
         float32 (segments, 3) and (C), for "distance", "enrichment" and "expected".
     maxdistance
@@ -82,18 +86,34 @@ def heatmap(
     _validate(datatype, corrections, distance, maxdistance)
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
-    part = take_chromosomes(
-        units, store, valid, corrections, chromosome_means, _chromosomes(units, one, two)
-    )
-    units = part.units
-    segments = _segments(units, one, binsize)
-    same = two is None
-    segments2 = segments if same else _segments(units, two, binsize)
-    axis = make_axis(segments, chunk_bins or _chunk_bins(segments))
-    axis2 = axis if same else make_axis(segments2, chunk_bins or _chunk_bins(segments2))
-    grids = _grids(units, segments, segments2, binsize)
-    builder = ChunkBuilder(part, datatype, distance, maxdistance, grids)
-    seen, expected = builder.fill(axis, axis2, symmetric=same)
+    usable = valid > 0
+    corrected = usable if corrections is None else usable & (corrections > 0)
+    if datatype not in ("raw", "distance"):
+        usable = corrected
+    genome = Stretch(0, units.chromosome, units.mid, usable, corrections)
+    rows = _segment(units, genome, one, binsize)
+    columns = rows if two is None else _second(units, genome, one, two, rows, binsize)
+    axis = Axis(rows, chunk_bins or _chunk_bins(rows))
+    axis2 = axis if two is None else Axis(columns, chunk_bins or _chunk_bins(columns))
+    finder = RowFinder(store)
+
+    def expected_of(datatype: Datatype) -> da.Array:
+        expectation = _expectation(units, datatype, distance, chromosome_means, maxdistance)
+        means = None
+        if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
+            known = replace(genome, valid=corrected)
+            means = trans_means_of(
+                finder, *(_whole(units, known, each) for each in (rows, columns))
+            )
+        return expected_array(expectation, means, axis, axis2)
+
+    if datatype == "expected":
+        # Possible pairs are not whole numbers: a bin with itself counts half.
+        seen = expected_of("raw")
+        expected = expected_of("distance" if corrections is None else "enrichment")
+    else:
+        seen = observed_array(finder, axis, axis2, maxdistance)
+        expected = expected_of(datatype)
     ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.float32(np.nan))
     dims = ("bin1", "bin2")
     return xr.Dataset(
@@ -102,7 +122,7 @@ def heatmap(
             "expected": (dims, expected, {"units": "reads"}),
             "enrichment": (dims, ratio.astype(np.float32), {"units": "1"}),
         },
-        coords={**_coords(units, axis, 1), **_coords(units, axis2, 2)},
+        coords={**_coords(units, rows, 1), **_coords(units, columns, 2)},
         attrs={
             "region": "genome" if one is None else str(one),
             "region2": "" if two is None else str(two),
@@ -113,8 +133,8 @@ def heatmap(
     )
 
 
-def _chunk_bins(segments: list[Segment]) -> int:
-    return min(512, max(64, sum(map(len, segments)) // 8))
+def _chunk_bins(bins: Segment) -> int:
+    return min(512, max(64, len(bins) // 8))
 
 
 def _validate(
@@ -137,50 +157,76 @@ def _validate(
         )
 
 
-def _chromosomes(units: Units, one: Region | None, two: Region | None) -> list[int]:
-    """Indices of the chromosomes on either axis; without a region all that have units."""
-    if one is None:
-        return np.flatnonzero(np.diff(units.offset) > 0).tolist()
-    return sorted({units.index[region.chromosome] for region in (one, two) if region is not None})
+def _segment(units: Units, genome: Stretch, region: Region | None, binsize: int) -> Segment:
+    """Bins of a region, or of all chromosomes that have units."""
+    if region is not None:
+        return make_segment(units, genome, region, binsize)
+    regions = [Region(units.chromosomes[c]) for c in np.flatnonzero(np.diff(units.offset))]
+    return join_segments([make_segment(units, genome, each, binsize) for each in regions])
 
 
-def _segments(units: Units, region: Region | None, binsize: int) -> list[Segment]:
-    regions = [Region(name) for name in units.chromosomes] if region is None else [region]
-    return [make_segment(units, each, binsize) for each in regions]
-
-
-def _grids(
-    units: Units, segments: list[Segment], segments2: list[Segment], binsize: int
-) -> dict[int, Segment]:
-    """For every chromosome the bins of which both axes are parts."""
-    if segments is segments2:
-        return {segment.chrom: segment for segment in segments}
-    if len(segments) > 1:
+def _second(
+    units: Units,
+    genome: Stretch,
+    region: Region | None,
+    region2: Region,
+    bins: Segment,
+    binsize: int,
+) -> Segment:
+    """Bins of the second axis."""
+    if region is None:
         raise ParameterError("region2 needs a region; leave both out for the whole genome")
-    one, two = segments[0], segments2[0]
-    if one.chrom != two.chrom:
-        return {}
-    apart = int(one.start[0] - two.start[0])
-    if binsize and apart % binsize:
-        raise ParameterError(
-            f"the two regions start {abs(apart):,} bp apart, which is not a multiple of the bin "
-            f"size {binsize:,}; move the start of region2 by {apart % binsize:,} bp"
-        )
-    low = min(int(one.start[0]), int(two.start[0]))
-    high = max(int(one.stop[-1]), int(two.stop[-1]))
-    return {
-        one.chrom: make_segment(units, Region(units.chromosomes[one.chrom], low, high), binsize)
-    }
+    return align(bins, make_segment(units, genome, region2, binsize), binsize)
 
 
-def _coords(units: Units, axis: Axis, number: int) -> dict[str, Any]:
-    start, stop, chrom = axis.joined("start"), axis.joined("stop"), axis.chrom
-    single = len(set(chrom.tolist())) == 1
+def _whole(units: Units, genome: Stretch, bins: Segment) -> Stretch:
+    """All units of the chromosomes of an axis."""
+    first, last = (units.span(int(bins.chrom[k])) for k in (0, -1))
+    return genome.part(first.start, last.stop)
+
+
+def _expectation(
+    units: Units,
+    datatype: Datatype,
+    distance: Float32 | None,
+    chromosome_means: Float32 | None,
+    maxdistance: int,
+) -> Expectation:
+    """What is expected of a pair; distances beyond `maxdistance` count for nothing."""
+    thresholds = np.zeros(0, dtype=np.int64)
+    slope, intercept = np.zeros(1), np.zeros(1)
+    means = np.zeros(len(units.chromosomes))
+    by_distance = datatype in ("distance", "enrichment")
+    if by_distance:
+        assert distance is not None
+        cutoff, slope, intercept = distance.astype(np.float64).T
+        thresholds = log_thresholds(cutoff[:-1])
+        if chromosome_means is not None:
+            means = chromosome_means.astype(np.float64)
+    if maxdistance:
+        n = int((thresholds < maxdistance).sum())
+        thresholds = np.r_[thresholds[:n], maxdistance]
+        slope, intercept = np.r_[slope[: n + 1], 0.0], np.r_[intercept[: n + 1], -np.inf]
+    return Expectation(
+        datatype in ("fend", "enrichment"),
+        units.fends,
+        by_distance or maxdistance > 0,
+        thresholds,
+        slope,
+        intercept,
+        means,
+    )
+
+
+def _coords(units: Units, bins: Segment, number: int) -> dict[str, Any]:
+    single = bins.chrom[0] == bins.chrom[-1]
     dim = f"bin{number}"
+    shown, which = np.unique(bins.chrom, return_inverse=True)
+    names = np.array([units.chromosomes[c] for c in shown])
     return {
-        dim: (dim, start if single else np.arange(len(start))),
-        f"chromosome{number}": (dim, np.array(units.chromosomes)[chrom]),
-        f"start{number}": (dim, start, {"units": "bp"}),
-        f"stop{number}": (dim, stop, {"units": "bp"}),
-        f"mid{number}": (dim, (start + stop) // 2, {"units": "bp"}),
+        dim: (dim, bins.start if single else np.arange(len(bins))),
+        f"chromosome{number}": (dim, names[which]),
+        f"start{number}": (dim, bins.start, {"units": "bp"}),
+        f"stop{number}": (dim, bins.stop, {"units": "bp"}),
+        f"mid{number}": (dim, (bins.start + bins.stop) // 2, {"units": "bp"}),
     }

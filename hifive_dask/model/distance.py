@@ -16,10 +16,10 @@ from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import run
 from hifive_dask._kernels.distance import impossible_sums, observed_sums
 from hifive_dask._kernels.pair_sums import PairTrees, build_trees, log_sums
-from hifive_dask._store.pairs import PairRows, PairStore
+from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.partition import Units
-from hifive_dask.model.rows import cis_groups, spans_of
+from hifive_dask.model.rows import Piece, cis_groups, cis_pieces, rows_by_kind
 
 __all__ = ["DistanceModel", "fit_distance", "log_thresholds"]
 
@@ -278,8 +278,8 @@ def _possible_in_pieces(chromosome: _Chromosome, thresholds: Int64) -> Any:
 
 
 def _observed(
-    readers: Sequence[PairRows],
-    mid: Int32,
+    pieces: Sequence[Piece],
+    units: Units,
     valid: Int32,
     thresholds: Int64,
     corrections: Float32 | None,
@@ -287,8 +287,9 @@ def _observed(
     """Number of rows, and their reads."""
     return _add(
         [
-            _Sums(*observed_sums(*reader(), valid, mid, thresholds, corrections))
-            for reader in readers
+            _Sums(*observed_sums(*columns, valid, units.mid, thresholds, corrections))
+            for piece in pieces
+            for _, columns in rows_by_kind(piece, units, "cis")
         ]
     )
 
@@ -303,12 +304,15 @@ def _observed_graph(
 ) -> list[Any]:
     """Lazy parts: rows and reads."""
     task = dask.delayed(_observed, pure=True)
-    shared = [dask.delayed(values) for values in (units.mid, valid, thresholds)]
+    chosen = np.zeros_like(valid)  # pieces can hold rows of other chromosomes
+    for span in map(units.span, chroms):
+        chosen[span] = valid[span]
+    shared = [dask.delayed(values) for values in (units, chosen, thresholds)]
     given = None if corrections is None else dask.delayed(corrections)
     parts = []
     for group in cis_groups(store, chroms):
-        readers = [reader for chrom in group for reader in spans_of(store, chrom, chrom)]
-        batches = [[reader] for reader in readers] if len(group) == 1 else [readers]
+        pieces = cis_pieces(store, group)
+        batches = [[piece] for piece in pieces] if len(group) == 1 else [pieces]
         parts += [task(batch, *shared, given) for batch in batches if batch]
     none = len(thresholds) + 1
     return parts or [dask.delayed(_Sums(np.zeros(none, dtype=np.int64), np.zeros(none)))]

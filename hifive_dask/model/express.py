@@ -29,6 +29,7 @@ from hifive_dask.errors import (
     StateError,
 )
 from hifive_dask.genome.partition import Units
+from hifive_dask.model.checks import check_length, whole_number
 from hifive_dask.model.filtering import UseReads, check_window, filter_units
 from hifive_dask.model.rows import longest_distance
 from hifive_dask.model.weights import CisSystem, Problem, SpanSystem, System
@@ -129,8 +130,13 @@ def balance(
     ------
     ParameterError, StateError, ConvergenceError
     """
+    iterations = whole_number("iterations", iterations)
+    max_iterations = whole_number("max_iterations", max_iterations)
     _validate(iterations, max_iterations, minchange, on_nonconvergence)
-    check_window(mindistance, maxdistance, usereads)
+    mindistance, maxdistance = check_window(mindistance, maxdistance, usereads)
+    check_length("the filter", valid, units)
+    check_length("corrections", corrections, units)
+    chroms = sorted(set(chroms))
     chosen = np.zeros(len(units), dtype=np.int32)
     for chrom in chroms:
         chosen[units.span(chrom)] = valid[units.span(chrom)] > 0
@@ -140,7 +146,7 @@ def balance(
             units,
             chosen,
             store,
-            mininteractions=max(1, mininteractions),
+            mininteractions=max(1, whole_number("mininteractions", mininteractions)),
             mindistance=mindistance,
             maxdistance=maxdistance,
             usereads=usereads,
@@ -161,8 +167,7 @@ def balance(
     possible = possible_partners(problem)
     start = np.where((chosen > 0) & (corrections > 0), corrections, 1.0).astype(np.float64)
     rows = max((hi - lo for lo, hi in (store.block_rows(c, c) for c in chroms)), default=0)
-    joined = usereads != "cis" and any(set(block) <= set(chroms) for block in store.blocks)
-    spread = joined or rows > ONE_TASK
+    spread = usereads != "cis" or rows > ONE_TASK
     system: System = (SpanSystem if spread else CisSystem)(problem, possible, silent)
     steps = int(max(1, min(64, _ROUND // max(1, system.entries_per_task))))
     values, trace, converged = _iterate(
@@ -177,8 +182,8 @@ def _validate(iterations: int, max_iterations: int, minchange: float, policy: st
         raise ParameterError(
             f"iterations is {iterations}, expected 1 to max_iterations ({max_iterations})"
         )
-    if not minchange > 0:
-        raise ParameterError(f"minchange is {minchange}, expected a number above 0")
+    if not isinstance(minchange, int | float | np.number) or not minchange > 0:
+        raise ParameterError(f"minchange is {minchange!r}, expected a number above 0")
     if policy not in ("warn", "error", "ignore"):
         raise ParameterError(
             f"on_nonconvergence is {policy!r}, expected 'warn', 'error' or 'ignore'"

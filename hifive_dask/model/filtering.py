@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
 
 import dask
 import numpy as np
@@ -13,19 +13,38 @@ from numpy.typing import NDArray
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import hold, run
 from hifive_dask._kernels.coverage import coverage, k_core, select_pairs
-from hifive_dask._store.pairs import PairRows, PairStore
+from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import HifiveDaskWarning, ParameterError
 from hifive_dask.genome.partition import Units
-from hifive_dask.model.rows import SPAN, cis_groups, spans_of
+from hifive_dask.model.checks import check_length, whole_number
+from hifive_dask.model.rows import (
+    Piece,
+    cis_groups,
+    cis_pieces,
+    group_span,
+    piece_groups,
+    rows_by_kind,
+)
 
 __all__ = ["UseReads", "check_window", "filter_units"]
 
 UseReads = Literal["cis", "trans", "all"]
 Int32 = NDArray[np.int32]
+Pairs = tuple[Int32, Int32]
+
+IN_MEMORY = 1 << 26  # rows that a task keeps, 8 bytes each; it reads more of them in every round
 
 
-def check_window(mindistance: int, maxdistance: int, usereads: str) -> None:
-    """Raise `ParameterError` for distances or kinds of reads that make no sense."""
+def check_window(mindistance: int, maxdistance: int | None, usereads: str) -> tuple[int, int]:
+    """Return both distances as int, 0 for no upper limit.
+
+    Raises
+    ------
+    ParameterError
+        For distances or kinds of reads that make no sense.
+    """
+    mindistance = whole_number("mindistance", mindistance)
+    maxdistance = whole_number("maxdistance", 0 if maxdistance is None else maxdistance)
     if mindistance < 0 or maxdistance < 0:
         raise ParameterError(
             f"mindistance {mindistance} and maxdistance {maxdistance} must not be negative"
@@ -36,6 +55,7 @@ def check_window(mindistance: int, maxdistance: int, usereads: str) -> None:
         )
     if usereads not in get_args(UseReads):
         raise ParameterError(f"usereads is {usereads!r}, expected 'cis', 'trans' or 'all'")
+    return mindistance, maxdistance
 
 
 def filter_units(
@@ -45,7 +65,7 @@ def filter_units(
     *,
     mininteractions: int,
     mindistance: int,
-    maxdistance: int,
+    maxdistance: int | None,
     usereads: UseReads,
     silent: bool = False,
 ) -> Int32:
@@ -60,7 +80,7 @@ def filter_units(
     mininteractions
         Rows that a unit needs; 0 or less keeps the filter.
     mindistance, maxdistance
-        bp: cis rows with ``mindistance <= d < maxdistance`` count; 0 is no upper limit.
+        bp: cis rows with ``mindistance <= d < maxdistance`` count; 0 or None is no upper limit.
     usereads
         Which rows count.
     silent
@@ -70,16 +90,29 @@ def filter_units(
     -------
     int32 (N), 1 for units that stay.
 
+    Raises
+    ------
+    ParameterError
+        For numbers that are not whole or out of range, or a filter of the wrong length.
+
     Warns
     -----
     HifiveDaskWarning
         If no unit stays; the message tells the largest number of partners.
     """
-    check_window(mindistance, maxdistance, usereads)
+    window = check_window(mindistance, maxdistance, usereads)
+    mininteractions = whole_number("mininteractions", mininteractions)
+    check_length("the filter", valid, units)
     valid = (np.asarray(valid) > 0).astype(np.int32)
     if mininteractions <= 0:
         return valid
-    window = (mindistance, maxdistance)
+    if not valid.any():
+        warnings.warn(
+            f"no {'fend' if units.fends else 'bin'} was in use before; see reset_filter",
+            HifiveDaskWarning,
+            stacklevel=3,
+        )
+        return valid
     peel = _peel_cis if usereads == "cis" else _peel_genome
     result, largest = peel(units, valid, store, mininteractions, window, usereads, silent)
     if not result.any():
@@ -93,36 +126,47 @@ def filter_units(
 
 
 def _selected(
-    readers: Sequence[PairRows], units: Units, valid: Int32, window: tuple[int, int], cis: bool
-) -> list[tuple[Int32, Int32]]:
+    pieces: Sequence[Piece], units: Units, valid: Int32, window: tuple[int, int], usereads: str
+) -> Iterator[Pairs]:
+    """Rows of the wanted kind, of valid units, in the window."""
     low, high = window
-    parts = []
-    for reader in readers:
-        first, second, _ = select_pairs(
-            *reader(), valid, units.mid, mindistance=low, maxdistance=high, cis=cis
-        )
-        parts.append((first, second))
-    return parts
+    for piece in pieces:
+        for cis, columns in rows_by_kind(piece, units, usereads):
+            first, second, _ = select_pairs(
+                *columns, valid, units.mid, mindistance=low, maxdistance=high, cis=cis
+            )
+            yield first, second
 
 
-def _peel_chromosomes(
-    jobs: Sequence[tuple[slice, list[PairRows]]],
+def _peel_span(
+    span: slice,
+    pieces: Sequence[Piece],
     units: Units,
     valid: Int32,
     least: int,
     window: tuple[int, int],
-) -> list[tuple[Int32, int]]:
-    """k-core of some chromosomes, one after the other."""
-    results = []
-    for span, readers in jobs:
-        parts = _selected(readers, units, valid, window, cis=True)
-        first, second = (
-            np.concatenate([np.zeros(0, dtype=np.int32), *(part[k] for part in parts)])
-            - np.int32(span.start)
-            for k in (0, 1)
-        )
-        results.append(k_core(first, second, valid[span], least))
-    return results
+) -> tuple[Int32, int]:
+    """k-core of consecutive chromosomes by their cis rows, and the largest coverage at first."""
+    valid, start = valid.copy(), np.int32(span.start)
+    own, largest = valid[span], -1
+    rows = sum(len(piece.rows) for piece in pieces)
+    while rows > IN_MEMORY:
+        count, rows = np.zeros(len(own), dtype=np.int64), 0
+        for first, second in _selected(pieces, units, valid, window, "cis"):
+            count += coverage(first - start, second - start, own)
+            rows += len(first)
+        largest = int(count.max(initial=0)) if largest < 0 else largest
+        short = (own > 0) & (count < least)
+        if not short.any():
+            return own.copy(), largest
+        own[short] = 0
+    kept, rows = np.empty((2, rows), dtype=np.int32), 0
+    for pair in _selected(pieces, units, valid, window, "cis"):
+        end = rows + len(pair[0])
+        np.subtract(pair, start, out=kept[:, rows:end])
+        rows = end
+    core, most = k_core(kept[0, :rows], kept[1, :rows], own, least)
+    return core, most if largest < 0 else largest
 
 
 def _peel_cis(
@@ -136,39 +180,30 @@ def _peel_cis(
 ) -> tuple[Int32, int]:
     """Chromosomes do not touch each other: one task each, small ones together."""
     shared, current = dask.delayed(units), dask.delayed(valid)
-    task = dask.delayed(_peel_chromosomes, pure=True)
+    task = dask.delayed(_peel_span, pure=True)
     groups = cis_groups(store, range(len(units.chromosomes)))
+    spans = [group_span(units, group) for group in groups]
     tasks = [
-        task(
-            [(units.span(c), spans_of(store, c, c)) for c in group], shared, current, least, window
-        )
-        for group in groups
+        task(span, cis_pieces(store, group), shared, current, least, window)
+        for span, group in zip(spans, groups, strict=True)
     ]
     result, largest = valid.copy(), 0
-    for group, peeled in zip(groups, run(tasks, title="filtering", silent=silent), strict=True):
-        for chrom, (kept, most) in zip(group, peeled, strict=True):
-            result[units.span(chrom)] = kept
-            largest = max(largest, most)
+    for span, (kept, most) in zip(spans, run(tasks, title="filtering", silent=silent), strict=True):
+        result[span] = kept
+        largest = max(largest, most)
     return result, largest
 
 
-Rows = list[tuple[Int32, Int32]]
+def _select(
+    pieces: Sequence[Piece], units: Units, valid: Int32, window: tuple[int, int], usereads: str
+) -> Pairs:
+    """Rows of all pieces in one array per column: every round counts them with one pass."""
+    first, second = zip(*_selected(pieces, units, valid, window, usereads), strict=True)
+    return np.concatenate(first), np.concatenate(second)
 
 
-def _select_blocks(
-    jobs: Sequence[tuple[bool, list[PairRows]]],
-    units: Units,
-    valid: Int32,
-    window: tuple[int, int],
-) -> Rows:
-    return [rows for cis, readers in jobs for rows in _selected(readers, units, valid, window, cis)]
-
-
-def _count(rows: Rows, valid: Int32) -> NDArray[np.int64]:
-    total = np.zeros(len(valid), dtype=np.int64)
-    for first, second in rows:
-        total += coverage(first, second, valid)
-    return total
+def _count(rows: Pairs, valid: Int32) -> NDArray[np.int64]:
+    return coverage(*rows, valid)
 
 
 def _add(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -187,9 +222,13 @@ def _peel_genome(
 ) -> tuple[Int32, int]:
     """Trans rows join all chromosomes: rounds of counting, until nothing is removed."""
     shared, current = dask.delayed(units), dask.delayed(valid)
-    select = dask.delayed(_select_blocks, pure=True)
+    select = dask.delayed(_select, pure=True)
+    blocks = [(a, b) for a, b in store.blocks if usereads == "all" or a != b]
     held = hold(
-        [select(jobs, shared, current, window) for jobs in _block_groups(store, usereads)],
+        [
+            select(pieces, shared, current, window, usereads)
+            for pieces in piece_groups(store, blocks)
+        ],
         title="reading pairs",
         silent=silent,
     )
@@ -208,19 +247,3 @@ def _peel_genome(
     else:
         valid = np.zeros_like(valid)
     return valid, max(largest, 0)
-
-
-def _block_groups(store: PairStore, usereads: str) -> list[list[tuple[bool, list[Any]]]]:
-    """Consecutive blocks of rows, in order, in groups of about `SPAN` rows."""
-    groups: list[list[tuple[bool, list[Any]]]] = []
-    filled = SPAN
-    for a, b in store.blocks:
-        if usereads == "trans" and a == b:
-            continue
-        for reader in spans_of(store, a, b):
-            if filled + len(reader) > SPAN:
-                groups.append([])
-                filled = 0
-            groups[-1].append((a == b, [reader]))
-            filled += len(reader)
-    return groups

@@ -20,10 +20,18 @@ from hifive_dask._kernels.express import (
     multiply,
     sparse_rows,
 )
-from hifive_dask._store.pairs import PairRows, PairStore
+from hifive_dask._store.pairs import Columns, PairStore
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.filtering import UseReads
-from hifive_dask.model.rows import SPAN, cis_groups, spans_of
+from hifive_dask.model.rows import (
+    SPAN,
+    Piece,
+    cis_groups,
+    cis_pieces,
+    group_span,
+    piece_groups,
+    rows_by_kind,
+)
 
 __all__ = ["CisSystem", "Problem", "SpanSystem", "System"]
 
@@ -100,28 +108,18 @@ def _settings(problem: Problem) -> Any:
     return kept
 
 
-def _matrix(reader: PairRows, chrom1: int, chrom2: int, settings: _Settings) -> SparseRows:
-    """Weights of rows between two chromosomes; rows and columns count from their first units."""
-    units, cis = settings.units, chrom1 == chrom2
-    first, second, count = reader()
-    low, high = settings.window
+def _weigh(columns: Columns, cis: bool, settings: _Settings) -> tuple[Int32, Int32, Float64]:
+    """Units of the rows in use, in the order of the rows, and their weights."""
+    units, (low, high) = settings.units, settings.window
     first, second, count = select_pairs(
-        first, second, count, settings.valid, units.mid,
-        mindistance=low, maxdistance=high, cis=cis,
-    )  # fmt: skip
+        *columns, settings.valid, units.mid, mindistance=low, maxdistance=high, cis=cis
+    )
     weight = np.ones(len(first)) if settings.binary else count.astype(np.float64)
     if cis and settings.distance is not None:
         parameters, means = settings.distance
-        weight = distance_weights(
-            first, second, weight, units.mid, parameters, float(means[chrom1])
-        )
-    rows, columns = units.span(chrom1), units.span(chrom2)
-    return sparse_rows(
-        first - np.int32(rows.start),
-        second - np.int32(columns.start),
-        weight,
-        rows.stop - rows.start,
-    )
+        weight = distance_weights(first, second, weight, units.mid, parameters)
+        weight /= np.exp(means.astype(np.float64))[units.chromosome[first]]
+    return first, second, weight
 
 
 def _touched(matrix: SparseRows, columns: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -131,52 +129,43 @@ def _touched(matrix: SparseRows, columns: int) -> tuple[NDArray[np.bool_], NDArr
 # Cis: a task owns whole chromosomes
 
 
-class _Chromosome(NamedTuple):
+class _Part(NamedTuple):
+    """Consecutive chromosomes: weights, possible partners, units that have rows."""
+
     matrix: SparseRows
     possible: NDArray[np.int64]
     used: NDArray[np.bool_]
 
 
-def _join_rows(parts: Sequence[SparseRows]) -> SparseRows:
-    """One matrix of parts that hold consecutive rows."""
-    if len(parts) == 1:
-        return parts[0]
-    return SparseRows(
-        np.sum([part.start for part in parts], axis=0),
-        np.concatenate([part.column for part in parts]),
-        np.concatenate([part.weight for part in parts]),
-    )
+def _build_part(
+    pieces: Sequence[Piece], span: slice, possible: NDArray[np.int64], settings: _Settings
+) -> _Part:
+    room, end = sum(len(piece.rows) for piece in pieces), 0
+    column, weight = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.float32)
+    entries = np.zeros(len(possible), dtype=np.int64)
+    for piece in pieces:
+        for cis, columns in rows_by_kind(piece, settings.units, "cis"):
+            first, second, values = _weigh(columns, cis, settings)
+            stop = end + len(first)
+            np.subtract(second, span.start, out=column[end:stop])
+            weight[end:stop] = values
+            entries += np.bincount(first - span.start, minlength=len(entries))
+            end = stop
+    matrix = SparseRows(np.r_[0, np.cumsum(entries)], column[:end], weight[:end])
+    rows, columns_used = _touched(matrix, len(possible))
+    return _Part(matrix, possible, rows | columns_used)
 
 
-def _build_chromosomes(
-    jobs: Sequence[tuple[int, list[PairRows], NDArray[np.int64]]], settings: _Settings
-) -> list[_Chromosome]:
-    built = []
-    for chrom, readers, possible in jobs:
-        matrix = _join_rows([_matrix(reader, chrom, chrom, settings) for reader in readers])
-        first, second = _touched(matrix, len(possible))
-        built.append(_Chromosome(matrix, possible, first | second))
-    return built
+def _used_of(part: _Part) -> tuple[NDArray[np.bool_], int]:
+    """Units that have rows, and the number of rows."""
+    return part.used, len(part.matrix.column)
 
 
-def _used_of(chromosomes: Sequence[_Chromosome]) -> list[NDArray[np.bool_]]:
-    return [chromosome.used for chromosome in chromosomes]
+def _advance(part: _Part, state: tuple[Float64, Float64], steps: int) -> tuple[Float64, Float64]:
+    return iterate(*part, state[0], steps)
 
 
-def _advance_chromosomes(
-    chromosomes: Sequence[_Chromosome], state: tuple[list[Float64], Float64], steps: int
-) -> tuple[list[Float64], Float64]:
-    trace = np.zeros((steps, 2))
-    corrections = []
-    for chromosome, correction in zip(chromosomes, state[0], strict=True):
-        after, own = iterate(*chromosome, correction, steps)
-        corrections.append(after)
-        trace[:, 0] += own[:, 0]
-        np.maximum(trace[:, 1], own[:, 1], out=trace[:, 1])
-    return corrections, trace
-
-
-def _trace_of(state: tuple[list[Float64], Float64]) -> Float64:
+def _trace_of(state: tuple[Float64, Float64]) -> Float64:
     return state[1]
 
 
@@ -185,36 +174,30 @@ class CisSystem:
 
     def __init__(self, problem: Problem, possible: NDArray[np.int64], silent: bool) -> None:
         units, store = problem.units, problem.store
-        self._units = units
         chroms = [c for c in problem.chroms if problem.valid[units.span(c)].any()]
-        chroms = [c for c in chroms if store.block_rows(c, c) != (0, 0)]
-        self._groups = cis_groups(store, chroms)
+        groups = cis_groups(store, [c for c in chroms if (c, c) in store.blocks])
+        self._size = len(units)
+        self._spans = [group_span(units, group) for group in groups]
         settings = _settings(problem)
-        build = dask.delayed(_build_chromosomes, pure=True)
+        build = dask.delayed(_build_part, pure=True)
         tasks = [
-            build([(c, spans_of(store, c, c), possible[units.span(c)]) for c in group], settings)
-            for group in self._groups
+            build(cis_pieces(store, group), span, possible[span], settings)
+            for group, span in zip(groups, self._spans, strict=True)
         ]
         self._built = hold(tasks, title="weighing pairs", silent=silent)
         self.used = np.zeros(len(units), dtype=bool)
+        self.entries_per_task = 1
         used_of = dask.delayed(_used_of, pure=True)
-        masks = run([used_of(built) for built in self._built], silent=True)
-        for group, own in zip(self._groups, masks, strict=True):
-            for chrom, mask in zip(group, own, strict=True):
-                self.used[units.span(chrom)] = mask
-        self.entries_per_task = max(
-            (sum(np.diff(store.block_rows(c, c))[0] for c in group) for group in self._groups),
-            default=1,
-        )
+        parts = run([used_of(built) for built in self._built], silent=True)
+        for span, (used, entries) in zip(self._spans, parts, strict=True):
+            self.used[span] = used
+            self.entries_per_task = max(self.entries_per_task, entries)
 
     def begin(self, start: Float64) -> list[Any]:
-        return [
-            dask.delayed(([start[self._units.span(c)] for c in group], np.zeros((0, 2))))
-            for group in self._groups
-        ]
+        return [dask.delayed((start[span], np.zeros((0, 2)))) for span in self._spans]
 
     def advance(self, state: list[Any], steps: int) -> tuple[list[Any], list[Any]]:
-        task, trace = dask.delayed(_advance_chromosomes, pure=True), dask.delayed(_trace_of)
+        task, trace = dask.delayed(_advance, pure=True), dask.delayed(_trace_of)
         ahead = [task(built, own, steps) for built, own in zip(self._built, state, strict=True)]
         return ahead, [trace(own) for own in ahead]
 
@@ -224,10 +207,9 @@ class CisSystem:
         return np.stack([cost, joined[:, :, 1].max(axis=0)], axis=1)
 
     def gather(self, state: list[Any]) -> Float64:
-        values = np.ones(len(self._units))
-        for group, (corrections, _) in zip(self._groups, state, strict=True):
-            for chrom, correction in zip(group, corrections, strict=True):
-                values[self._units.span(chrom)] = correction
+        values = np.ones(self._size)
+        for span, (correction, _) in zip(self._spans, state, strict=True):
+            values[span] = correction
         return values
 
 
@@ -235,36 +217,58 @@ class CisSystem:
 
 
 class _Span(NamedTuple):
-    chrom1: int
-    chrom2: int
+    trans: int
+    rows: slice
+    columns: slice
     matrix: SparseRows
 
 
-def _build_spans(jobs: Sequence[tuple[int, int, PairRows]], settings: _Settings) -> list[_Span]:
-    return [_Span(a, b, _matrix(reader, a, b, settings)) for a, b, reader in jobs]
+def _extent(indices: Int32) -> slice:
+    return slice(int(indices.min()), int(indices.max()) + 1)
+
+
+def _build_spans(pieces: Sequence[Piece], settings: _Settings, usereads: UseReads) -> list[_Span]:
+    """Cis rows and trans rows of some pieces, each over the units that it touches."""
+    spans = []
+    for piece in pieces:
+        for cis, columns in rows_by_kind(piece, settings.units, usereads):
+            first, second, weight = _weigh(columns, cis, settings)
+            if not len(first):
+                continue
+            if (first[1:] < first[:-1]).any():  # rows of several blocks, each sorted
+                order = np.argsort(first, kind="stable")
+                first, second, weight = first[order], second[order], weight[order]
+            rows, across = _extent(first), _extent(second)
+            matrix = sparse_rows(
+                first - np.int32(rows.start),
+                second - np.int32(across.start),
+                weight,
+                rows.stop - rows.start,
+            )
+            spans.append(_Span(int(not cis), rows, across, matrix))
+    return spans
 
 
 def _summary(spans: Sequence[_Span], units: Units) -> tuple[NDArray[np.bool_], Float64]:
     """Which units are used, and the sums of weights and rows, cis and trans."""
     used = np.zeros(len(units), dtype=bool)
     sums = np.zeros((2, 2))
-    for a, b, matrix in spans:
-        first, second = _touched(matrix, units.span(b).stop - units.span(b).start)
-        used[units.span(a)] |= first
-        used[units.span(b)] |= second
-        sums[int(a != b)] += matrix.weight.sum(dtype=np.float64), len(matrix.weight)
+    for trans, rows, columns, matrix in spans:
+        first, second = _touched(matrix, columns.stop - columns.start)
+        used[rows] |= first
+        used[columns] |= second
+        sums[trans] += matrix.weight.sum(dtype=np.float64), len(matrix.weight)
     return used, sums
 
 
 def _product(
-    spans: Sequence[_Span], state: tuple[Float64, Float64], units: Units, scale: tuple[float, float]
+    spans: Sequence[_Span], state: tuple[Float64, Float64], scale: tuple[float, float]
 ) -> Float64:
     """Sum_j w_ij / c_j over the rows of some spans."""
-    inverse = 1.0 / state[0]
-    total = np.zeros(len(inverse))
-    for a, b, matrix in spans:
-        rows, columns = units.span(a), units.span(b)
-        factor = inverse * scale[int(a != b)]
+    factors = [s / state[0] for s in scale]
+    total = np.zeros(len(state[0]))
+    for trans, rows, columns, matrix in spans:
+        factor = factors[trans]
         multiply(matrix, factor[rows], factor[columns], total[rows], total[columns])
     return total
 
@@ -295,12 +299,13 @@ class SpanSystem:
         self._units = units = problem.units
         settings = _settings(problem)
         build = dask.delayed(_build_spans, pure=True)
-        groups = _span_groups(problem)
-        tasks = [build(group, settings) for group in groups]
+        # One task at least, also without rows.
+        groups = piece_groups(problem.store, _wanted_blocks(problem)) or [[]]
+        tasks = [build(group, settings, problem.usereads) for group in groups]
         self._built = hold(tasks, title="weighing pairs", silent=silent)
-        (self._shared,) = hold([dask.delayed(units)])
+        (shared,) = hold([dask.delayed(units)])
         summary = dask.delayed(_summary, pure=True)
-        parts = run([summary(built, self._shared) for built in self._built], silent=True)
+        parts = run([summary(built, shared) for built in self._built], silent=True)
         self.used = np.zeros(len(units), dtype=bool)
         sums = np.zeros((2, 2))
         for used, own in parts:
@@ -319,7 +324,7 @@ class SpanSystem:
         (current,) = state
         traces = []
         for _ in range(steps):
-            parts = [product(own, current, self._shared, self._scale) for own in self._built]
+            parts = [product(own, current, self._scale) for own in self._built]
             current = update(tree_reduce(parts, _add), current, *self._constant)
             traces.append(trace(current))
         return [current], traces
@@ -334,22 +339,14 @@ class SpanSystem:
         return values
 
 
-def _span_groups(problem: Problem) -> list[list[tuple[int, int, PairRows]]]:
-    """Spans of the rows in use, in order, in groups of about `SPAN` rows."""
-    chosen = set(problem.chroms)
-    groups: list[list[tuple[int, int, PairRows]]] = []
-    filled = SPAN
-    for a, b in problem.store.blocks:
-        wanted = problem.usereads == "all" or (a == b) == (problem.usereads == "cis")
-        if not wanted or not {a, b} <= chosen:
-            continue
-        for reader in spans_of(problem.store, a, b):
-            if filled + len(reader) > SPAN:
-                groups.append([])
-                filled = 0
-            groups[-1].append((a, b, reader))
-            filled += len(reader)
-    return groups
+def _wanted_blocks(problem: Problem) -> list[tuple[int, int]]:
+    """Blocks of the wanted kind between chosen chromosomes, in order."""
+    chosen, kind = set(problem.chroms), problem.usereads
+    return [
+        (a, b)
+        for a, b in problem.store.blocks
+        if {a, b} <= chosen and (kind == "all" or (a == b) == (kind == "cis"))
+    ]
 
 
 def _scales(problem: Problem, possible: NDArray[np.int64], sums: Float64) -> tuple[float, float]:
@@ -358,11 +355,13 @@ def _scales(problem: Problem, possible: NDArray[np.int64], sums: Float64) -> tup
     `sums` holds weights and rows, of cis and of trans. Trans rows are divided by the mean of trans
     pairs if the distance is removed from cis rows, else all rows by the mean of all pairs.
     """
-    if problem.usereads == "cis":
+    if problem.usereads == "cis" or not sums[:, 0].any():
         return 1.0, 1.0
     if problem.usereads == "all" and problem.distance is None:
         mean = 2 * sums[:, 0].sum() / possible.sum()
         return 1 / mean, 1 / mean
+    if not sums[1, 0]:
+        return 1.0, 1.0
     units, valid = problem.units, problem.valid
     per = np.array([int(valid[units.span(c)].sum()) for c in problem.chroms], dtype=np.float64)
     mean = 2 * sums[1, 0] / (per.sum() ** 2 - np.square(per).sum())
