@@ -515,6 +515,13 @@ def test_chromosomes__of_another_genome_are_listed(tmp_path: Path) -> None:
         load(tmp_path, [[path]])
 
 
+def test_chromosome__that_is_too_short_is_warned_of(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.bam", PAIR, {"chr1": 3400, "chr2": 2100})
+    with pytest.warns(InputWarning, match=r"chr1 has 3,400 bp in the header of .*same genome"):
+        BamReads([[path]], fend_partition(G1))
+    BamReads([[path]], fend_partition({"chr1": [1000], "chr2": [500, 1500, 2500]}))
+
+
 def test_reads__that_are_all_filtered_are_explained(tmp_path: Path) -> None:
     path = write(tmp_path / "a.bam", PAIR)
     with pytest.raises(InputError, match=r"no read pair was accepted .*insert_size 1(?s:.*)maxins"):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import dask
+import numpy as np
 
 from hifive_dask._graph.run import run
 from hifive_dask.errors import InputError, InputWarning, ParameterError
@@ -81,6 +82,7 @@ class BamReads:
         for file in self._all:
             if not set(file.references) & set(partition.chromosomes):
                 raise no_common_chromosome(file.name, file.references, partition)
+            _check_lengths(file, partition)
         self._min_mapq, self._span_bytes = min_mapq, span_bytes
         self.reads = 0
         self.found: dict[str, int] = {}
@@ -151,6 +153,19 @@ class BamReads:
         if stats["chr_not_in_fends"] == stats["total_reads"]:
             return no_common_chromosome(file.name, file.references, partition)
         return explain_filters(file.name, stats)
+
+
+def _check_lengths(file: AlignmentFile, partition: Partition) -> None:
+    """Warn if a chromosome ends, by the header, before its last fend or bin begins."""
+    lengths = dict(zip(file.references, file.lengths.tolist(), strict=True))
+    units = partition.units
+    for c, name in enumerate(units.chromosomes):
+        beyond = units.start[units.span(c)][-1:] > lengths.get(name, np.inf)
+        if beyond.any():
+            _warn(
+                f"{name} has {lengths[name]:,} bp in the header of {file.name}, but fends or bins "
+                "beyond that in the partition; are these the same genome assembly?"
+            )
 
 
 def _warn(message: str) -> None:
