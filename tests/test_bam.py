@@ -799,8 +799,8 @@ def test_pairs_command__explains_files_given_wrongly(toy: Path, tmp_path: Path) 
     for arguments, code, message in (
         ([], 2, "no files of reads were given"),
         (halves, 1, "holds first mates only, expected both mates"),
-        (["--mates", *halves, text], 2, "files of one format can be loaded together"),
-        ([text, both], 2, "files of one format can be loaded together"),
+        (["--mates", *halves, text], 2, "reads.raw is raw"),
+        ([text, both], 2, "the files are not of one format"),
         ([text, "--min-mapq", 3], 2, "--mates and --min-mapq are for alignments"),
         ([both, "--base", 0], 2, "--base is for text"),
         ([both, "--format", "raw"], 1, "holds alignments, expected text"),

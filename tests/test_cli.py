@@ -193,7 +193,7 @@ def test_sigterm__removes_temporary_files(
             print(*os.listdir("."), flush=True)
             os.kill(os.getpid(), signal.SIGTERM)
 
-        pipeline._count = stop  # called when there is a directory for temporary files
+        pipeline._shuffle = stop  # called when there is a directory for temporary files
         main()
     """
     arguments = ("pairs", stores / "fends.zarr", files.raw, "-o", "pairs.zarr")

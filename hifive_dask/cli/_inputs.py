@@ -283,7 +283,7 @@ def _kind_of(reads: tuple[Path, ...], options: dict[str, Any]) -> str:
     if kind == "auto":
         if len(kinds) > 1:
             listed = ", ".join(f"{path} is {kind}" for kind, path in kinds.items())
-            raise click.UsageError(f"files of one format can be loaded together, but {listed}")
+            raise click.UsageError(f"the files are not of one format, {listed}; load one kind")
         (kind,) = kinds
     if kind != "bam" and (options["mates"] or options["min_mapq"]):
         raise click.UsageError(f"--mates and --min-mapq are for alignments; the format is {kind}")
