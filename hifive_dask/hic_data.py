@@ -24,6 +24,7 @@ from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.provenance import History
+from hifive_dask.reads.bam import BamReads, group_files
 from hifive_dask.reads.cool import CoolCounts
 from hifive_dask.reads.count import Dedup
 from hifive_dask.reads.export import write_mat
@@ -324,6 +325,56 @@ class HiCData:
             [uri],
             {},
             lambda partition: CoolCounts(uri, partition),
+        )
+
+    def load_data_from_bam(
+        self,
+        fendfilename: PathLike,
+        filelist: PathLike | Sequence[PathLike | Sequence[PathLike]],
+        maxinsert: int | None,
+        *,
+        min_mapq: int = 0,
+        dedup: Dedup = "library",
+    ) -> None:
+        """Count read pairs of BAM, SAM or CRAM files, replacing what the store held.
+
+        Alignments with the same read name, up to a last ``/1`` or ``/2``, are a read pair. Files
+        may be sorted in any way, and need no index. Only primary, mapped alignments that passed
+        quality control count; all others, and those without a usable mate, are left out, and
+        counted in the history. The position of an end is that of the aligned base at its 5' end.
+        Needs pysam: ``pip install 'hifive-dask[bam]'``.
+
+        Parameters
+        ----------
+        fendfilename
+            The partition, as saved by `Fend`.
+        filelist
+            Two names: a pair of files, one of first and one of second mates. One name: a file that
+            holds both mates. Several: a list of such pairs and single names,
+            ``[[first, second], [both], ...]``.
+        maxinsert
+            As in `load_data_from_raw`.
+        min_mapq
+            Least mapping quality of both ends.
+        dedup
+            As in `load_data_from_raw`; a pair of files is one file.
+
+        Raises
+        ------
+        InputError
+            For a missing, truncated or damaged file, or one of another genome; for files whose
+            read names never meet, or that do not hold the mates they should; and when no pair was
+            accepted. The store stays as it was.
+        ParameterError
+            If pysam is missing, or for a flat list of more than two names.
+        """
+        groups = group_files(filelist)
+        self._load(
+            "load_data_from_bam",
+            fendfilename,
+            [path for group in groups for path in group],
+            {"maxinsert": maxinsert, "min_mapq": min_mapq, "dedup": dedup},
+            lambda partition: BamReads(groups, partition, min_mapq=min_mapq),
         )
 
     def _load(

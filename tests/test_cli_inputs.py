@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pysam
 import pytest
 from click.testing import CliRunner, Result
 
@@ -112,7 +113,27 @@ def test_standard_input__takes_text(toy: Path, tmp_path: Path, name: str, form: 
     assert rows(out) == rows(toy / "fends.pairs.zarr")
     assert "filelist=['standard input']" in HiCData(out).history
     message = run("pairs", toy / "fends.zarr", "-", "-o", out, code=2, stdin=text).stderr
-    assert "standard input needs a format: --format raw, pairs or mat" in message
+    assert "standard input needs a format: --format raw, pairs, bam or mat" in message
+
+
+@pytest.mark.parametrize("suffix", ["bam", "sam"])
+def test_standard_input__takes_alignments(toy: Path, tmp_path: Path, suffix: str) -> None:
+    path, out = tmp_path / f"reads.{suffix}", tmp_path / "d.zarr"
+    sizes = dict(line.split("\t") for line in (toy / "chrom.sizes").read_text().splitlines())
+    mode, lengths = "wb" if suffix == "bam" else "w", [int(n) for n in sizes.values()]
+    with pysam.AlignmentFile(
+        str(path), mode, reference_names=list(sizes), reference_lengths=lengths
+    ) as file:
+        for k, line in enumerate((toy / "reads.raw").read_text().splitlines()):
+            cells = line.split("\t")
+            for mate, (chrom, position, strand) in enumerate((cells[:3], cells[3:])):
+                flag = (0x91 if mate else 0x51) if strand == "-" else (0x81 if mate else 0x41)
+                start = int(position) - 3 * (strand == "-")
+                text = f"r{k}\t{flag}\t{chrom}\t{start}\t60\t4M\t*\t0\t0\tACGT\t*"
+                file.write(pysam.AlignedSegment.fromstring(text, file.header))
+    text = path.read_bytes()
+    run("pairs", toy / "fends.zarr", "-", "--format", "bam", "-o", out, stdin=text)
+    assert rows(out) == rows(toy / "fends.pairs.zarr")
 
 
 @pytest.mark.parametrize(
@@ -120,11 +141,19 @@ def test_standard_input__takes_text(toy: Path, tmp_path: Path, name: str, form: 
     [
         (
             ["reads.raw", "--basefend", "1"],
-            "--basefend numbers the fends of mat files, these are ra",
+            "--basefend is for mat, but the format is raw; leave it",
         ),
-        (["fends.mat", "--maxinsert", "500"], "--maxinsert is for reads, but mat holds counts"),
-        (["fends.mat", "--dedup", "none"], "--dedup is for reads, but mat holds counts; leave it"),
-        (["fends.mat", "--fragment-columns"], "--fragment-columns is for pairs files"),
+        (
+            ["reads.raw", "--min-mapq", "9"],
+            "--min-mapq is for bam, but the format is raw; leave it",
+        ),
+        (
+            ["fends.mat", "--maxinsert", "500"],
+            "--maxinsert is for raw, pairs, bam, but the format is",
+        ),
+        (["fends.mat", "--dedup", "none"], "--dedup is for raw, pairs, bam, but the format is mat"),
+        (["fends.mat", "--fragment-columns"], "--fragment-columns is for pairs, but the format is"),
+        ([], "no files of reads were given"),
         (["fends.mat", "bins.mat"], "give one input in the format mat; to add up several, load"),
         (["fends.mat", "reads.raw"], "load files of one format at a time ("),
         (["none.raw"], "does not exist"),

@@ -18,6 +18,7 @@ __all__ = [
     "draw_contacts",
     "draw_reads",
     "guide_table",
+    "next_bits",
     "random_numbers",
 ]
 
@@ -101,14 +102,19 @@ class ReadColumns(NamedTuple):
 
 
 @jit
-def _uniform(state):
-    """Next number of [0, 1): splitmix64, the same on every machine."""
+def next_bits(state):
+    """Next 64 random bits: splitmix64, the same on every machine."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return np.float64(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return z ^ (z >> np.uint64(31))
+
+
+@jit
+def _uniform(state):
+    """Next number of [0, 1)."""
+    return np.float64(next_bits(state) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @jit

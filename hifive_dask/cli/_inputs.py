@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
 if TYPE_CHECKING:
-    from hifive_dask import Fend, HiC, HiCData
+    from hifive_dask import Fend, HiC
 
 __all__ = [
     "GenomeInput",
-    "count_reads",
+    "address",
     "existing",
     "express_options",
     "filter_options",
@@ -26,8 +25,7 @@ __all__ = [
     "learn",
     "make_fends",
     "map_options",
-    "reads_options",
-    "reads_path",
+    "stack",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,8 +33,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 existing = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class _ReadsPath(click.Path):
-    """A file of reads that must be there, standard input, a template, or a cooler in a file."""
+class _Address(click.Path):
+    """A file that must be there, standard input, a template, or a cooler in a file."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         file, group, _ = str(value).partition("::")
@@ -50,10 +48,10 @@ class _ReadsPath(click.Path):
         return Path(value)
 
 
-reads_path = _ReadsPath(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+address = _Address(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
-def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         for option in reversed(options):
             function = option(function)
@@ -67,13 +65,13 @@ def given(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: values[name] for name in names}
 
 
-genome_options = _stack(
+genome_options = stack(
     click.option("--sites", type=existing, help="BED of cut sites."),
     click.option("--fragments", type=existing, help="BED of restriction fragments."),
     click.option("--fend-table", type=existing, help="HiCPipe fend table."),
     click.option("--chrom-sizes", type=existing, help="Chromosome lengths; needs --binned."),
     click.option("--bins", type=existing, help="BED of bins."),
-    click.option("--cool", type=reads_path, help="Bins of a cooler, FILE or FILE::GROUP."),
+    click.option("--cool", type=address, help="Bins of a cooler, FILE or FILE::GROUP."),
     click.option("--fasta", type=existing, help="Sequence of the genome; needs --enzyme."),
     click.option(
         "--binned",
@@ -122,52 +120,7 @@ genome_options = _stack(
 
 _DIGEST = ("chroms", "minlength", "features", "window", "mappability")  # go with --fasta
 
-reads_options = _stack(
-    click.option(
-        "--format",
-        "format_",
-        type=click.Choice(["auto", "raw", "pairs", "mat", "matrix", "cool"]),
-        default="auto",
-        show_default=True,
-        help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; mat: fend1 "
-        "fend2 count; matrix: a template of text matrices such as '*.matrix', or .hdf5 or .npz; "
-        "cool: FILE or FILE::GROUP; auto: by the name and the first lines.",
-    ),
-    click.option(
-        "--maxinsert",
-        type=click.IntRange(-1),
-        default=500,
-        show_default=True,
-        metavar="BP",
-        help="Largest insert size; -1 for no filter.",
-    ),
-    click.option(
-        "--base",
-        type=click.IntRange(0, 1),
-        default=1,
-        show_default=True,
-        help="Number of the first base of a chromosome in the files.",
-    ),
-    click.option(
-        "--dedup",
-        type=click.Choice(["library", "file", "none"]),
-        default="library",
-        show_default=True,
-        help="Where equal reads count once: in all files, in each, or nowhere.",
-    ),
-    click.option(
-        "--fragment-columns",
-        is_flag=True,
-        help="For pairs: columns rfrag1 and rfrag2, not positions, decide the fragment.",
-    ),
-    click.option(
-        "--basefend",
-        type=click.IntRange(0, 1),
-        help="For mat: number of the first fend, 0 by default; 1 for files of HiCPipe.",
-    ),
-)
-
-filter_options = _stack(
+filter_options = stack(
     click.option(
         "--mininteractions",
         type=click.IntRange(0),
@@ -206,7 +159,7 @@ filter_options = _stack(
     ),
 )
 
-express_options = _stack(
+express_options = stack(
     click.option(
         "--iterations",
         type=click.IntRange(1),
@@ -237,7 +190,7 @@ express_options = _stack(
     ),
 )
 
-map_options = _stack(
+map_options = stack(
     click.option(
         "--binsize",
         type=click.IntRange(0),
@@ -323,64 +276,6 @@ def make_fends(out: Path, source: GenomeInput, *, silent: bool) -> Fend:
         fend.load_fends(source.path, source.genome, source.enzyme, format="bed", content=content)
     fend.save()
     return fend
-
-
-def count_reads(
-    out: Path, fends: Path, reads: tuple[Path, ...], options: dict[str, Any], *, silent: bool
-) -> HiCData:
-    """Make and save a pair store; `options` are those of `reads_options`."""
-    from hifive_dask import HiCData
-
-    data = HiCData(out, "w", silent=silent)
-    kind = options["format_"] if options["format_"] != "auto" else _format_of(reads)
-    _check_reads_options(kind, reads, options)
-    if kind in ("raw", "pairs"):
-        maxinsert = None if options["maxinsert"] < 0 else options["maxinsert"]
-        shared = given(options, "base", "dedup")
-        if kind == "pairs":
-            shared["fragments"] = "index" if options["fragment_columns"] else None
-        load = data.load_data_from_pairs if kind == "pairs" else data.load_data_from_raw
-        load(fends, list(reads), maxinsert, **shared)
-    elif kind == "mat":
-        data.load_data_from_mat(fends, reads[0], options["basefend"] or 0)
-    elif kind == "matrix":
-        data.load_binned_data_from_matrices(fends, reads[0])
-    else:
-        data.load_data_from_cool(fends, reads[0])
-    data.save()
-    return data
-
-
-def _format_of(reads: tuple[Path, ...]) -> str:
-    from hifive_dask.reads.detect import detect_format
-    from hifive_dask.reads.text import STDIN
-
-    if any(str(path) == STDIN for path in reads):
-        raise click.UsageError("standard input needs a format: --format raw, pairs or mat")
-    kinds = {str(path): detect_format(path) for path in reads}
-    if len(set(kinds.values())) > 1:
-        seen = ", ".join(f"{path} is {kind}" for path, kind in kinds.items())
-        raise click.UsageError(f"load files of one format at a time ({seen}), or give --format")
-    return kinds.popitem()[1]
-
-
-def _check_reads_options(kind: str, reads: tuple[Path, ...], options: dict[str, Any]) -> None:
-    """Refuse options that would say nothing."""
-    if kind != "mat" and options["basefend"] is not None:
-        raise click.UsageError(f"--basefend numbers the fends of mat files, these are {kind}")
-    if kind != "pairs" and options["fragment_columns"]:
-        raise click.UsageError(f"--fragment-columns is for pairs files, these are {kind}")
-    if kind in ("raw", "pairs"):
-        return
-    if len(reads) > 1:
-        raise click.UsageError(
-            f"give one input in the format {kind}; to add up several, load each and combine them "
-            "(a template in quotes, as '*.matrix', is one input)"
-        )
-    context = click.get_current_context()
-    for name in ("maxinsert", "base", "dedup"):
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} is for reads, but {kind} holds counts; leave it out")
 
 
 def learn(hic: HiC, options: dict[str, Any]) -> None:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from hifive_dask.cli._inputs import (
     GenomeInput,
-    count_reads,
     find_corrections,
     given,
     learn,
     make_fends,
 )
 from hifive_dask.cli._maps import check_region
+from hifive_dask.cli._reads import count_reads, files_of
 from hifive_dask.cli._settings import Settings, stats_rows
 from hifive_dask.cli._steps import Steps, file_state
 from hifive_dask.errors import StoreError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-_READS = ("format_", "maxinsert", "base", "dedup", "fragment_columns", "basefend")
+_READS = ("format_", "maxinsert", "base", "dedup", "min_mapq", "fragment_columns", "basefend")
 _PROJECT = (
     "mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize",
     "iterations", "max_iterations", "minchange", "usereads",
@@ -103,6 +103,7 @@ class Pipeline:
             "pairs",
             {
                 "files": [file_state(read) for read in self.reads],
+                "mates": [[file_state(read) for read in pair] for pair in self.options["mates"]],
                 "options": given(self.options, *_READS),
                 "fends": fend.token,
             },
@@ -182,7 +183,7 @@ class Pipeline:
         from hifive_dask.reads.text import name_of
 
         rows = [f"| {' | '.join(row)} |" for row in stats_rows(data.stats)]
-        reads = ", ".join(name_of(path) for path in self.reads)
+        reads = ", ".join(map(name_of, files_of(self.reads, self.options)))
         return "\n".join(
             [
                 "# Hi-C run",

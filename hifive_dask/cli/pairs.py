@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from hifive_dask.cli._inputs import count_reads, reads_options, reads_path
+from hifive_dask.cli._inputs import address
+from hifive_dask.cli._reads import count_reads, files_of, reads_options
 from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
 from hifive_dask.cli._stores import StorePath, check_output
 
 
 @click.command("pairs")
 @click.argument("fends", type=StorePath("fends"))
-@click.argument("reads", nargs=-1, required=True, type=reads_path)
+@click.argument("reads", nargs=-1, type=address)
 @reads_options
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcd."
@@ -25,13 +26,20 @@ def command(
 ) -> None:
     """Count the read pairs of the files READS on the partition FENDS, or take counted pairs.
 
-    For example: hifive-dask pairs fends.zarr reads.pairs.gz -o pairs.zarr
+    READS are text, alignments with both mates in a file, or one input of counted pairs; files of
+    one mate each are given by --mates. For example:
+
+    \b
+    hifive-dask pairs fends.zarr reads.pairs.gz -o pairs.zarr
+    hifive-dask pairs fends.zarr lane1.bam lane2.bam -o pairs.zarr
+    hifive-dask pairs fends.zarr --mates reads_1.bam reads_2.bam -o pairs.zarr
+    bwa mem -SP5 genome.fa 1.fq 2.fq | hifive-dask pairs fends.zarr --format bam - -o pairs.zarr
 
     READS is - for standard input, which needs --format; in quotes a template such as
     'replicate1/*.matrix', where * stands for chr1 or chr1_by_chr2; or a cooler such as
     map.mcool::/resolutions/10000.
     """
-    check_output(out, fends, *reads, kind="pairs")
+    check_output(out, fends, *files_of(reads, options), kind="pairs")
     with settings.session():
         data = count_reads(out, fends, reads, options, silent=settings.quiet)
     settings.table("Read pairs", stats_rows(data.stats))

@@ -9,22 +9,20 @@ import click
 
 from hifive_dask.cli._inputs import (
     GenomeInput,
+    address,
     express_options,
     filter_options,
     genome_options,
-    reads_options,
-    reads_path,
 )
 from hifive_dask.cli._pipeline import Pipeline
+from hifive_dask.cli._reads import reads_options
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._steps import Steps
 
 
 @click.command("run")
 @genome_options
-@click.option(
-    "--reads", type=reads_path, multiple=True, required=True, help="File of reads; repeatable."
-)
+@click.option("--reads", type=address, multiple=True, help="File of reads; repeatable.")
 @reads_options
 @filter_options
 @express_options
@@ -44,6 +42,8 @@ def command(
     example: hifive-dask run --sites sites.bed --reads reads.pairs.gz --out results
     """
     source = GenomeInput.choose(options)
+    if not reads and not options["mates"]:
+        raise click.UsageError("give files of reads: --reads FILE, or --mates FILE1 FILE2")
     out.mkdir(parents=True, exist_ok=True)
     steps = Steps(out, restart=restart, say=settings.say)
     with settings.session():

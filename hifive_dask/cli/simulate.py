@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["raw", "raw.gz", "pairs", "pairs.gz"]),
+    type=click.Choice(["raw", "raw.gz", "pairs", "pairs.gz", "bam"]),
     default="raw",
     show_default=True,
     help="Of the reads; .gz is bgzip.",

@@ -6,18 +6,19 @@ import os
 from typing import Literal
 
 from hifive_dask.errors import ParameterError
+from hifive_dask.reads.layout import TextFormat, format_of
 from hifive_dask.reads.matrices import matrix_format
 from hifive_dask.reads.text import STDIN, open_text, read_head
 
 __all__ = ["ReadsFormat", "detect_format"]
 
-ReadsFormat = Literal["raw", "pairs", "mat", "matrix", "cool"]
+ReadsFormat = TextFormat | Literal["matrix", "cool"]
 
 _COOL = (".cool", ".mcool", ".scool")
 
 
 def detect_format(path: str | os.PathLike[str]) -> ReadsFormat:
-    """Tell the format by the name, for text by the first lines.
+    """Tell the format by the name, else by the first lines.
 
     Raises
     ------
@@ -33,7 +34,4 @@ def detect_format(path: str | os.PathLike[str]) -> ReadsFormat:
         return "cool"
     if matrix_format(name):
         return "matrix"
-    header, lines = read_head(open_text(name, spill=""), 2)
-    if header and header[0].startswith("## pairs format"):
-        return "pairs"
-    return "mat" if all(len(line.split("\t")) == 3 for line in lines if line) else "raw"
+    return format_of(*read_head(open_text(name, spill=""), 2))

@@ -9,7 +9,7 @@ from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.layout import Layout
 from hifive_dask.reads.text import TextFile, read_head
 
-__all__ = ["explain_nothing_counted", "explain_nothing_loaded"]
+__all__ = ["explain_nothing_counted", "explain_nothing_loaded", "no_common_chromosome"]
 
 _LINES = 1000
 _CURES = {
@@ -55,6 +55,7 @@ def _unknown_chromosomes(file: TextFile, layout: Layout, partition: Partition) -
         {k + 1 for row in rows for k, cell in enumerate(row) if cell in set(known)}
         - {layout.chrom1 + 1, layout.chrom2 + 1}
     )
+    cure = None
     if others:
         cure = (
             f"known names stand in column {' and '.join(map(str, others))}, but columns "
@@ -65,15 +66,29 @@ def _unknown_chromosomes(file: TextFile, layout: Layout, partition: Partition) -
             f"only one of columns {layout.chrom1 + 1} and {layout.chrom2 + 1} holds known names: "
             "wrong column order or format"
         )
-    elif {name.removeprefix("chr") for name in seen} & {name.removeprefix("chr") for name in known}:
-        cure = "the names differ only by the prefix 'chr'; rename them in one of the files"
-    else:
-        cure = "use cut sites and reads of the same genome, with the same names"
+    return no_common_chromosome(file.name, seen, partition, line=len(header) + 1, cure=cure)
+
+
+def no_common_chromosome(
+    name: str,
+    seen: Sequence[str],
+    partition: Partition,
+    *,
+    line: int | None = None,
+    cure: str | None = None,
+) -> InputError:
+    """Return the error for reads on other chromosomes than those of the partition."""
+    known = partition.chromosomes
+    if cure is None:
+        if {n.removeprefix("chr") for n in seen} & {n.removeprefix("chr") for n in known}:
+            cure = "the names differ only by the prefix 'chr'; rename them in one of the files"
+        else:
+            cure = "use cut sites and reads of the same genome, with the same names"
     return InputError(
         "no chromosome of the reads is in the partition; the reads name "
         f"{_listed(seen)}; the partition holds {_listed(known)}",
-        path=file.name,
-        line=len(header) + 1,
+        path=name,
+        line=line,
         cure=cure,
     )
 

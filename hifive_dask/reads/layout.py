@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.reads.text import TextFile, read_head
 
-__all__ = ["Format", "Layout", "find_layout"]
+__all__ = ["Format", "Layout", "TextFormat", "find_layout", "format_of"]
 
 Format = Literal["raw", "pairs"]
+TextFormat = Literal["raw", "pairs", "bam", "mat"]
 
 _RAW = ("chrom1", "pos1", "strand1", "chrom2", "pos2", "strand2")
 _PAIRS = ("readID", "chrom1", "pos1", "chrom2", "pos2", "strand1", "strand2")
@@ -40,6 +42,17 @@ class Layout:
         return (self.chrom1, self.pos1, self.strand1, self.chrom2, self.pos2, self.strand2)
 
 
+def format_of(header: Sequence[str], lines: Sequence[str]) -> TextFormat:
+    """Tell the format by the first lines; ``"bam"`` stands for all files of alignments."""
+    first = (*header, *lines, "")[0]
+    if first.startswith("## pairs format"):
+        return "pairs"
+    if first.startswith(("BAM\x01", "CRAM", "@HD\t", "@SQ\t", "@RG\t", "@PG\t")):
+        return "bam"
+    cells = [len(line.split("\t")) for line in lines if line]
+    return "mat" if cells and set(cells) == {3} else "raw"
+
+
 def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> Layout:
     """Find the columns of one file from its head, also those of fragment numbers if wanted.
 
@@ -52,8 +65,10 @@ def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> L
     if format not in ("raw", "pairs"):
         raise ParameterError(f"unknown format {format!r}; known are 'raw' and 'pairs'")
     header, data = read_head(file)
-    is_pairs = bool(header) and header[0].startswith("## pairs format")
-    if format == "raw" and is_pairs:
+    kind = format_of(header, data)
+    if kind == "bam":
+        raise InputError("holds alignments, expected text", path=file.name, cure="load it as BAM")
+    if format == "raw" and kind == "pairs":
         raise InputError(
             "is in .pairs format, expected raw text (chrom1 pos1 strand1 chrom2 pos2 strand2)",
             path=file.name,

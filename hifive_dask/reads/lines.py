@@ -72,6 +72,7 @@ class TextReads:
         self._files: list[TextFile] = []
         self._layouts: list[Layout] = []
         self.reads = 0
+        self.found: dict[str, int] = {}
 
     def prepare(self, spill: str, silent: bool) -> Sequence[_Job]:
         """Find the columns; unpack gzip files; cut all into blocks of whole lines.

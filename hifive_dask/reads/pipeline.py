@@ -164,7 +164,7 @@ def load_reads(
         counted = Counted.gather(report, duplicates_lost=dedup != "none")
         if not counted.tiles:
             raise source.explain(partition, counted.stats)
-        history.add(call[0], call[1], results=counted.stats)
+        history.add(call[0], call[1], results={**counted.stats, **source.found})
         write_counted(Path(target), counted, len(chromosomes), spill, history, attributes, silent)
     return counted.stats
 

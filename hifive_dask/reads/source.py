@@ -72,6 +72,10 @@ class ReadSource(Protocol):
     def reads(self) -> int:
         """About how many read pairs there are, known once prepared; decides the number of tiles."""
 
+    @property
+    def found(self) -> Mapping[str, int]:
+        """What the history shall record beside the statistics, known once prepared."""
+
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> HifiveDaskError:
         """Return the error for a load that kept no read pair."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import struct
 import sys
 import zlib
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hifive_dask.errors import InputError
+from hifive_dask.reads.bgzf import RATIO, Span, bgzf_blocks, cut_bgzf, truncated
 
 __all__ = [
     "BLOCK_BYTES",
@@ -30,7 +30,6 @@ __all__ = [
 STDIN = "-"  # as the name of a file
 
 BLOCK_BYTES = 1 << 25  # text per block: about 0.7 million read pairs
-_BGZF_RATIO = 4  # text per compressed byte, only to size blocks
 _READ = 1 << 20
 
 
@@ -55,25 +54,17 @@ class TextFile:
     def text_bytes(self) -> int:
         """Size of the text; for bgzip an estimate from the compressed size."""
         size = os.path.getsize(self.path)
-        return size if self.codec == "plain" else size * _BGZF_RATIO
+        return size if self.codec == "plain" else size * RATIO
 
     def blocks(self, block_bytes: int) -> list[TextBlock]:
         """Cut the file into blocks of about `block_bytes` of text."""
         if self.codec == "plain":
             size = os.path.getsize(self.path)
             edges = [*range(0, size, block_bytes), size]
-            before = [max(0, edge - 1) for edge in edges]
+            spans = [Span(lo, hi, max(0, lo - 1)) for lo, hi in itertools.pairwise(edges)]
         else:
-            starts = list(_bgzf_starts(self.path, self.name))
-            edges, before = [0], [0]
-            for previous, start in itertools.pairwise(starts):
-                if start - edges[-1] >= max(1, block_bytes // _BGZF_RATIO) or start == starts[-1]:
-                    edges.append(start)
-                    before.append(previous)
-        return [
-            TextBlock(self, lo, hi, prior)
-            for lo, hi, prior in zip(edges[:-1], edges[1:], before[:-1], strict=True)
-        ]
+            spans = cut_bgzf(self.path, self.name, block_bytes)
+        return [TextBlock(self, *span) for span in spans]
 
 
 @dataclass(frozen=True)
@@ -98,9 +89,9 @@ class TextBlock:
                 rest = iter(lambda: handle.read(_READ), b"")
             else:
                 handle.seek(self.before)
-                head = b"".join(_bgzf_blocks(handle, self.lo, self.file.name))
-                body = b"".join(_bgzf_blocks(handle, self.hi, self.file.name))
-                rest = _bgzf_blocks(handle, None, self.file.name)
+                head = b"".join(bgzf_blocks(handle, self.lo, self.file.name))
+                body = b"".join(bgzf_blocks(handle, self.hi, self.file.name))
+                rest = bgzf_blocks(handle, None, self.file.name)
             start = 0
             if self.lo and not head.endswith(b"\n"):
                 start = body.find(b"\n") + 1
@@ -121,7 +112,7 @@ class TextBlock:
         lines, last = 0, b"\n"
         with open(self.file.path, "rb") as handle:
             if self.file.codec == "bgzf":
-                pieces = _bgzf_blocks(handle, self.lo, self.file.name)
+                pieces = bgzf_blocks(handle, self.lo, self.file.name)
             else:
                 pieces = _plain_pieces(handle, self.lo)
             for piece in pieces:
@@ -138,56 +129,6 @@ def _plain_pieces(handle: BinaryIO, stop: int) -> Iterator[bytes]:
             return
         left -= len(piece)
         yield piece
-
-
-def _bgzf_header(handle: BinaryIO, name: str) -> int:
-    """Read a BGZF block header; return the size of the whole block, 0 at the end of the file."""
-    head = handle.read(18)
-    if not head:
-        return 0
-    if len(head) < 18 or head[:4] != b"\x1f\x8b\x08\x04" or head[12:14] != b"BC":
-        raise _truncated(name)
-    return int(struct.unpack("<H", head[16:18])[0]) + 1
-
-
-def _bgzf_starts(path: str, name: str) -> Iterator[int]:
-    """Yield the offset of every block, then the size of the file."""
-    size, offset = os.path.getsize(path), 0
-    with open(path, "rb") as handle:
-        while offset < size:
-            yield offset
-            handle.seek(offset)
-            offset += _bgzf_header(handle, name)
-            if offset > size:
-                raise _truncated(name)
-    yield size
-
-
-def _bgzf_blocks(handle: BinaryIO, stop: int | None, name: str) -> Iterator[bytes]:
-    """Yield the text of consecutive blocks that begin before offset `stop`."""
-    while stop is None or handle.tell() < stop:
-        size = _bgzf_header(handle, name)
-        if size == 0:
-            return
-        packed = handle.read(size - 18)
-        if len(packed) < size - 18:
-            raise _truncated(name)
-        try:
-            text = zlib.decompress(packed[:-8], wbits=-15)
-        except zlib.error as error:
-            raise InputError(f"damaged bgzip data: {error}", path=name) from error
-        if zlib.crc32(text) != int.from_bytes(packed[-8:-4], "little"):
-            raise InputError("damaged bgzip data: wrong checksum", path=name)
-        yield text
-
-
-def _truncated(name: str, line: int | None = None) -> InputError:
-    return InputError(
-        "the compressed file ends in the middle of its data",
-        path=name,
-        line=line,
-        cure="it was not copied or written to the end; fetch or make it again",
-    )
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
@@ -247,7 +188,7 @@ def inflate(file: TextFile) -> Iterator[bytes]:
                     engine, fresh = zlib.decompressobj(wbits=31), True
                     packed = packed.lstrip(b"\0")  # padding between members is allowed
     if not fresh:
-        raise _truncated(name, lines + 1)
+        raise truncated(name, lines + 1)
 
 
 def unpack(file: TextFile, directory: str | os.PathLike[str], number: int) -> TextFile:
@@ -269,7 +210,7 @@ def read_head(file: TextFile, lines: int = 1) -> tuple[list[str], list[str]]:
         if file.codec == "plain":
             pieces: Iterator[bytes] = iter(lambda: handle.read(_READ), b"")
         elif file.codec == "bgzf":
-            pieces = _bgzf_blocks(handle, None, file.name)
+            pieces = bgzf_blocks(handle, None, file.name)
         else:
             pieces = inflate(file)
         rest = b""

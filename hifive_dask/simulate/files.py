@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import dask
 import numpy as np
+from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
+from hifive_dask._kernels.read_bam import bam_records
 from hifive_dask._kernels.read_text import pairs_text, raw_text
-from hifive_dask._kernels.simulate import ContactTables, RateTables, draw_reads
+from hifive_dask._kernels.simulate import ContactTables, RateTables, ReadColumns, draw_reads
 from hifive_dask._store.atomic import replacing
 from hifive_dask.errors import ParameterError
-from hifive_dask.simulate.experiment import Experiment, batches
+from hifive_dask.simulate.experiment import BATCH, Experiment, batches
 from hifive_dask.simulate.genome import SimulatedGenome
 
 __all__ = ["write_genome", "write_lengths", "write_reads", "write_sites", "write_truth"]
@@ -27,6 +31,7 @@ _BGZF_TEXT = 65_280  # bytes of text per block of bgzip
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _WINDOW = 16  # batches in memory at a time
 _UNKNOWN = "chrUn"
+_UNKNOWN_LENGTH = 10_000
 
 
 def write_sites(path: PathLike, genome: SimulatedGenome) -> None:
@@ -98,8 +103,9 @@ def write_reads(
     Parameters
     ----------
     path
-        ``.pairs`` writes the format of the 4DN consortium; any other suffix raw text, lines
-        ``chrom1 pos1 strand1 chrom2 pos2 strand2``. A further ``.gz`` compresses it as bgzip does.
+        ``.pairs`` writes the format of the 4DN consortium, ``.bam`` alignments of 50 bases, mate
+        after mate; any other suffix raw text, lines ``chrom1 pos1 strand1 chrom2 pos2 strand2``.
+        A further ``.gz`` compresses text as bgzip does.
     genome, reads, seed, experiment
         As in `simulate_reads`.
     silent
@@ -111,40 +117,70 @@ def write_reads(
         If the file cannot be written; there is none then.
     """
     where = Path(path)
-    packed = where.suffix == ".gz"
-    is_pairs = (where.with_suffix("") if packed else where).suffix == ".pairs"
+    encode = _Encoder.of(where, genome)
     rates = (experiment or Experiment()).rates(genome)
-    names = [*genome.chromosomes, _UNKNOWN]
-    if "\t" in "".join(names):
-        raise ParameterError("a chromosome name holds a tab")
-    draw = dask.delayed(_batch_text, pure=False)
-    tables = dask.delayed(genome.tables)
-    jobs = list(batches(seed, reads))
+    draw = dask.delayed(_batch, pure=False)
+    tables, encoder = dask.delayed(genome.tables), dask.delayed(encode)
+    jobs = list(enumerate(batches(seed, reads)))
     with replacing(where) as beside, open(beside, "wb") as handle:
-        head = _pairs_header(genome).encode() if is_pairs else b""
-        handle.write(_bgzip(head) if packed else head)
+        handle.write(encode.head())
         for window in (jobs[k : k + _WINDOW] for k in range(0, len(jobs), _WINDOW)):
             texts = run(
-                [draw(tables, rates, state, n, names, is_pairs, packed) for state, n in window],
+                [draw(tables, rates, encoder, state, n, k * BATCH) for k, (state, n) in window],
                 title="drawing reads",
                 silent=silent,
             )
             handle.writelines(texts)
-        handle.write(_BGZF_END if packed else b"")
+        handle.write(_BGZF_END if encode.packed else b"")
 
 
-def _batch_text(
+@dataclass(frozen=True)
+class _Encoder:
+    """Turns read pairs into bytes of a file: ``"raw"``, ``"pairs"`` or ``"bam"``."""
+
+    format: str
+    packed: bool
+    names: tuple[str, ...]
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, path: Path, genome: SimulatedGenome) -> _Encoder:
+        """Choose by the suffix of the file."""
+        names = (*genome.chromosomes, _UNKNOWN)
+        if "\t" in "".join(names):
+            raise ParameterError("a chromosome name holds a tab")
+        packed = path.suffix == ".gz"
+        suffix = (path.with_suffix("") if packed else path).suffix
+        kind = suffix[1:] if suffix in (".pairs", ".bam") else "raw"
+        lengths = np.append(genome.lengths, _UNKNOWN_LENGTH)
+        return cls(kind, packed or kind == "bam", names, lengths)
+
+    def head(self) -> bytes:
+        sizes = list(zip(self.names, self.lengths.tolist(), strict=True))
+        if self.format == "pairs":
+            text = _pairs_header(sizes).encode()
+        else:
+            text = _bam_header(sizes) if self.format == "bam" else b""
+        return _bgzip(text) if self.packed else text
+
+    def __call__(self, columns: ReadColumns, number: int, seed: int) -> bytes:
+        """Return the bytes of a batch whose first read pair has this number."""
+        if self.format == "bam":
+            text = bam_records(columns, self.lengths, number, seed)
+        else:
+            text = (pairs_text if self.format == "pairs" else raw_text)(columns, list(self.names))
+        return _bgzip(text.tobytes()) if self.packed else text.tobytes()
+
+
+def _batch(
     tables: ContactTables,
     rates: RateTables,
+    encode: _Encoder,
     state: int,
     reads: int,
-    names: list[str],
-    is_pairs: bool,
-    packed: bool,
+    number: int,
 ) -> bytes:
-    columns = draw_reads(tables, rates, state, reads)
-    text = (pairs_text if is_pairs else raw_text)(columns, names).tobytes()
-    return _bgzip(text) if packed else text
+    return encode(draw_reads(tables, rates, state, reads), number, state)
 
 
 def _bgzip(text: bytes) -> bytes:
@@ -159,17 +195,26 @@ def _bgzip(text: bytes) -> bytes:
     return b"".join(blocks)
 
 
-def _pairs_header(genome: SimulatedGenome) -> str:
-    sizes = zip(genome.chromosomes, genome.lengths.tolist(), strict=True)
+def _pairs_header(sizes: Sequence[tuple[str, int]]) -> str:
     return "".join(
         [
             "## pairs format v1.0.0\n#sorted: none\n#shape: upper triangle\n",
             "#genome_assembly: simulated\n",
             *(f"#chromsize: {name} {length}\n" for name, length in sizes),
-            f"#chromsize: {_UNKNOWN} 10000\n",
             "#columns: readID chrom1 pos1 chrom2 pos2 strand1 strand2\n",
         ]
     )
+
+
+def _bam_header(sizes: Sequence[tuple[str, int]]) -> bytes:
+    lines = [f"@SQ\tSN:{name}\tLN:{length}\n" for name, length in sizes]
+    text = "".join(["@HD\tVN:1.6\tSO:unsorted\tGO:query\n", *lines]).encode()
+    table = [
+        struct.pack("<i", len(name.encode()) + 1) + name.encode() + struct.pack("<xi", length)
+        for name, length in sizes
+    ]
+    head = b"BAM\x01" + struct.pack("<i", len(text)) + text
+    return head + struct.pack("<i", len(sizes)) + b"".join(table)
 
 
 def _write_text(path: PathLike, text: str) -> None:

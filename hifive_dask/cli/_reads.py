@@ -1,0 +1,162 @@
+"""Options for reads, and how they become a pair store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from hifive_dask.cli._inputs import existing, stack
+
+if TYPE_CHECKING:
+    from hifive_dask import HiCData
+
+__all__ = ["count_reads", "files_of", "reads_options"]
+
+reads_options = stack(
+    click.option(
+        "--format",
+        "format_",
+        type=click.Choice(["auto", "raw", "pairs", "bam", "mat", "matrix", "cool"]),
+        default="auto",
+        show_default=True,
+        help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; bam: alignments "
+        "in BAM, SAM or CRAM; mat: fend1 fend2 count; matrix: a template of text matrices such as "
+        "'*.matrix', or .hdf5 or .npz; cool: FILE or FILE::GROUP; auto: by the name and the first "
+        "lines.",
+    ),
+    click.option(
+        "--mates",
+        type=(existing, existing),
+        multiple=True,
+        metavar="FILE1 FILE2",
+        help="Two files of alignments, of first and of second mates; repeatable. A file that holds "
+        "both mates is given like any other file of reads.",
+    ),
+    click.option(
+        "--min-mapq",
+        type=click.IntRange(0, 255),
+        default=0,
+        show_default=True,
+        help="For bam: least mapping quality of both ends.",
+    ),
+    click.option(
+        "--maxinsert",
+        type=click.IntRange(-1),
+        default=500,
+        show_default=True,
+        metavar="BP",
+        help="Largest insert size; -1 for no filter.",
+    ),
+    click.option(
+        "--base",
+        type=click.IntRange(0, 1),
+        default=1,
+        show_default=True,
+        help="For raw and pairs: number of the first base of a chromosome.",
+    ),
+    click.option(
+        "--dedup",
+        type=click.Choice(["library", "file", "none"]),
+        default="library",
+        show_default=True,
+        help="Where equal reads count once: in all files, in each, or nowhere.",
+    ),
+    click.option(
+        "--fragment-columns",
+        is_flag=True,
+        help="For pairs: columns rfrag1 and rfrag2, not positions, decide the fragment.",
+    ),
+    click.option(
+        "--basefend",
+        type=click.IntRange(0, 1),
+        help="For mat: number of the first fend, 0 by default; 1 for files of HiCPipe.",
+    ),
+)
+
+_FOR = {
+    "mates": ("bam",),
+    "min_mapq": ("bam",),
+    "base": ("raw", "pairs"),
+    "fragment_columns": ("pairs",),
+    "basefend": ("mat",),
+    "maxinsert": ("raw", "pairs", "bam"),
+    "dedup": ("raw", "pairs", "bam"),
+}
+
+
+def files_of(reads: Sequence[Path], options: dict[str, Any]) -> list[Path]:
+    """All files of reads that were given."""
+    return [*(path for pair in options["mates"] for path in pair), *reads]
+
+
+def count_reads(
+    out: Path, fends: Path, reads: Sequence[Path], options: dict[str, Any], *, silent: bool
+) -> HiCData:
+    """Make and save a pair store; `options` are those of `reads_options`."""
+    from hifive_dask import HiCData
+
+    kind = options["format_"]
+    if kind == "auto":
+        kind = _find_format(files_of(reads, options))
+    _check(kind, reads, options)
+    filters = {
+        "maxinsert": None if options["maxinsert"] < 0 else options["maxinsert"],
+        "dedup": options["dedup"],
+    }
+    data = HiCData(out, "w", silent=silent)
+    if kind == "raw":
+        data.load_data_from_raw(fends, reads, base=options["base"], **filters)
+    elif kind == "pairs":
+        fragments: Any = "index" if options["fragment_columns"] else None
+        data.load_data_from_pairs(
+            fends, reads, base=options["base"], fragments=fragments, **filters
+        )
+    elif kind == "bam":
+        groups = [*map(list, options["mates"]), *([path] for path in reads)]
+        data.load_data_from_bam(fends, groups, min_mapq=options["min_mapq"], **filters)
+    elif kind == "mat":
+        data.load_data_from_mat(fends, reads[0], options["basefend"] or 0)
+    elif kind == "matrix":
+        data.load_binned_data_from_matrices(fends, reads[0])
+    else:
+        data.load_data_from_cool(fends, reads[0])
+    data.save()
+    return data
+
+
+def _find_format(files: Sequence[Path]) -> str:
+    from hifive_dask.reads.detect import detect_format
+    from hifive_dask.reads.text import STDIN
+
+    if not files:
+        raise click.UsageError("no files of reads were given")
+    if any(str(path) == STDIN for path in files):
+        raise click.UsageError("standard input needs a format: --format raw, pairs, bam or mat")
+    kinds = {str(path): detect_format(path) for path in files}
+    if len(set(kinds.values())) > 1:
+        seen = ", ".join(f"{path} is {kind}" for path, kind in kinds.items())
+        raise click.UsageError(f"load files of one format at a time ({seen}), or give --format")
+    return kinds.popitem()[1]
+
+
+def _check(kind: str, reads: Sequence[Path], options: dict[str, Any]) -> None:
+    """Refuse options that would say nothing, and several inputs of counted pairs."""
+    context = click.get_current_context()
+    for name, kinds in _FOR.items():
+        was_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if kind not in kinds and was_given:
+            option = name.replace("_", "-")
+            raise click.UsageError(
+                f"--{option} is for {', '.join(kinds)}, but the format is {kind}; leave it out"
+            )
+    if not files_of(reads, options):
+        raise click.UsageError("no files of reads were given")
+    if kind in ("mat", "matrix", "cool") and len(reads) > 1:
+        raise click.UsageError(
+            f"give one input in the format {kind}; to add up several, load each and combine them "
+            "(a template in quotes, as '*.matrix', is one input)"
+        )

@@ -1,0 +1,325 @@
+"""Files of alignments: opened through htslib, read in parallel spans of BGZF blocks.
+
+Where records begin inside a span is guessed, and checked: the span before must end exactly there,
+else the span is read again from where that one ended. So the result never depends on a guess.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import dask
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._graph.run import run
+from hifive_dask._kernels.alignments import (
+    BUCKETS,
+    DAMAGED,
+    MORE,
+    SEEN,
+    Alignments,
+    find_record,
+    read_records,
+    sort_by_bucket,
+)
+from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.reads.bgzf import Span, bgzf_blocks, cut_bgzf, truncated
+from hifive_dask.reads.text import open_text
+
+__all__ = ["AlignmentFile", "Spilled", "names_in", "read_buckets", "read_files"]
+
+_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+_NEEDED = b"required_fields=0x3f"  # name, flag, chromosome, position, mapq, CIGAR: of CRAM
+
+
+@dataclass(frozen=True)
+class AlignmentFile:
+    """A file of alignments and its header.
+
+    Parameters
+    ----------
+    name
+        The file the user gave.
+    path
+        Where the bytes are: the same file, or a copy of it.
+    in_blocks
+        Whether that is BAM in BGZF blocks.
+    references
+        Names of the header.
+    lengths
+        int64: bp of each.
+    block, skip
+        Where the records begin: compressed offset of a block, and bytes in it.
+    """
+
+    name: str
+    path: str
+    in_blocks: bool
+    references: tuple[str, ...]
+    lengths: NDArray[np.int64]
+    block: int = 0
+    skip: int = 0
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], spill: str) -> AlignmentFile:
+        """Read the header; standard input is first copied into the directory `spill`.
+
+        Raises
+        ------
+        InputError
+            If the file is missing, empty, truncated, or neither BAM, SAM nor CRAM.
+        ParameterError
+            If pysam is not installed.
+        """
+        pysam, file = _pysam(), open_text(path, spill)
+        name = file.name
+        with _explained(name), pysam.AlignmentFile(file.path, check_sq=False) as handle:
+            found = cls(
+                name,
+                file.path,
+                file.codec == "bgzf" and handle.is_bam,
+                tuple(handle.references),
+                np.array(handle.lengths, dtype=np.int64),
+            )
+            if found.in_blocks:
+                found = replace(found, block=handle.tell() >> 16, skip=handle.tell() & 0xFFFF)
+        if found.in_blocks and not _ends_well(found.path):
+            raise truncated(name)
+        if not found.references:
+            raise InputError(
+                "is not a file of alignments with chromosomes in its header",
+                path=name,
+                cure="give BAM, SAM with its header, or CRAM, as mappers write them",
+            )
+        return found
+
+    def blocked(self, directory: str, number: int) -> AlignmentFile:
+        """Return the file as BAM in blocks: SAM and CRAM are copied into `directory`."""
+        if self.in_blocks:
+            return self
+        pysam, target = _pysam(), str(Path(directory) / f"alignments-{number}.bam")
+        with (
+            _explained(self.name),
+            pysam.AlignmentFile(self.path, format_options=[_NEEDED]) as source,
+            pysam.AlignmentFile(target, "wbu", template=source) as copy,
+        ):
+            for record in source:
+                copy.write(record)
+        return replace(AlignmentFile.open(target, directory), name=self.name)
+
+
+def _pysam() -> ModuleType:
+    try:
+        import pysam
+    except ModuleNotFoundError as error:
+        raise ParameterError(
+            "BAM files are read through pysam, which is not installed\n"
+            "  install it with the package: pip install 'hifive-dask[bam]'"
+        ) from error
+    module: ModuleType = pysam
+    return module
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn errors of htslib into ours; it writes to stderr besides, which is kept quiet."""
+    pysam = _pysam()
+    former = pysam.set_verbosity(0)
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if "truncated" in str(error):
+            raise truncated(name) from error
+        raise InputError(
+            f"cannot be read as BAM, SAM or CRAM: {error}",
+            path=name,
+            cure="is it a file of alignments, whole, and with its header?",
+        ) from error
+    finally:
+        pysam.set_verbosity(former)
+
+
+def _ends_well(path: str) -> bool:
+    with open(path, "rb") as handle:
+        handle.seek(max(0, os.path.getsize(path) - len(_BGZF_END)))
+        return handle.read() == _BGZF_END
+
+
+def names_in(file: AlignmentFile, count: int) -> list[str]:
+    """Return the names of the first primary alignments that are mapped, for messages."""
+    found = []
+    with _explained(file.name), _pysam().AlignmentFile(file.path, check_sq=False) as handle:
+        for record in handle:
+            if not record.flag & 0x904:
+                found.append(str(record.query_name))
+            if len(found) == count:
+                break
+    return found
+
+
+class Spilled(NamedTuple):
+    """The usable alignments of one file in files of their own, sorted by buckets of their names.
+
+    Parameters
+    ----------
+    paths
+        uint64: offsets of the buckets, hashes of names, words.
+    usable
+        Number of alignments in them.
+    seen
+        Counts of all alignments, by the names of `SEEN`.
+    """
+
+    paths: list[str]
+    usable: int
+    seen: dict[str, int]
+
+
+class _Piece(NamedTuple):
+    """What a span gave: where its first record began, how far its last one reached beyond it."""
+
+    first: int
+    over: int
+    usable: int
+    seen: NDArray[np.int64]
+    fault: InputError | None
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads spans of one file."""
+
+    file: AlignmentFile
+    chromosome: NDArray[np.int32]
+    mate: int
+    min_mapq: int
+
+    def __call__(self, span: Span, first: int | None, target: str) -> _Piece:
+        """Read the records that begin in a span, the first one `first` bytes from its beginning."""
+        name = self.file.name
+        seen = np.zeros(len(SEEN), dtype=np.int64)
+        with open(self.file.path, "rb") as handle:
+            handle.seek(span.lo)
+            body = b"".join(bgzf_blocks(handle, span.hi, name))
+            following = bgzf_blocks(handle, None, name)
+            text, stop = np.frombuffer(body, dtype=np.uint8), len(body)
+            if first is None:
+                first = find_record(text, self.file.lengths)
+                if first < 0:
+                    return _Piece(-1, -1, 0, seen, None)
+            at, status, parts = first, MORE, []
+            while status == MORE:
+                at, status, part = read_records(
+                    text, at, stop, self.chromosome,
+                    mate=self.mate, min_mapq=self.min_mapq, seen=seen,
+                )  # fmt: skip
+                parts.append(part)
+                if status == MORE:
+                    more = next(following, None)
+                    if more is None:
+                        return _Piece(first, -1, 0, seen, truncated(name))
+                    rest = text[at:].tobytes() + more
+                    text, at, stop = np.frombuffer(rest, dtype=np.uint8), 0, stop - at
+        if status == DAMAGED:
+            return _Piece(first, -1, 0, seen, InputError("holds a damaged BAM record", path=name))
+        alignments = Alignments(*map(np.concatenate, zip(*parts, strict=True)))
+        offset, alignments = sort_by_bucket(alignments)
+        np.concatenate([offset.view(np.uint64), *alignments]).tofile(target)
+        return _Piece(first, at - stop, len(alignments.name), seen, None)
+
+
+def read_files(
+    files: Sequence[AlignmentFile],
+    mates: Sequence[int],
+    chromosomes: Sequence[str],
+    *,
+    min_mapq: int,
+    span_bytes: int,
+    spill: str,
+    silent: bool,
+) -> list[Spilled]:
+    """Read all alignments of all files into files in `spill`.
+
+    Parameters
+    ----------
+    files
+        BAM in blocks.
+    mates
+        Of each file: 1, 2, or 0 if it holds both.
+    chromosomes
+        Names; words hold their indices, or their number for all others.
+    min_mapq
+        Least mapping quality.
+    span_bytes
+        Inflated bytes read at once. The result does not depend on it.
+    spill, silent
+        Directory; no progress bar.
+
+    Raises
+    ------
+    InputError
+        For a damaged or truncated file.
+    """
+    index = {name: k for k, name in enumerate(chromosomes)}
+    plan = []
+    for number, (file, mate) in enumerate(zip(files, mates, strict=True)):
+        table = [index.get(name, len(index)) for name in file.references]
+        reader = _Reader(file, np.array(table, dtype=np.int32), mate, min_mapq)
+        task = dask.delayed(reader, pure=False)
+        spans = cut_bgzf(file.path, file.name, span_bytes, file.block)
+        plan.append(
+            [
+                _Step(task, span, file.skip if k == 0 else None, f"{spill}/file-{number}-{k}")
+                for k, span in enumerate(spans)
+            ]
+        )
+    pieces = iter(
+        run(
+            [step.task(step.span, step.first, step.target) for steps in plan for step in steps],
+            title="reading alignments",
+            silent=silent,
+        )
+    )
+    return [_verify(steps, list(itertools.islice(pieces, len(steps)))) for steps in plan]
+
+
+class _Step(NamedTuple):
+    """One span to read."""
+
+    task: Any
+    span: Span
+    first: int | None
+    target: str
+
+
+def _verify(steps: Sequence[_Step], pieces: list[_Piece]) -> Spilled:
+    """Check that every span of a file began where the one before ended; read it again if not."""
+    start = steps[0].first if steps else 0
+    for k, (task, span, _, target) in enumerate(steps):
+        if pieces[k].first != start:
+            (pieces[k],) = run([task(span, start, target)], silent=True)
+        if (fault := pieces[k].fault) is not None:
+            raise fault
+        start = pieces[k].over
+    seen = np.sum([piece.seen for piece in pieces], axis=0)
+    return Spilled(
+        [step.target for step in steps],
+        sum(piece.usable for piece in pieces),
+        {name: int(n) for name, n in zip(SEEN, seen, strict=True)},
+    )
+
+
+def read_buckets(path: str, lo: int, hi: int) -> Alignments:
+    """Return the alignments of buckets `lo` to before `hi` of a file."""
+    data = np.memmap(path, dtype=np.uint64, mode="r")
+    offset = data[: BUCKETS + 1].astype(np.int64)
+    columns = data[BUCKETS + 1 :].reshape(2, -1)
+    return Alignments(*columns[:, offset[lo] : offset[hi]])
