@@ -27,6 +27,11 @@ def test_bench_reads__loads_every_pair_at_toy_size(capsys: pytest.CaptureFixture
     assert "| pairs |" in capsys.readouterr().out
 
 
+def test_bench_combine__adds_up_what_its_baseline_does() -> None:
+    (row,) = _load("bench_combine").main([2_000], [1], fends=2_000)
+    assert row["pairs"] == 4_000
+
+
 def test_bench_filter__keeps_what_its_baseline_keeps() -> None:
     (row,) = _load("bench_filter").main([20_000], [1], fends=2_000)
     assert row["rounds"] > 2

@@ -23,7 +23,8 @@ from hifive_dask.cli import main
 from hifive_dask.errors import InputWarning
 
 COMMANDS = (
-    "demo", "run", "fends", "pairs", "project", "normalize", "query", "plot", "info", "simulate",
+    "demo", "run", "fends", "pairs", "combine", "project", "normalize", "query", "plot", "info",
+    "simulate",
 )  # fmt: skip
 
 

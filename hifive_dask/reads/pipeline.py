@@ -42,7 +42,7 @@ from hifive_dask.reads.source import CountJob, CountSource, ReadJob, ReadSource
 from hifive_dask.reads.sums import PairCounter
 from hifive_dask.reads.tiles import end_tables, tile_tables
 
-__all__ = ["load_counts", "load_reads"]
+__all__ = ["load_counts", "load_reads", "spill_beside"]
 
 _TILE_READS = 1 << 20  # read pairs per tile, about
 
@@ -146,7 +146,7 @@ def load_reads(
     if dedup not in ("library", "file", "none"):
         raise ParameterError(f"dedup is {dedup!r}, expected 'library', 'file' or 'none'")
     chromosomes = {name: k for k, name in enumerate(partition.chromosomes)}
-    with _spill(target) as spill:
+    with spill_beside(target) as spill:
         jobs = source.prepare(spill, silent)
         ends = end_tables(partition)
         order = tile_tables(partition, ends, tiles or max(1, source.reads // _TILE_READS))
@@ -181,7 +181,7 @@ def load_counts(
     """
     units = partition.fends if source.in_fends else partition.bins
     assert units is not None  # sources check the partition
-    with _spill(target) as spill:
+    with spill_beside(target) as spill:
         jobs = source.prepare(spill, silent)
         order = tile_tables(
             partition, end_tables(partition), tiles or max(1, source.rows // _TILE_READS)
@@ -204,7 +204,7 @@ def load_counts(
 
 
 @contextmanager
-def _spill(target: str | os.PathLike[str]) -> Iterator[str]:
+def spill_beside(target: str | os.PathLike[str]) -> Iterator[str]:
     """A directory for temporary files beside the store, also those of the engine's shuffle."""
     beside = Path(target).absolute().parent
     with (
