@@ -103,7 +103,7 @@ def main(pairs: list[int], workers: list[int], fends: int = 1_600_000) -> list[F
             paths = fresh(write_replicates, genome, n, directory)
             plain = fresh(baseline, paths)
             for count in workers:
-                figures = fresh(combine, genome, paths, str(where / f"{n}-{count}.zarr"), count)
+                figures = fresh(combine, genome, paths, str(where / f"sum-{n}-{count}.zarr"), count)
                 if any(figures[name] != plain[name] for name in ("pairs", "reads")):
                     raise AssertionError(f"the sum has {figures}, that of the baseline {plain}")
                 total = REPLICATES * n

@@ -34,6 +34,7 @@ _COMMANDS = {
     "normalize": "Learn the corrections of a project.",
     "query": "Write a region of a map as text or arrays.",
     "plot": "Draw a region of a map.",
+    "stats": "Tell what became of the reads, also as a picture.",
     "info": "Say what a store holds.",
     "simulate": "Simulate a genome and reads with known truth.",
 }

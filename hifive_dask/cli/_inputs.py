@@ -25,6 +25,7 @@ __all__ = [
     "make_fends",
     "map_options",
     "reads_options",
+    "short_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -187,6 +188,16 @@ map_options = _stack(
         metavar="BP",
         help="Leave out pairs that are farther apart.",
     ),
+)
+
+
+short_option = click.option(
+    "--short",
+    type=click.IntRange(0),
+    default=20_000,
+    show_default=True,
+    metavar="BP",
+    help="Cis reads closer than this are short.",
 )
 
 

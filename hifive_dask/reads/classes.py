@@ -84,16 +84,24 @@ def class_table(stats: Mapping[str, int], distances: Mapping[str, int]) -> pd.Da
     -------
     Indexed by ``class``; columns as `HiCData.stats_table` says.
     """
-    cis, trans = stats.get("valid_cis_reads", 0), stats.get("valid_trans_reads", 0)
-    known = {**stats, **distances, "valid_reads": cis + trans}
+    short, far, trans = (distances[name] for name in DISTANCE_CLASSES)
+    valid_reads = short + far + trans
+    known = {
+        "valid_cis_reads": short + far,  # of files without statistics
+        "valid_trans_reads": trans,
+        "total_reads": valid_reads,
+        **stats,
+        **distances,
+        "valid_reads": valid_reads,
+    }
     names = list(READ_CLASSES)
     reads = np.array([known.get(name, 0) for name in names], dtype=np.int64)
     valid = np.arange(len(names)) >= names.index("valid_reads")
     return pd.DataFrame(
         {
             "reads": reads,
-            "of_all": _share(reads, known.get("total_reads", 0)),
-            "of_valid": np.where(valid, _share(reads, cis + trans), np.nan),
+            "of_all": _share(reads, known["total_reads"]),
+            "of_valid": np.where(valid, _share(reads, valid_reads), np.nan),
             "meaning": list(READ_CLASSES.values()),
         },
         index=pd.Index(names, name="class"),
