@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import hifive_dask as hd
 from hifive_dask._store.pairs import Columns, PairStore, write_pairs
 from hifive_dask.genome.partition import Units
+from hifive_dask.reads.count import INSERT_EDGES
 
 # Lengths of the human chromosomes (GRCh38), in Mb.
 HUMAN = {
@@ -106,6 +107,7 @@ def random_cis_pairs(units: Units, pairs: int) -> Columns:
 def memory_store(units: Units, columns: Columns) -> PairStore:
     """Pairs in memory."""
     edges = np.zeros((182, 2), dtype=np.int64)
+    edges[1:, 1] = INSERT_EDGES
     return PairStore.from_memory(
         columns, units.offset, stats={}, insert_distribution=edges, token="random"
     )

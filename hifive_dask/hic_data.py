@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, Literal, SupportsIndex
 
 import dask.dataframe as dd
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -20,11 +23,18 @@ from hifive_dask._store.kinds import check_replaceable, replacing_store
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask._store.pairs import PairStore, rewrite_attributes, write_pairs
 from hifive_dask._store.zarr_store import is_hdf5
-from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.errors import InputWarning, LinkError, ParameterError, StateError
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.provenance import History
 from hifive_dask.reads.bam import BamReads, group_files
+from hifive_dask.reads.classes import SHORT, class_table, reads_by_distance
+from hifive_dask.reads.combine import (
+    combine_stores,
+    explain_difference,
+    join_histories,
+    join_maxinsert,
+)
 from hifive_dask.reads.cool import CoolCounts
 from hifive_dask.reads.count import Dedup
 from hifive_dask.reads.export import write_mat
@@ -415,15 +425,73 @@ class HiCData:
             filters = {name: arguments[name] for name in ("maxinsert", "dedup")}
             load_reads(target, fends.partition, source, **filters, **record)
 
+        self._take(load, fends)
+
+    def combine(self, filelist: Sequence[PathLike]) -> None:
+        """Add up the pairs of replicates, replacing what the store held.
+
+        Reads of all stores count: duplicates are looked for when reads are loaded, never between
+        stores. Statistics and insert-size histograms are added too; ``valid_cis_pairs`` and
+        ``valid_trans_pairs`` are counted anew, but for fends in bins, where pairs of fends are no
+        longer known and those of the stores are added. If the stores have the same `maxinsert`, the
+        result has it. The order of the stores does not change the pairs, to the byte.
+
+        Parameters
+        ----------
+        filelist
+            At least two pair stores, Zarr or HDF5, of the same partition.
+
+        Raises
+        ------
+        ParameterError
+            For fewer than two, or if the store to be made is one of them.
+        LinkError
+            If their partitions differ; the message says in what.
+        InputError
+            If a pair would have more than 2 147 483 647 reads. The store stays as it was.
+        StoreError
+            If one cannot be opened, or the target not be written.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> data = hd.HiC(toy_project(), silent=True).data
+        >>> folder = Path(data.file).parent
+        >>> other = hd.HiCData(folder / "other.zarr", "w", silent=True)
+        >>> other.load_data_from_raw(data.fends.file, folder / "reads.raw", 300)
+        >>> both = hd.HiCData(folder / "both.zarr", "w", silent=True)
+        >>> both.combine([data.file, other.file])
+        >>> both.stats["total_reads"] == data.stats["total_reads"] + other.stats["total_reads"]
+        True
+        """
+        inputs = _open_replicates(_listed(filelist), self.file)
+        stores = [data.store for data in inputs]
+        fends = inputs[0].fends
+        record: dict[str, Any] = {
+            "history": join_histories([data.records for data in inputs], fends.records),
+            "call": ("HiCData.combine", {"filelist": [Path(data.file).name for data in inputs]}),
+            "attributes": {
+                "fends": relative_link(fends.file, self.file),
+                "fends_token": fends.token,
+                "maxinsert": join_maxinsert([s.attributes.get("maxinsert") for s in stores]),
+                "sources": [name for s in stores for name in s.attributes.get("sources") or ()],
+            },
+            "silent": self.silent,
+        }
+        self._take(lambda target: combine_stores(target, fends.partition, stores, **record), fends)
+
+    def _take(self, make: Callable[[Path], object], fends: Fend) -> None:
+        """Make a Zarr store on a path, and take it in place of what was there."""
         if self._hdf5:
             check_replaceable(self.file, PAIRS.type)
             with tempfile.TemporaryDirectory(dir=writable_parent(self.file)) as directory:
                 beside = Path(directory) / "pairs.zarr"
-                load(beside)
+                make(beside)
                 self._store = _into_memory(PairStore.open(beside), fends.units)
         else:
             with replacing_store(self.file, PAIRS.type) as beside:
-                load(beside)
+                make(beside)
             self._store = PairStore.open(self.file)
         self._fends = fends
         self._forget()
@@ -545,6 +613,49 @@ class HiCData:
         """Read statistics by name."""
         return self.store.stats
 
+    def stats_table(self, short: int = SHORT) -> pd.DataFrame:
+        """Return the read statistics as a table, with valid cis reads split by distance.
+
+        Parameters
+        ----------
+        short
+            bp: cis reads closer than this are short.
+
+        Returns
+        -------
+        Indexed by ``class``: those of `stats` that count reads, ``valid_reads``, which are cis and
+        trans together, ``cis_short_reads`` and ``cis_long_reads``. Columns: ``reads`` (int64),
+        ``of_all`` and ``of_valid`` (fractions; NaN where a class is no part of it), ``meaning``.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> table = hd.HiC(toy_project(), silent=True).data.stats_table()
+        >>> bool(table.loc["valid_cis_reads", "of_valid"] > 0.5)
+        True
+        """
+        return class_table(self.stats, self.distance_classes(short))
+
+    def distance_classes(self, short: int = SHORT) -> dict[str, int]:
+        """Return valid reads by distance, in one lazy pass over the pairs.
+
+        Parameters
+        ----------
+        short
+            bp: cis reads whose units have midpoints closer than this are short.
+
+        Returns
+        -------
+        Reads by name: ``cis_short_reads``, ``cis_long_reads``, ``trans_reads``.
+
+        Raises
+        ------
+        ParameterError
+            If `short` is below 0.
+        """
+        return reads_by_distance(self.store, self.units, short, silent=self.silent)
+
     @property
     def insert_distribution(self) -> NDArray[np.int64]:
         """int64 (182, 2): distinct read pairs, and lower edge in bp, per row."""
@@ -552,9 +663,12 @@ class HiCData:
 
     @property
     def maxinsert(self) -> int | None:
-        """bp, as loaded; None without filter."""
+        """bp, as loaded; None without filter, and if replicates with different ones were combined.
+
+        The different ones are then listed in the attribute ``maxinsert`` of `store`.
+        """
         value = self.store.attributes.get("maxinsert")
-        return None if value is None else int(value)
+        return None if value is None or isinstance(value, list) else int(value)
 
     def block(self, chrom1: str, chrom2: str | None = None) -> Block:
         """Return the pairs between two chromosomes, or within one, as lazy Dask arrays.
@@ -629,6 +743,35 @@ class HiCData:
 
 def _listed(filelist: PathLike | Sequence[PathLike]) -> list[PathLike]:
     return [filelist] if isinstance(filelist, str | os.PathLike) else list(filelist)
+
+
+def _open_replicates(filelist: Sequence[PathLike], target: str) -> list[HiCData]:
+    """Open stores that are to be added up, and check that they can be."""
+    if len(filelist) < 2:
+        raise ParameterError(f"{len(filelist)} stores were given, expected at least two")
+    for path in filelist:
+        if os.path.exists(path) and os.path.exists(target) and os.path.samefile(path, target):
+            raise ParameterError(f"{target} is one of the stores to combine; write to another file")
+    inputs = [HiCData(path, "r", silent=True) for path in filelist]
+    first, *rest = inputs
+    for data in rest:
+        if data.fends.token != first.fends.token:
+            seen = " and ".join(
+                f"{d.file} (of {d.fends.file}, token {d.fends.token})" for d in (first, data)
+            )
+            raise LinkError(
+                f"{seen} have different partitions: "
+                f"{explain_difference(first.fends.partition, data.fends.partition)}; load the "
+                "reads again on the same partition"
+            )
+    for one, other in itertools.combinations(inputs, 2):
+        if one.token == other.token:
+            warnings.warn(
+                f"{one.file} and {other.file} hold the same pairs, which now count twice",
+                InputWarning,
+                stacklevel=3,
+            )
+    return inputs
 
 
 def _into_memory(store: PairStore, units: Units) -> PairStore:

@@ -173,7 +173,8 @@ PAIRS = StoreSchema(
     ),
     {
         "fends": "Link to the partition: relative path and token.",
-        "maxinsert": "Largest accepted sum of the two distances to the cut sites, in bp; or none.",
+        "maxinsert": "Largest accepted sum of the two distances to the cut sites, in bp; or none; "
+        "or a list, if replicates with different ones were combined.",
         "sources": "Files that were read.",
     },
 )

@@ -32,6 +32,11 @@ def test_bench_bam__loads_the_pairs_of_its_baseline() -> None:
     assert row["pairs"] == 2_000
 
 
+def test_bench_combine__adds_up_what_its_baseline_does() -> None:
+    (row,) = _load("bench_combine").main([2_000], [1], fends=2_000)
+    assert row["pairs"] == 4_000
+
+
 def test_bench_filter__keeps_what_its_baseline_keeps() -> None:
     (row,) = _load("bench_filter").main([20_000], [1], fends=2_000)
     assert row["rounds"] > 2

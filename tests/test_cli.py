@@ -23,7 +23,8 @@ from hifive_dask.cli import main
 from hifive_dask.errors import InputWarning
 
 COMMANDS = (
-    "demo", "run", "fends", "pairs", "project", "normalize", "query", "plot", "info", "simulate",
+    "demo", "run", "fends", "pairs", "combine", "project", "normalize", "query", "plot", "stats",
+    "info", "simulate",
 )  # fmt: skip
 
 
@@ -418,6 +419,44 @@ def test_info__tells_every_kind_of_store(stores: Path, tmp_path: Path) -> None:
     assert "HiC.find_express_fend_corrections" in project
     HiC(stores / "project.zarr").save(tmp_path / "project.hcp")
     assert "express" in run("info", tmp_path / "project.hcp").output
+
+
+def test_info__as_json_has_the_keys_that_are_documented(stores: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "statistics.md").read_text()
+    facts = {
+        kind: json.loads(run("info", stores / f"{kind}.zarr", "--json").stdout)
+        for kind in ("fends", "pairs", "project")
+    }
+    for kind, found in facts.items():
+        assert found["type"] == kind
+        assert [key for key in found if f"`{key}`" not in text] == []
+        assert found["history"][0]["call"] == "Fend.load_fends"
+    names = [chromosome["name"] for chromosome in facts["fends"]["chromosomes"]]
+    assert names == ["chr1", "chr2", "chr3"]
+    assert facts["fends"]["fends"] == sum(c["fends"] for c in facts["fends"]["chromosomes"])
+    data = HiCData(stores / "pairs.zarr")
+    assert facts["pairs"]["statistics"] == data.stats
+    assert facts["pairs"]["distance_classes"] == {"short": 20_000, **data.distance_classes()}
+    assert facts["pairs"]["partition"]["token"] == facts["fends"]["token"]
+    assert facts["project"]["pairs"]["statistics"] == data.stats
+    assert facts["project"]["normalization"] == "express"
+    short = json.loads(run("info", stores / "pairs.zarr", "--json", "--short", 5).stdout)
+    assert short["distance_classes"]["cis_short_reads"] == 0
+
+
+def test_stats__shows_reads_of_stores_and_draws_them(stores: Path, tmp_path: Path) -> None:
+    shutil.copytree(stores, tmp_path / "other")
+    one, two = stores / "pairs.zarr", tmp_path / "other" / "pairs.zarr"
+    alone = run("stats", one, "--short", 5000).output
+    assert "cis below 5 kb" in alone
+    assert "of valid" in alone
+    out = tmp_path / "reads.png"
+    both = run("stats", one, two, "-o", out).output
+    assert str(one) in both  # the names alone are the same
+    assert str(two) in both
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert "suffix" in run("stats", one, "-o", tmp_path / "reads.gif", code=2).stderr
+    assert "hifive-dask pairs" in run("stats", tmp_path / "none.zarr", code=2).stderr
 
 
 def test_info__says_what_is_wrong(stores: Path, tmp_path: Path) -> None:

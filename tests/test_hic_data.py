@@ -99,6 +99,35 @@ def test_views__agree(toy: Path) -> None:
     assert dataset["block_chrom2"].values.tolist() == [0, 1]
 
 
+def test_classes__of_reads_are_told_by_fate_and_distance(toy: Path) -> None:
+    data = loaded(toy)  # cis pairs with midpoints 2000 and 1000 bp apart
+    for short, near in ((0, 0), (1000, 0), (1001, 1), (2000, 1), (2001, 2), (20_000, 2)):
+        distances = {"cis_short_reads": near, "cis_long_reads": 2 - near, "trans_reads": 1}
+        assert data.distance_classes(short) == distances
+    table = data.stats_table(1500)
+    assert table["reads"].to_dict() == {
+        **{name: n for name, n in data.stats.items() if not name.endswith("_pairs")},
+        "valid_reads": 3,
+        "cis_short_reads": 1,
+        "cis_long_reads": 1,
+    }
+    assert table.loc["cis_long_reads", "of_valid"] == pytest.approx(1 / 3)
+    assert table.loc["valid_trans_reads", "of_all"] == pytest.approx(1 / 3)
+    assert np.isnan(table.loc["failed_cut", "of_valid"])
+    assert table["meaning"].str.len().min() > 3
+    with pytest.raises(ParameterError, match="short is -1"):
+        data.distance_classes(-1)
+
+
+def test_classes__of_a_file_without_statistics_are_those_of_its_pairs(toy: Path) -> None:
+    loaded(toy, "d.hcd")
+    with h5py.File(toy / "d.hcd", "r+") as file:
+        del file["stats"]
+    table = hd.HiCData(toy / "d.hcd", silent=True).stats_table()
+    assert table.loc["total_reads", "reads"] == table.loc["valid_reads", "reads"] == 3
+    assert table.loc["valid_cis_reads", "reads"] == 2
+
+
 def test_links__move_together_and_notice_changes(toy: Path) -> None:
     loaded(toy)
     moved = toy / "elsewhere"

@@ -428,32 +428,77 @@ STATS = {
     "valid_trans_reads": 2000,
     "valid_cis_pairs": 5000,
     "valid_trans_pairs": 1900,
+    "cis_short_reads": 1000,
+    "cis_long_reads": 6000,
 }
 
 
-def test_statistics__are_shares_of_all_reads() -> None:
-    axes = plot.statistics(STATS, title="reads").axes[0]
-    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0, 0.01, 9.99, 70, 20])
-    assert [text.get_text() for text in axes.texts] == [
-        "0.0 %  (0)",
-        "< 0.1 %  (1)",
-        "10.0 %  (999)",
-        "70.0 %  (7,000)",
-        "20.0 %  (2,000)",
-    ]
-    names = [text.get_text() for text in axes.get_yticklabels()]
-    assert names[0] == "chr not in fends"
-    assert names[-1] == "valid trans reads"
-    assert axes.get_xlabel() == "% of 10,000 reads"
-    top, bottom = axes.get_ylim()[::-1]
-    assert top < 0 < 4 < bottom
+def shown(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_statistics__are_shares_of_all_and_of_valid_reads() -> None:
+    figure = plot.statistics({"rep1": STATS}, title="reads")
+    reads, valid = figure.axes
+    widths = [bar.get_width() for bar in reads.patches]
+    assert widths == pytest.approx([70, 20, 0.01, 9.99])  # what has no reads is left out
+    assert shown(reads) == ["70.0 %", "20.0 %", "10.0 %"]
+    assert reads.get_yticklabels()[0].get_text() == "rep1\n10,000"
+    legend = [text.get_text() for text in reads.get_legend().get_texts()]
+    assert legend == [
+        "valid cis 70.0 %", "valid trans 20.0 %", "PCR duplicates < 0.1 %", "out of bounds 10.0 %",
+    ]  # fmt: skip
+    assert [bar.get_width() for bar in valid.patches] == pytest.approx([100 / 9, 600 / 9, 200 / 9])
+    legend = [text.get_text() for text in valid.get_legend().get_texts()]
+    assert legend == ["cis below 20 kb 11.1 %", "cis from 20 kb 66.7 %", "trans 22.2 %"]
+    assert valid.get_yticklabels()[0].get_text() == "rep1\n9,000"
+
+
+def test_statistics__of_several_libraries_stand_side_by_side() -> None:
+    more = {name: 3 * n for name, n in STATS.items()} | {"pcr_duplicates": 0}
+    name = "a name that is longer than there is room for it"
+    figure = plot.statistics({"rep1": STATS, name: more}, short=1000)
+    reads, valid = figure.axes
+    labels = [label.get_text() for label in reads.get_yticklabels()]
+    assert labels == ["rep1\n10,000", "a name that is longer t…\n29,997"]
+    assert {round(bar.get_y(), 2) for bar in reads.patches} == {-0.31, 0.69}
+    texts = [text.get_text() for text in valid.get_legend().get_texts()]
+    assert texts == ["cis below 1 kb", "cis from 1 kb", "trans"]
+    colours = [tuple(patch.get_facecolor()) for patch in valid.get_legend().get_patches()]
+    assert len(set(colours)) == 3
+
+
+def test_statistics__texts_lie_inside_the_picture_and_apart() -> None:
+    for number in (1, 4):
+        figure = plot.statistics({f"replicate_{k}.zarr": STATS for k in range(number)}, title="t")
+        figure.draw_without_rendering()
+        size = figure.bbox
+        boxes = [ax.get_legend().get_window_extent() for ax in figure.axes]
+        boxes.append(figure.axes[1].xaxis.get_tightbbox())
+        for ax in figure.axes:
+            boxes += [label.get_window_extent() for label in ax.get_yticklabels()]
+        for k, box in enumerate(boxes):
+            assert size.x0 <= box.x0
+            assert box.x1 <= size.x1 + 1
+            assert size.y0 <= box.y0
+            assert box.y1 <= size.y1
+            assert not any(box.overlaps(other) for other in boxes[:k])
+
+
+def test_statistics__leave_out_duplicates_that_were_kept() -> None:
+    kept = {**STATS, "pcr_duplicates": 500, "total_reads": 9999}
+    reads, _ = plot.statistics({"rep1": kept}).axes
+    assert len(reads.patches) == 3
+    assert reads.get_yticklabels()[0].get_text() == "rep1\n9,999"
 
 
 def test_statistics__refuse_a_store_without_reads() -> None:
-    with pytest.raises(ParameterError, match="total_reads is 0 and there are 1 parts"):
-        plot.statistics({"total_reads": 0, "failed_cut": 0})
-    with pytest.raises(ParameterError, match="there are 0 parts"):
-        plot.statistics({"total_reads": 3, "valid_cis_pairs": 3})
+    with pytest.raises(ParameterError, match="no library was given"):
+        plot.statistics({})
+    with pytest.raises(ParameterError, match="library 'a' has no reads"):
+        plot.statistics({"a": {"total_reads": 0, "failed_cut": 0}})
+    with pytest.raises(ParameterError, match="library 'a' has no valid reads"):
+        plot.statistics({"a": {"total_reads": 3, "failed_cut": 3}})
 
 
 def test_diagnostics__refuse_empty_input() -> None:
@@ -475,11 +520,10 @@ def test_diagnostics__refuse_empty_input() -> None:
 
 def test_diagnostics__draw_into_given_axes() -> None:
     figure = Figure()
-    axes = figure.subplots(1, 4)
+    axes = figure.subplots(1, 3)
     assert plot.decay([1, 10], [1, 0.1], ax=axes[0]) is figure
     assert plot.corrections([1, 2], [1, 1], ax=axes[1]) is figure
     assert plot.insert_sizes([[0, 0], [1, 45], [0, 50]], ax=axes[2]) is figure
-    assert plot.statistics(STATS, ax=axes[3]) is figure
     assert all(ax.get_xlabel() for ax in axes)
 
 

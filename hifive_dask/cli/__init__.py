@@ -29,10 +29,12 @@ _COMMANDS = {
     "run": "From cut sites and reads to a normalized project with pictures.",
     "fends": "Make a genome partition from cut sites, fragments or bins.",
     "pairs": "Count read pairs into a pair store.",
+    "combine": "Add up the pair stores of replicates.",
     "project": "Filter fends and learn the distance dependence.",
     "normalize": "Learn the corrections of a project.",
     "query": "Write a region of a map as text or arrays.",
     "plot": "Draw a region of a map.",
+    "stats": "Tell what became of the reads, also as a picture.",
     "info": "Say what a store holds.",
     "simulate": "Simulate a genome and reads with known truth.",
 }

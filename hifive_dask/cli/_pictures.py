@@ -3,21 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from hifive_dask.cli._maps import Map, query_map
+from hifive_dask.cli._stores import check_output
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from hifive_dask import HiC
     from hifive_dask.plot.heatmap import Variable
 
-__all__ = ["DPI", "draw_map", "draw_project"]
+__all__ = ["DPI", "check_picture", "draw_map", "draw_project", "draw_statistics"]
 
 DPI = 200
+
+
+def check_picture(out: Path, *inputs: Path) -> None:
+    """Check, before anything is computed, that a picture can be written and overwrites no input."""
+    from hifive_dask.plot.style import SUFFIXES
+
+    if out.suffix.lower() not in SUFFIXES:
+        raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(SUFFIXES)}")
+    check_output(out, *inputs)
+
+
+def draw_statistics(tables: Mapping[str, pd.DataFrame], short: int, out: Path) -> None:
+    """Draw what became of the reads of several libraries; tables are `HiCData.stats_table`."""
+    from hifive_dask import plot
+
+    libraries = {name: _reads(table) for name, table in tables.items()}
+    plot.save(plot.statistics(libraries, short=short), out, dpi=DPI)
+
+
+def _reads(table: pd.DataFrame) -> dict[str, int]:
+    return {str(name): int(reads) for name, reads in table["reads"].items()}
 
 
 def draw_map(chosen: Map, variable: Variable) -> Figure:
@@ -68,6 +93,11 @@ def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
     from hifive_dask import plot
 
     sums, data = hic.distance_sums, hic.data
+    yield (
+        "reads.png",
+        plot.statistics({Path(data.file).name: _reads(data.stats_table())}),
+        "What became of the reads, and the distances of the valid ones",
+    )
     yield (
         "distance.png",
         plot.decay(

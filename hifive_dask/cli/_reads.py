@@ -14,7 +14,7 @@ from hifive_dask.cli._inputs import existing, stack
 if TYPE_CHECKING:
     from hifive_dask import HiCData
 
-__all__ = ["count_reads", "files_of", "reads_options"]
+__all__ = ["count_reads", "files_of", "reads_options", "short_option"]
 
 reads_options = stack(
     click.option(
@@ -76,6 +76,16 @@ reads_options = stack(
         help="For mat: number of the first fend, 0 by default; 1 for files of HiCPipe.",
     ),
 )
+
+short_option = click.option(
+    "--short",
+    type=click.IntRange(0),
+    default=20_000,
+    show_default=True,
+    metavar="BP",
+    help="Cis reads closer than this are short.",
+)
+
 
 _FOR = {
     "mates": ("bam",),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.cli._facts import facts_of
+from hifive_dask.cli._reads import short_option
 from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
 from hifive_dask.errors import StoreError
 
@@ -16,12 +19,19 @@ if TYPE_CHECKING:
 
 @click.command("info")
 @click.argument("store", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs; with distances of the reads.")
+@short_option
 @pass_settings
-def command(settings: Settings, /, store: Path) -> None:
+def command(settings: Settings, /, store: Path, as_json: bool, short: int) -> None:
     """Say what STORE holds: a partition, pairs or a project, in Zarr or in HiFive's HDF5 layout."""
     from hifive_dask import Fend, HiC, HiCData
 
     found = _open(store)
+    if as_json:
+        with settings.session():
+            facts = facts_of(found, short)
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
+        return
     if isinstance(found, Fend):
         _fends(settings, found)
     elif isinstance(found, HiCData):
@@ -73,11 +83,17 @@ def _pairs(settings: Settings, data: HiCData) -> None:
         {
             "pairs": len(data.store),
             "blocks of chromosomes": len(data.store.blocks),
-            "largest insert, bp": "no filter" if data.maxinsert is None else data.maxinsert,
+            "largest insert, bp": _limit(data),
             "partition": data.fends.file,
         },
     )
     settings.table("Read pairs", stats_rows(data.stats))
+
+
+def _limit(data: HiCData) -> str:
+    limits = data.store.attributes.get("maxinsert")
+    limits = limits if isinstance(limits, list) else [limits]
+    return "; ".join("no filter" if limit is None else f"{limit:,}" for limit in limits)
 
 
 def _project(settings: Settings, hic: HiC) -> None:

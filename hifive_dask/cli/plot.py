@@ -9,9 +9,9 @@ import click
 
 from hifive_dask.cli._inputs import map_options
 from hifive_dask.cli._maps import open_map
-from hifive_dask.cli._pictures import DPI, draw_map
+from hifive_dask.cli._pictures import DPI, check_picture, draw_map
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath, check_output
+from hifive_dask.cli._stores import StorePath
 
 if TYPE_CHECKING:
     from hifive_dask.plot.heatmap import Variable
@@ -47,11 +47,8 @@ def command(
     For example: hifive-dask plot project.zarr chr2:10M-20M --binsize 50000 -o chr2.png
     """
     from hifive_dask.plot import save
-    from hifive_dask.plot.style import SUFFIXES
 
-    if out.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(SUFFIXES)}")
-    check_output(out, project)
+    check_picture(out, project)
     with settings.session():
         chosen = open_map(project, region, region2, options)
         save(draw_map(chosen, variable), out, dpi=DPI)

@@ -15,8 +15,9 @@ Examples
 """
 
 from hifive_dask.plot.decay import decay
-from hifive_dask.plot.diagnostics import corrections, insert_sizes, statistics, trace
+from hifive_dask.plot.diagnostics import corrections, insert_sizes, trace
 from hifive_dask.plot.heatmap import heatmap
+from hifive_dask.plot.libraries import statistics
 from hifive_dask.plot.style import save
 
 __all__ = ["corrections", "decay", "heatmap", "insert_sizes", "save", "statistics", "trace"]

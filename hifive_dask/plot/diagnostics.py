@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import ACCENT, INK, MUTED, adorn, length_text, new_axes
 
-__all__ = ["corrections", "insert_sizes", "statistics", "trace"]
+__all__ = ["corrections", "insert_sizes", "trace"]
 
 _BINS = 60
 _PALE = "#b9cfe6"
 _OUTSIDE = "#e3e5e8"
-_REJECTED = "#c3c8ce"
 _PERCENTILES = (5, 50, 95)
 
 
@@ -209,65 +207,3 @@ def trace(trace: ArrayLike, minchange: float | None = None, *, title: str = "") 
     axes[1].set_xlabel("iteration", fontsize=9, color=INK)
     axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
-
-
-def statistics(stats: Mapping[str, int], *, title: str = "", ax: Any = None) -> Figure:
-    """Draw where the reads went: shares of all reads, valid ones in colour.
-
-    Parameters
-    ----------
-    stats
-        Read statistics by name, as in `HiCData.stats`. Shares are of ``total_reads``; what counts
-        distinct pairs of fends (``valid_cis_pairs``, ``valid_trans_pairs``) is left out.
-    title
-        Text above.
-    ax
-        Axes to draw into; by default those of a new figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    ParameterError
-        If ``total_reads`` is missing or 0, or there is nothing beside it.
-
-    Examples
-    --------
-    >>> from hifive_dask import plot
-    >>> figure = plot.statistics({"total_reads": 4, "failed_cut": 1, "valid_cis_reads": 3})
-    >>> [text.get_text() for text in figure.axes[0].texts]
-    ['25.0 %  (1)', '75.0 %  (3)']
-    """
-    total = stats.get("total_reads", 0)
-    names = [name for name in stats if name != "total_reads" and not name.endswith("_pairs")]
-    if total <= 0 or not names:
-        raise ParameterError(
-            f"total_reads is {total} and there are {len(names)} parts of it; pass HiCData.stats of "
-            "loaded reads"
-        )
-    shares = np.array([100 * stats[name] / total for name in names])
-    figure, axes = new_axes(5.2, 0.9 + 0.28 * len(names)) if ax is None else (ax.figure, ax)
-    colours = [ACCENT if name.startswith("valid") else _REJECTED for name in names]
-    place = np.arange(len(names))
-    axes.barh(place, shares, height=0.68, color=colours)
-    for y, name, share in zip(place, names, shares, strict=True):
-        text = f"{_percent(share)}  ({stats[name]:,})"
-        axes.annotate(
-            text, (share, y), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK
-        )
-    # Room for the text beyond the longest bar.
-    axes.set_xlim(0, max(float(shares.max()), 1.0) * 1.45)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.grid(True, axis="x", color=MUTED, alpha=0.25, linewidth=0.5)
-    axes.set_axisbelow(True)
-    adorn(axes, title=title, xlabel=f"% of {total:,} reads", frame=False)
-    axes.set_yticks(place, [name.replace("_", " ") for name in names])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    return figure
-
-
-def _percent(share: float) -> str:
-    return "< 0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"

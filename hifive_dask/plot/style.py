@@ -16,26 +16,35 @@ from hifive_dask.errors import ParameterError, StoreError
 
 __all__ = [
     "ACCENT",
+    "DEEP",
     "DIVERGING",
     "INK",
+    "LIGHT",
     "MISSING",
     "MUTED",
+    "REJECTED",
     "SEQUENTIAL",
+    "WARM",
     "adorn",
     "length_text",
     "length_unit",
     "new_axes",
     "save",
+    "share_text",
 ]
 
 INK = "#22262b"  # text and axes
 MUTED = "#8a9099"  # what is there for comparison
 ACCENT = "#2f6db3"  # data
 MISSING = "#d9dbde"  # cells without a value
+REJECTED = "#c3c8ce"  # data that were left out
 SUFFIXES = (".png", ".svg", ".pdf")
 
 _FALL = ["#fff3d6", "#fdd38a", "#f89a4b", "#e2512f", "#b01a2b", "#6a0f2a", "#250a1b"]
 _BALANCE = ["#14305c", "#2f6db3", "#8fbadd", "#f8f8f8", "#f2a48a", "#d0402f", "#6e0d1d"]
+
+DEEP, LIGHT = _BALANCE[0], _BALANCE[2]  # further kinds of data
+WARM = tuple(_FALL[1:5])  # kinds of data that were left out, light to dark
 
 SEQUENTIAL = LinearSegmentedColormap.from_list("fall", _FALL, N=512).with_extremes(
     bad=MISSING, under="#ffffff"
@@ -89,6 +98,18 @@ def length_text(size: float) -> str:
         if size >= bp:
             return f"{size / bp:g} {unit}"
     return f"{size:g} bp"
+
+
+def share_text(share: float) -> str:
+    """A share in %, such that what is there does not read as nothing.
+
+    Examples
+    --------
+    >>> from hifive_dask.plot.style import share_text
+    >>> share_text(12.34), share_text(0.01)
+    ('12.3 %', '< 0.1 %')
+    """
+    return "< 0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:

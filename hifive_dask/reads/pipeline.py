@@ -42,7 +42,7 @@ from hifive_dask.reads.source import CountJob, CountSource, ReadJob, ReadSource
 from hifive_dask.reads.sums import PairCounter
 from hifive_dask.reads.tiles import end_tables, tile_tables
 
-__all__ = ["load_counts", "load_reads"]
+__all__ = ["load_counts", "load_reads", "spill_beside"]
 
 _TILE_READS = 1 << 20  # read pairs per tile, about
 
@@ -153,7 +153,7 @@ def load_reads(
     if dedup not in ("library", "file", "none"):
         raise ParameterError(f"dedup is {dedup!r}, expected 'library', 'file' or 'none'")
     chromosomes = {name: k for k, name in enumerate(partition.chromosomes)}
-    with _spill(target) as spill:
+    with spill_beside(target) as spill:
         jobs = source.prepare(spill, silent)
         ends = end_tables(partition)
         order = tile_tables(partition, ends, tiles or max(1, source.reads // _TILE_READS))
@@ -187,7 +187,7 @@ def load_counts(
     a pair with more reads than a store can hold is an `InputError`; all reads are those of the
     counts.
     """
-    with _spill(target) as spill:
+    with spill_beside(target) as spill:
         jobs = source.prepare(spill, silent)
         units = partition.fends if source.in_fends else partition.bins
         assert units is not None  # sources check the partition
@@ -212,7 +212,7 @@ def load_counts(
 
 
 @contextmanager
-def _spill(target: str | os.PathLike[str]) -> Iterator[str]:
+def spill_beside(target: str | os.PathLike[str]) -> Iterator[str]:
     """A directory for temporary files beside the store, also those of the engine's shuffle."""
     beside = Path(target).absolute().parent
     with (

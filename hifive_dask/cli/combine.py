@@ -1,0 +1,35 @@
+"""``hifive-dask combine``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
+from hifive_dask.cli._stores import StorePath, check_output
+
+
+@click.command("combine")
+@click.argument("pairs", nargs=-1, required=True, type=StorePath("pairs"))
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcd."
+)
+@pass_settings
+def command(settings: Settings, /, pairs: tuple[Path, ...], out: Path) -> None:
+    """Add up the pair stores PAIRS of replicates, at least two, of the same partition.
+
+    Reads of all stores count; duplicates between them are not looked for. For example:
+    hifive-dask combine rep1.zarr rep2.zarr -o both.zarr
+    """
+    from hifive_dask import HiCData
+
+    if len(pairs) < 2:
+        raise click.UsageError("give at least two pair stores")
+    check_output(out, *pairs, kind="pairs")
+    with settings.session():
+        data = HiCData(out, "w", silent=settings.quiet)
+        data.combine(pairs)
+        data.save()
+    settings.table(f"Read pairs of {len(pairs)} stores", stats_rows(data.stats))
+    settings.say(f"{out} is complete.")

@@ -1,0 +1,63 @@
+"""``hifive-dask stats``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hifive_dask.cli._reads import short_option
+from hifive_dask.cli._pictures import check_picture, draw_statistics
+from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import StorePath
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.command("stats")
+@click.argument("pairs", nargs=-1, required=True, type=StorePath("pairs"))
+@short_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
+@pass_settings
+def command(settings: Settings, /, pairs: tuple[Path, ...], short: int, out: Path | None) -> None:
+    """Tell what became of the reads of the pair stores PAIRS, also as a picture.
+
+    For example: hifive-dask stats rep1.zarr rep2.zarr -o statistics.png
+    """
+    from hifive_dask import HiCData
+
+    if out is not None:
+        check_picture(out, *pairs)
+    with settings.session():
+        names = [path.name for path in pairs]
+        if len(set(names)) < len(names):
+            names = [str(path) for path in pairs]
+        tables = {
+            name: HiCData(path, "r", silent=settings.quiet).stats_table(short)
+            for name, path in zip(names, pairs, strict=True)
+        }
+        for name, table in tables.items():
+            settings.table(name, _rows(table, short))
+        if out is not None:
+            draw_statistics(tables, short, out)
+            settings.say(f"{out}: what became of the reads.")
+
+
+def _rows(table: pd.DataFrame, short: int) -> list[tuple[str, ...]]:
+    """Lines of text: class, reads, part of all, part of valid ones."""
+    from hifive_dask.plot.style import length_text
+
+    words = {
+        "cis_short_reads": f"cis below {length_text(short)}",
+        "cis_long_reads": f"cis from {length_text(short)}",
+    }
+    lines: list[tuple[str, ...]] = [("", "reads", "of all", "of valid")]
+    for name, row in table.iterrows():
+        parts = (row["of_all"], row["of_valid"])
+        shares = ("" if part != part else f"{100 * part:.1f} %" for part in parts)
+        lines.append(
+            (words.get(str(name), str(name).replace("_", " ")), f"{row['reads']:,}", *shares)
+        )
+    return lines
