@@ -14,11 +14,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hifive_dask._store import pairs_hdf5
+from hifive_dask._graph.run import progress
 from hifive_dask._store.atomic import writable_parent
 from hifive_dask._store.kinds import check_replaceable, replacing_store
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask._store.pairs import PairStore, rewrite_attributes, write_pairs
+from hifive_dask._store.pairs_hdf5 import (
+    fends_link,
+    hcd_attributes,
+    open_hcd,
+    partner_distribution,
+    unit_index,
+    write_hcd,
+)
 from hifive_dask._store.zarr_store import is_hdf5
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.fend import Fend
@@ -42,7 +50,7 @@ class HiCData:
     ----------
     filename
         The store; ``.zarr``, or HiFive's HDF5 layout with ``.hcd``, ``.h5`` or ``.hdf5``. HDF5 is
-        for exchange: such data are held in memory as a whole, Zarr stores never are.
+        for exchange: opening reads the file once, loading reads holds them in memory until `save`.
     mode
         ``"r"`` opens what is there, ``"w"`` starts empty.
     silent
@@ -220,9 +228,8 @@ class HiCData:
             If its partition is missing or another one.
         """
         if self._hdf5:
-            content = pairs_hdf5.read_hcd(self.file)
-            fends = Fend(resolve_link(str(content.attributes["fendfilename"]), self.file))
-            store = _from_hcd(content, fends)
+            fends = Fend(resolve_link(fends_link(self.file), self.file))
+            store = open_hcd(self.file, fends.units.offset, fends_token=fends.token)
         else:
             store = PairStore.open(self.file)
             fends = Fend(resolve_link(str(store.attributes["fends"]), self.file))
@@ -230,37 +237,49 @@ class HiCData:
         self._store, self._fends = store, fends
         self._forget()
 
-    def save(self, out_fname: PathLike | None = None) -> None:
+    def save(
+        self, out_fname: PathLike | None = None, *, fendfilename: PathLike | None = None
+    ) -> None:
         """Write the pairs to `file`, or to another file in the format that its suffix says.
 
         A ``.zarr`` store is complete after loading; saving it in place has nothing left to do.
+
+        Parameters
+        ----------
+        out_fname
+            The file; by default `file`.
+        fendfilename
+            A copy of the partition to link to in place of the one that was opened.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; what was there before is then untouched.
+        LinkError
+            If `fendfilename` is another partition.
         """
         store, fends = self._loaded()
         target = self.file if out_fname is None else os.path.abspath(out_fname)
+        if fendfilename is not None:
+            copy = Fend(fendfilename, silent=True)
+            check_token(copy.token, fends.token, copy.file, self.file)
+            fends = copy
+        elif target == self.file and not self._hdf5:
+            return
         link = relative_link(fends.file, target)
-        if is_hdf5(target):
-            with replacing_store(target, PAIRS.type) as beside:
-                pairs_hdf5.write_hcd(beside, self._hcd_content(link), len(self.units))
-        elif target != self.file:
-            with replacing_store(target, PAIRS.type) as beside:
-                write_pairs(beside, store, rewrite_attributes(store, link, fends.token))
-
-    def _hcd_content(self, link: str) -> pairs_hdf5.HcdContent:
-        store, fends = self._loaded()
-        attributes = {
-            "filetype": "hic_data",
-            "history": store.history.text,
-            "fendfilename": link,
-            "binned": fends.binned is not None,
-            "re": fends.partition.fends is not None,
-        }
-        if self.maxinsert is not None:
-            attributes["maxinsert"] = np.int64(self.maxinsert)
-        if store.attributes.get("sources"):
-            attributes["raw_filelist"] = ",".join(store.attributes["sources"])
-        return pairs_hdf5.HcdContent(
-            self.cis_data, self.trans_data, self.stats, self.insert_distribution, attributes
-        )
+        title, rows = f"writing {Path(target).name}", len(store)
+        with replacing_store(target, PAIRS.type) as beside:
+            if is_hdf5(target):
+                binned, re = fends.binned is not None, fends.partition.fends is not None
+                attributes = hcd_attributes(store, link, binned=binned, re=re)
+                with progress(title, 2 * rows, silent=self.silent) as advance:
+                    write_hcd(beside, store, fends.units.offset, attributes, advance)
+            else:
+                attributes = rewrite_attributes(store, link, fends.token)
+                with progress(title, rows, silent=self.silent) as advance:
+                    write_pairs(beside, store, attributes, advance)
+        if target == self.file:
+            self.load()
 
     # What is in it
 
@@ -362,22 +381,22 @@ class HiCData:
     @property
     def cis_indices(self) -> NDArray[np.int64]:
         """int64 (units + 1): rows of `cis_data` by first unit."""
-        return pairs_hdf5.unit_index(self.cis_data[:, 0], len(self.units))
+        return unit_index(self.cis_data[:, 0], len(self.units))
 
     @property
     def trans_indices(self) -> NDArray[np.int64]:
         """int64 (units + 1): rows of `trans_data` by first unit."""
-        return pairs_hdf5.unit_index(self.trans_data[:, 0], len(self.units))
+        return unit_index(self.trans_data[:, 0], len(self.units))
 
     @property
     def cis_interaction_distribution(self) -> NDArray[np.int64]:
         """int64: number of units by their number of cis partners."""
-        return pairs_hdf5.partner_distribution(self.cis_data, len(self.units))
+        return partner_distribution(self.cis_data, len(self.units))
 
     @property
     def trans_interaction_distribution(self) -> NDArray[np.int64]:
         """int64: number of units by their number of trans partners."""
-        return pairs_hdf5.partner_distribution(self.trans_data, len(self.units))
+        return partner_distribution(self.trans_data, len(self.units))
 
     def _rows(self, *, cis: bool) -> NDArray[np.int32]:
         store = self.store
@@ -399,27 +418,4 @@ def _into_memory(store: PairStore, units: Units) -> PairStore:
         token=store.token,
         attributes=store.attributes,
         history=store.history,
-    )
-
-
-def _from_hcd(content: pairs_hdf5.HcdContent, fends: Fend) -> PairStore:
-    rows = np.concatenate([content.cis, content.trans])
-    attributes = {
-        "fends": content.attributes["fendfilename"],
-        "fends_token": fends.token,
-        "maxinsert": content.attributes.get("maxinsert"),
-        "sources": [
-            Path(name).name
-            for name in str(content.attributes.get("raw_filelist", "")).split(",")
-            if name
-        ],
-    }
-    return PairStore.from_memory(
-        (rows[:, 0], rows[:, 1], rows[:, 2]),
-        fends.units.offset,
-        stats=content.stats,
-        insert_distribution=content.insert_distribution,
-        token=content.token,
-        attributes=attributes,
-        history=content.history,
     )

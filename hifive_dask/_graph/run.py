@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import dask
 from dask.callbacks import Callback
 
-__all__ = ["hold", "run"]
+__all__ = ["hold", "progress", "run"]
 
 _SHOW_AFTER = 1.0  # seconds: quicker work shows no bar
 # Graphs of ours hold arrays as long as the genome, once; Dask's default warns above 10 MB.
@@ -34,8 +34,8 @@ class _Bar:
         self._start = time.monotonic()
         self._silent = silent or not _interactive()
 
-    def advance(self) -> None:
-        self._done += 1
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
         if self._silent:
             return
         if self._progress is None and time.monotonic() - self._start > _SHOW_AFTER:
@@ -128,3 +128,13 @@ def run(values: Sequence[Any], *, title: str = "", silent: bool = False) -> list
     in a notebook after a second, unless `silent`.
     """
     return list(dask.compute(*hold(values, title=title, silent=silent)))
+
+
+@contextmanager
+def progress(title: str, total: int, *, silent: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show progress of work that this process does itself; gives what is to be told of steps."""
+    bar = _Bar(title, total, silent)
+    try:
+        yield bar.advance
+    finally:
+        bar.close()
