@@ -83,14 +83,17 @@ def group_rows(
 
 
 @jit
-def _count_units(first, second, as_first, as_second):
+def _count_units(first, second, chromosome, counts):
     for k in range(len(first)):
-        as_first[first[k]] += 1
-        as_second[second[k]] += 1
+        i, j = first[k], second[k]
+        trans = np.int64(chromosome[i] != chromosome[j])
+        counts[trans, 0, i] += 1
+        counts[trans, 1, j] += 1
 
 
-def count_units(
-    first: Int32, second: Int32, as_first: NDArray[np.int64], as_second: NDArray[np.int64]
-) -> None:
-    """Add to two int64 arrays how often each unit is first, and second, in the rows."""
-    _count_units(first, second, as_first, as_second)
+def count_units(first: Int32, second: Int32, chromosome: Int32, counts: NDArray[np.int64]) -> None:
+    """Add to int64 (2, 2, units) how often each unit is first, and second, in cis and trans rows.
+
+    `chromosome` is int32, of every unit.
+    """
+    _count_units(first, second, chromosome, counts)

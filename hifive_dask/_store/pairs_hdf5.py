@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.pair_table import count_units, digest_rows, group_rows
 from hifive_dask._store.hdf5 import open_hdf5, plain
-from hifive_dask._store.pairs import CHUNK, SHARD, Columns, PairRows, PairStore, pairs_token
+from hifive_dask._store.pairs import (
+    CHUNK,
+    SHARD,
+    Columns,
+    PairRows,
+    PairStore,
+    pairs_token,
+    shard_rows,
+)
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History
 
@@ -171,12 +179,13 @@ def _scan(
         rows = dataset[lo:hi]
         if rows.min() < 0 or rows.max() > np.iinfo(np.int32).max:
             raise StoreError(f"{where}: the rows {lo:,} to {hi:,} are not all in 0 to 2**31 - 1")
-        if rows[:, :2].max() >= units:
+        first, second, count = (np.ascontiguousarray(c, dtype=np.int32) for c in rows.T)
+        largest = max(first.max(), second.max())
+        if largest >= units:
             raise StoreError(
-                f"{where}: holds unit {rows[:, :2].max():,}, but the partition has {units:,}; it "
+                f"{where}: holds unit {largest:,}, but the partition has {units:,}; it "
                 "is another than the one that these pairs were counted on"
             )
-        first, second, count = (np.ascontiguousarray(c, dtype=np.int32) for c in rows.T)
         sums += digest_rows(first, second, count)
         # Runs of one first chromosome: mostly the whole piece.
         edges = np.flatnonzero(np.diff(chromosome[first])) + 1
@@ -333,7 +342,8 @@ def unit_index(first: NDArray[np.int32], units: int) -> NDArray[np.int64]:
 
 
 def _index(as_first: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.r_[0, np.cumsum(as_first)].astype(np.int64)
+    index: NDArray[np.int64] = np.r_[0, np.cumsum(as_first)].astype(np.int64)
+    return index
 
 
 def partner_distribution(rows: NDArray[np.int32], units: int) -> NDArray[np.int64]:
@@ -365,9 +375,19 @@ def write_hcd(
     advance
         Is told the number of rows after each step; every row is read twice.
     """
+    chromosome = np.repeat(np.arange(len(unit_offset) - 1, dtype=np.int32), np.diff(unit_offset))
+    counts = np.zeros((2, 2, int(unit_offset[-1])), dtype=np.int64)
+    for lo, hi in shard_rows(len(store)):
+        count_units(*store.rows_of(lo, hi)()[:2], chromosome, counts)
+        advance(hi - lo)
     with h5py.File(path, "w") as file:
-        for name in ("cis", "trans"):
-            _write_rows(file, name, store, unit_offset, advance)
+        for name, (as_first, as_second) in zip(("cis", "trans"), counts, strict=True):
+            index = _index(as_first)
+            if index[-1]:
+                _write_rows(file, name, store, unit_offset, index, advance)
+                file[f"{name}_indices"] = index
+                degree = as_first + as_second
+                file[f"{name}_interaction_distribution"] = np.bincount(degree).astype(np.int64)
         if len(store.insert_distribution):
             file["insert_distribution"] = _narrow(store.insert_distribution)
         names = sorted(store.stats)
@@ -385,31 +405,19 @@ def _write_rows(
     name: str,
     store: PairStore,
     unit_offset: NDArray[np.int64],
+    index: NDArray[np.int64],
     advance: Callable[[int], None],
 ) -> None:
-    """Write the cis or trans rows with their index and distribution; nothing if there are none."""
+    """Write the cis or trans rows, which `index` has counted."""
     blocks = [block for block in store.blocks if (block[0] == block[1]) == (name == "cis")]
-    if not blocks:
-        return
-    as_first, as_second = np.zeros((2, int(unit_offset[-1])), dtype=np.int64)
-    for block in blocks:
-        start, stop = store.blocks[block]
-        for lo in range(start, stop, SHARD):
-            hi = min(stop, lo + SHARD)
-            count_units(*store.rows_of(lo, hi)()[:2], as_first, as_second)
-            advance(hi - lo)
-    index = _index(as_first)
     data = file.create_dataset(f"{name}_data", shape=(int(index[-1]), 3), dtype="<i4")
-    for chrom1 in sorted({block[0] for block in blocks}):
-        seconds = [block[1] for block in blocks if block[0] == chrom1]
+    for chrom1, group in itertools.groupby(blocks, key=lambda block: block[0]):
+        seconds = [chrom2 for _, chrom2 in group]
         for a, b in _unit_ranges(index, *unit_offset[chrom1 : chrom1 + 2].tolist()):
-            parts = [_rows_of_units(store, chrom1, chrom2, a, b) for chrom2 in seconds]
-            rows = np.concatenate(parts)
+            rows = _rows_of_units(store, chrom1, seconds, a, b)
             # Blocks come in the order of the second unit: a stable sort by the first is enough.
             data[index[a] : index[b]] = rows[np.argsort(rows[:, 0], kind="stable")]
             advance(len(rows))
-    file[f"{name}_indices"] = index
-    file[f"{name}_interaction_distribution"] = np.bincount(as_first + as_second).astype(np.int64)
 
 
 def _unit_ranges(index: NDArray[np.int64], start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -422,10 +430,18 @@ def _unit_ranges(index: NDArray[np.int64], start: int, stop: int) -> Iterator[tu
         start = end
 
 
-def _rows_of_units(store: PairStore, chrom1: int, chrom2: int, a: int, b: int) -> NDArray[np.int32]:
-    """int32 (rows, 3): the rows of two chromosomes whose first unit is in ``a`` to ``b``."""
-    rows = np.stack(store.rows_of(*store.find_rows(chrom1, chrom2, a, b))(), axis=1)
-    return rows[slice(*np.searchsorted(rows[:, 0], [a, b]))]
+def _rows_of_units(
+    store: PairStore, chrom1: int, seconds: list[int], a: int, b: int
+) -> NDArray[np.int32]:
+    """int32 (rows, 3): rows whose first unit is in ``a`` to ``b``, one block after the other."""
+    spans: list[tuple[int, int]] = []
+    for chrom2 in seconds:
+        lo, hi = store.find_rows(chrom1, chrom2, a, b)
+        if spans and spans[-1][1] == lo:
+            lo = spans.pop()[0]  # whole blocks lie side by side: one read for all
+        spans.append((lo, hi))
+    rows = np.concatenate([np.stack(store.rows_of(lo, hi)(), axis=1) for lo, hi in spans])
+    return rows[(rows[:, 0] >= a) & (rows[:, 0] < b)]
 
 
 def _narrow(values: NDArray[np.int64]) -> NDArray[Any]:
