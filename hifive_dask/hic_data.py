@@ -35,6 +35,7 @@ from hifive_dask.provenance import History
 from hifive_dask.reads.count import Dedup
 from hifive_dask.reads.layout import Format
 from hifive_dask.reads.pipeline import load_reads
+from hifive_dask.reads.verify import verify_pairs
 from hifive_dask.reads.views import Block, block_arrays, pair_dataset, pair_frame
 from hifive_dask.schema import PAIRS
 
@@ -280,6 +281,18 @@ class HiCData:
                     write_pairs(beside, store, attributes, advance)
         if target == self.file:
             self.load()
+
+    def verify(self) -> str:
+        """Read all pairs, check that they are sorted and complete, and return their token.
+
+        Equal pairs and statistics give equal tokens, in Zarr and in HDF5.
+
+        Raises
+        ------
+        StoreError
+            If the store is damaged.
+        """
+        return verify_pairs(self.store, self.units.offset, silent=self.silent)
 
     # What is in it
 
