@@ -23,7 +23,6 @@ __all__ = ["open_heatmaps", "write_heatmaps"]
 PathLike = str | os.PathLike[str]
 
 _KIND = "hic_heatmap"
-# Our variables: the dataset of HiFive, and the type it has there.
 _DATASETS = {"observed": ("counts", np.int32), "expected": ("expected", np.float32)}
 
 
@@ -181,15 +180,14 @@ def write_heatmaps(tree: xr.DataTree, path: PathLike, *, silent: bool = False) -
         file["chromosomes"] = np.array([name.encode() for name in names], dtype=np.bytes_)
         for name, node in tree.children.items():
             maps = node.to_dataset()
-            seen, expected = run(
-                [maps[variable].data for variable in _DATASETS], title=str(name), silent=silent
-            )
-            _write_map(
-                file, str(name), np.asarray(seen), np.asarray(expected, np.float32), diagonal
-            )
+            lazy = [maps[variable].data for variable in _DATASETS]
+            seen, expected = map(np.asarray, run(lazy, title=str(name), silent=silent))
             if name in names:
+                cells = _upper(len(seen), diagonal)
+                seen, expected = seen[cells], expected[cells]
                 edges = [maps[f"{edge}1"].values for edge in ("start", "stop")]
                 file[f"{name}.positions"] = np.stack(edges, axis=1).astype(np.int32)
+            _write_map(file, str(name), seen, expected)
         file.attrs["resolution"] = np.int64(tree.attrs["resolution"])
         file.attrs["diagonal"] = np.bool_(diagonal)
         file.attrs["history"] = str(tree.attrs.get("history", ""))

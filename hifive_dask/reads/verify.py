@@ -37,8 +37,8 @@ def _look(
             start, stop = unit_offset[chrom : chrom + 2]
             ordered &= bool(start <= units.min() and units.max() < stop)
         lo += size
-    ends = [(*block[:2], int(key[k])) for k, block in ((0, blocks[0]), (-1, blocks[-1]))]
-    return _Seen(digest_rows(first, second, count), *ends, ordered)
+    ends = [(block[0], block[1], int(key[k])) for k, block in ((0, blocks[0]), (-1, blocks[-1]))]
+    return _Seen(digest_rows(first, second, count), ends[0], ends[1], ordered)
 
 
 def verify_pairs(store: PairStore, unit_offset: NDArray[np.int64], *, silent: bool = False) -> str:
