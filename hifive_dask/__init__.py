@@ -10,11 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hifive_dask.convert import export_project, import_project
+    from hifive_dask.export.heatmap_hdf5 import open_heatmaps
     from hifive_dask.fend import Fend
     from hifive_dask.hic import HiC
     from hifive_dask.hic_data import HiCData
 
-__all__ = ["Fend", "HiC", "HiCData", "__version__"]
+__all__ = [
+    "Fend",
+    "HiC",
+    "HiCData",
+    "__version__",
+    "export_project",
+    "import_project",
+    "open_heatmaps",
+]
 
 __version__ = "0.1.0"
 
@@ -22,6 +32,9 @@ _HOME = {
     "Fend": "hifive_dask.fend",
     "HiCData": "hifive_dask.hic_data",
     "HiC": "hifive_dask.hic",
+    "export_project": "hifive_dask.convert",
+    "import_project": "hifive_dask.convert",
+    "open_heatmaps": "hifive_dask.export.heatmap_hdf5",
 }
 
 

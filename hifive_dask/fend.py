@@ -435,8 +435,8 @@ class Fend:
     def _binned_parameter(self) -> dict[str, Any]:
         return {} if self._binned is None else {"binned": self._binned}
 
-    def save(self) -> None:
-        """Write the store, whole or not at all.
+    def save(self, out_fname: PathLike | None = None) -> None:
+        """Write the store `file`, or another one, whose suffix decides the format.
 
         Raises
         ------
@@ -445,7 +445,7 @@ class Fend:
         StoreError
             If it cannot be written; what was there before is then untouched.
         """
-        write_partition(self.file, to_dataset(self.partition), self._history)
+        write_partition(out_fname or self.file, to_dataset(self.partition), self._history)
 
     def load(self) -> None:
         """Read the store, replacing what the object holds.

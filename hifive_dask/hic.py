@@ -30,6 +30,18 @@ __all__ = ["HiC"]
 PathLike = str | os.PathLike[str]
 Float32 = NDArray[np.float32]
 
+_ARRAYS = {
+    "filter": "filter/valid",
+    "distance_parameters": "distance/parameters",
+    "bin_distance_parameters": "distance/binary_parameters",
+    "chromosome_means": "distance/chromosome_means",
+    "trans_means": "distance/trans_means",
+    "model_parameters": "binning/model_parameters",
+    "binning_num_bins": "binning/num_bins",
+    "binning_fend_indices": "binning/fend_indices",
+    "binning_corrections": "binning/corrections",
+    "binning_correction_indices": "binning/correction_indices",
+}
 _DISTANCE_SUMS = ("possible", "observed", "signal", "mean_log_distance")
 
 
@@ -52,7 +64,8 @@ class HiC:
     history : str
         All calls that led here, one a line.
     normalization : str
-        ``"none"`` or ``"express"``.
+        ``"none"`` or ``"express"``; in projects of HiFive also ``"probability"``, ``"binning"``,
+        ``"binning-express"`` or ``"binning-probability"``.
     data : HiCData
         The pairs.
     fends : Fend
@@ -69,6 +82,12 @@ class HiC:
     corrections : numpy.ndarray
         float32 (N): multiplicative bias of every unit; 0 where it is not in use. None before a
         normalization.
+    trans_means : numpy.ndarray
+        float64 (C (C - 1) / 2): mean reads per possible pair of every two chromosomes. From HiFive;
+        None after the next filter or normalization.
+    model_parameters, binning_num_bins, binning_fend_indices, binning_corrections, \
+    binning_correction_indices : numpy.ndarray
+        A binning model of HiFive. Kept and saved, not applied; None in other projects.
     trace : numpy.ndarray
         float64 (iterations, 2): cost and largest relative change of the last normalization.
     comm, rank, num_procs
@@ -107,10 +126,19 @@ class HiC:
         self.distance_parameters: Float32 | None = None
         self.bin_distance_parameters: Float32 | None = None
         self.chromosome_means: Float32 | None = None
+        self.trans_means: NDArray[np.float64] | None = None
+        self.model_parameters: NDArray[np.str_] | None = None
+        self.binning_num_bins: NDArray[np.int32] | None = None
+        self.binning_fend_indices: NDArray[np.int32] | None = None
+        self.binning_corrections: Float32 | None = None
+        self.binning_correction_indices: NDArray[np.int32] | None = None
         self.distance_sums: dict[str, NDArray[np.float64]] = {}
         self.corrections: Float32 | None = None
         self.trace: NDArray[np.float64] | None = None
         self.options: dict[str, int] = {}
+        # What a HiFive file held that has no use here: attributes, and arrays by `hifive/<name>`.
+        self._hifive: dict[str, Any] = {}
+        self._hifive_arrays: dict[str, NDArray[Any]] = {}
 
     def __repr__(self) -> str:
         name = Path(self.file).name
@@ -167,10 +195,8 @@ class HiC:
 
     def _content(self, target: PathLike, data: HiCData, fends: Fend) -> ProjectContent:
         arrays: dict[str, NDArray[Any] | None] = {
-            "filter/valid": self.filter,
-            "distance/parameters": self.distance_parameters,
-            "distance/binary_parameters": self.bin_distance_parameters,
-            "distance/chromosome_means": self.chromosome_means,
+            **self._hifive_arrays,
+            **{variable: getattr(self, name) for name, variable in _ARRAYS.items()},
             **{f"distance/{name}": values for name, values in self.distance_sums.items()},
             f"corrections/{self.normalization}/values": self.corrections,
         }
@@ -187,6 +213,7 @@ class HiC:
             options=dict(self.options),
             history=self.records,
             binned=fends.binned,
+            hifive=self._hifive,
         )
 
     def load(self) -> None:
@@ -207,10 +234,8 @@ class HiC:
         self._data, self._fends = data, data.fends
         arrays, name = content.arrays, content.normalization
         self.records, self.normalization = content.history, name
-        self.filter = arrays["filter/valid"].astype(np.int32)
-        self.distance_parameters = arrays.get("distance/parameters")
-        self.bin_distance_parameters = arrays.get("distance/binary_parameters")
-        self.chromosome_means = arrays.get("distance/chromosome_means")
+        for attribute, variable in _ARRAYS.items():
+            setattr(self, attribute, arrays.get(variable))
         self.distance_sums = {
             key: arrays[f"distance/{key}"] for key in _DISTANCE_SUMS if f"distance/{key}" in arrays
         }
@@ -218,7 +243,8 @@ class HiC:
         if f"corrections/{name}/trace_cost" in arrays:
             parts = [arrays[f"corrections/{name}/trace_{part}"] for part in ("cost", "change")]
             self.trace = np.stack(parts, axis=1)
-        self.options = dict(content.options)
+        self.options, self._hifive = dict(content.options), dict(content.hifive)
+        self._hifive_arrays = {k: v for k, v in arrays.items() if k.startswith("hifive/")}
 
     def _loaded(self) -> tuple[HiCData, Fend]:
         if self._data is None or self._fends is None:
@@ -275,6 +301,7 @@ class HiC:
     def reset_filter(self) -> None:
         """Put all units into use again; what was learned stays."""
         self.filter = np.ones(len(self.units), dtype=np.int32)
+        self.trans_means = None
         self.records.add("HiC.reset_filter", {})
 
     def filter_fends(
@@ -319,6 +346,7 @@ class HiC:
             usereads=usereads,
             silent=self.silent,
         )
+        self.trans_means = None
         self.options = {
             "mininteractions": int(mininteractions),
             "mindistance": int(mindistance),
@@ -480,7 +508,7 @@ class HiC:
         self.corrections, self.filter, self.trace = result.corrections, result.valid, result.trace
         if removes:
             self.chromosome_means = result.chromosome_means
-        self.normalization = "express"
+        self.normalization, self.trans_means = "express", None
         self.records.add(
             "HiC.find_express_fend_corrections",
             {
@@ -561,6 +589,12 @@ class HiC:
             If what `datatype` needs was not learned yet.
         """
         data, _ = self._loaded()
+        if self.normalization.startswith("binning") and datatype not in ("raw", "distance"):
+            raise StateError(
+                f"datatype {datatype!r} needs the {self.normalization!r} corrections, which this "
+                "version keeps but cannot apply; ask for datatype 'raw' or 'distance', or call "
+                "find_express_fend_corrections"
+            )
         return heatmap(
             self.units,
             data.store,

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, SupportsIndex
+from typing import Any
 
 import dask.dataframe as dd
 import numpy as np
@@ -17,17 +17,25 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from hifive_dask._store import pairs_hdf5
+from hifive_dask._graph.run import progress
 from hifive_dask._store.atomic import replacing, writable_parent
 from hifive_dask._store.kinds import check_replaceable, replacing_store
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask._store.pairs import PairStore, rewrite_attributes, write_pairs
+from hifive_dask._store.pairs_hdf5 import (
+    fends_link,
+    hcd_attributes,
+    open_hcd,
+    partner_distribution,
+    unit_index,
+    write_hcd,
+)
 from hifive_dask._store.zarr_store import is_hdf5
 from hifive_dask.errors import InputWarning, LinkError, ParameterError, StateError
 from hifive_dask.fend import Fend
-from hifive_dask.genome.partition import Partition, Units
+from hifive_dask.genome.partition import Units
+from hifive_dask.loading import Loading
 from hifive_dask.provenance import History
-from hifive_dask.reads.bam import BamReads, group_files
 from hifive_dask.reads.classes import SHORT, class_table, reads_by_distance
 from hifive_dask.reads.combine import (
     combine_stores,
@@ -35,16 +43,8 @@ from hifive_dask.reads.combine import (
     join_histories,
     join_maxinsert,
 )
-from hifive_dask.reads.cool import CoolCounts
-from hifive_dask.reads.count import Dedup
 from hifive_dask.reads.export import write_mat
-from hifive_dask.reads.fragments import FragmentEdges
-from hifive_dask.reads.lines import TextReads
-from hifive_dask.reads.mat import MatCounts
-from hifive_dask.reads.matrices import MatrixCounts, MatrixFormat
-from hifive_dask.reads.pipeline import load_counts, load_reads
-from hifive_dask.reads.source import CountSource, ReadSource
-from hifive_dask.reads.text import name_of
+from hifive_dask.reads.verify import verify_pairs
 from hifive_dask.reads.views import Block, block_arrays, pair_dataset, pair_frame
 from hifive_dask.schema import PAIRS
 
@@ -53,14 +53,14 @@ __all__ = ["HiCData"]
 PathLike = str | os.PathLike[str]
 
 
-class HiCData:
+class HiCData(Loading):
     """Counted pairs of units: fends, or bins if the partition has bins.
 
     Parameters
     ----------
     filename
         The store; ``.zarr``, or HiFive's HDF5 layout with ``.hcd``, ``.h5`` or ``.hdf5``. HDF5 is
-        for exchange: such data are held in memory as a whole, Zarr stores never are.
+        for exchange: opening reads the file once, loading reads holds them in memory until `save`.
     mode
         ``"r"`` opens what is there, ``"w"`` starts empty.
     silent
@@ -120,312 +120,7 @@ class HiCData:
         """Return an attribute by name, or None."""
         return getattr(self, key, None)
 
-    # Loading reads
-
-    def load_data_from_raw(
-        self,
-        fendfilename: PathLike,
-        filelist: PathLike | Sequence[PathLike],
-        maxinsert: int | None,
-        *,
-        base: int = 1,
-        dedup: Dedup = "library",
-    ) -> None:
-        """Count read pairs of raw text files, replacing what the store held.
-
-        Lines are ``chrom1 pos1 strand1 chrom2 pos2 strand2``, separated by tabs; further columns
-        are ignored. Strands are ``+`` and ``-``, or the flags 0 and 16 of SAM. Files may be plain,
-        gzip or bgzip; ``-`` is standard input. For a ``.zarr`` store the pairs are written
-        at once, since they need not fit in memory; for HDF5 by `save`.
-
-        Parameters
-        ----------
-        fendfilename
-            The partition, as saved by `Fend`.
-        filelist
-            One file or several.
-        maxinsert
-            bp. Fends: largest accepted sum of the distances of the two ends to their cut sites.
-            Bins: pairs on opposite strands at this distance or closer are dropped. None: no filter.
-        base
-            Position of the first base of a chromosome in the files, 1 or 0.
-        dedup
-            Reads with equal ends are PCR duplicates and count once in the ``"library"`` (all files
-            of this call), in each ``"file"``, or ``"none"``: always count.
-
-        Raises
-        ------
-        InputError
-            For a missing, damaged or faulty file, with its line; and when no pair was accepted,
-            with the cause. The store stays as it was.
-        StoreError
-            If the partition cannot be opened or the target not be written.
-        """
-        files = _listed(filelist)
-        self._load(
-            "load_data_from_raw",
-            fendfilename,
-            files,
-            {"maxinsert": maxinsert, "base": base, "dedup": dedup},
-            lambda _: TextReads(files, "raw", base=base),
-        )
-
-    def load_data_from_pairs(
-        self,
-        fendfilename: PathLike,
-        filelist: PathLike | Sequence[PathLike],
-        maxinsert: int | None,
-        *,
-        base: int = 1,
-        dedup: Dedup = "library",
-        fragments: Literal["index"] | None = None,
-    ) -> None:
-        """Count read pairs of ``.pairs`` files (4DN consortium), replacing what the store held.
-
-        Columns are found by the ``#columns:`` line (``chrom1`` or ``chr1``, ``pos1``, ``strand1``,
-        and so on), else they are the standard seven. Parameters and errors as `load_data_from_raw`.
-
-        Parameters
-        ----------
-        fragments
-            With ``"index"``, the columns ``rfrag1`` and ``rfrag2`` (or ``frag1``, ``frag2``) decide
-            the fragment: a position outside it is moved to its nearest base. They count from 0 on
-            each chromosome, 0 being the stretch before the first cut, as ``pairtools restrict`` and
-            Juicer write them for the same cut sites. None: positions decide.
-        """
-        if fragments not in (None, "index"):
-            raise ParameterError(f"fragments is {fragments!r}, expected 'index' or None")
-        files = _listed(filelist)
-
-        def open_source(partition: Partition) -> TextReads:
-            edges = FragmentEdges.of(partition) if fragments else None
-            return TextReads(files, "pairs", base=base, edges=edges)
-
-        arguments = {"maxinsert": maxinsert, "base": base, "dedup": dedup, "fragments": fragments}
-        self._load("load_data_from_pairs", fendfilename, files, arguments, open_source)
-
-    def load_data_from_mat(
-        self, fendfilename: PathLike, filename: PathLike, basefend: SupportsIndex = 0
-    ) -> None:
-        """Take counted fend pairs of a HiCPipe ``mat`` file, replacing what the store held.
-
-        Lines are ``fend1 fend2 count``, separated by tabs, fends in any order; further columns,
-        blank lines, ``#`` lines and a header are ignored. Repeated pairs add up; those of one
-        fragment and of failed cuts are removed as with reads. The numbers are those
-        of bins if the partition has no fends, or if the header is ``bin1 bin2 count``. The file
-        may be plain, gzip or bgzip; ``-`` is standard input.
-
-        Parameters
-        ----------
-        fendfilename
-            The partition, as saved by `Fend`.
-        filename
-            The file.
-        basefend
-            Number of the first fend in the file: 0, as `export_to_mat` writes, or 1, as HiCPipe
-            does.
-
-        Raises
-        ------
-        InputError
-            For a missing, damaged or faulty file, with its line. The store stays as it was.
-
-        Examples
-        --------
-        >>> import hifive_dask as hd
-        >>> from hifive_dask.testing import toy_files
-        >>> files = toy_files()
-        >>> fend = hd.Fend(files.directory / "toy.fends.zarr", "w", silent=True)
-        >>> fend.load_fends(files.sites)
-        >>> fend.save()
-        >>> _ = (files.directory / "toy.mat").write_text("1\\t5\\t2\\n5\\t1\\t1\\n")
-        >>> data = hd.HiCData(files.directory / "toy.pairs.zarr", "w", silent=True)
-        >>> data.load_data_from_mat(fend.file, files.directory / "toy.mat", basefend=1)
-        >>> data.cis_data.tolist()
-        [[0, 4, 3]]
-        """
-        self._load(
-            "load_data_from_mat",
-            fendfilename,
-            [filename],
-            {"basefend": basefend},
-            lambda partition: MatCounts(filename, partition, basefend),
-        )
-
-    def load_binned_data_from_matrices(
-        self, fendfilename: PathLike, filename: PathLike, format: MatrixFormat | None = None
-    ) -> None:
-        """Take the reads of matrices of bins, replacing what the store held.
-
-        The matrix of the pairs within a chromosome X is named ``X`` or ``chrX``, that between A
-        (rows) and B (columns) ``A_by_B`` or ``chrA_by_chrB``, in any order of the two. Of a matrix
-        within a chromosome only cells on and above the diagonal count. Row i is bin i, unless
-        rows and columns have labels or positions; these are assigned to bins by their middle, and
-        what falls together is added up. Reads outside the bins are counted as ``out_of_bounds``.
-
-        Parameters
-        ----------
-        fendfilename
-            The partition, as saved by `Fend`; with bins.
-        filename
-            For text a template with ``*`` in place of those names, such as ``"rep1/*.matrix"``;
-            files may be plain, gzip or bgzip. For ``hdf5`` and ``npz`` the file with all arrays,
-            which may be named ``X.counts`` or ``X.observed`` too, with ``X.positions``.
-        format
-            ``"txt"``, ``"hdf5"`` or ``"npz"``; None goes by the name.
-
-        Raises
-        ------
-        InputError
-            For a missing, damaged or faulty file, with its line. The store stays as it was.
-        ParameterError
-            If the partition has no bins, or the format cannot be told.
-
-        Examples
-        --------
-        >>> import hifive_dask as hd
-        >>> from hifive_dask.testing import toy_files
-        >>> folder = toy_files().directory
-        >>> _ = (folder / "two.len").write_text("1\\t150\\n2\\t100\\n")
-        >>> fend = hd.Fend(folder / "bins.zarr", "w", binned=50, silent=True)
-        >>> fend.load_bins(folder / "two.len")
-        >>> fend.save()
-        >>> _ = (folder / "two.1.matrix").write_text("1\\t2\\t0\\n2\\t4\\t5\\n0\\t5\\t6\\n")
-        >>> data = hd.HiCData(folder / "bins.pairs.zarr", "w", silent=True)
-        >>> data.load_binned_data_from_matrices(fend.file, folder / "two.*.matrix")
-        >>> data.cis_data.tolist()
-        [[0, 0, 1], [0, 1, 2], [1, 1, 4], [1, 2, 5], [2, 2, 6]]
-        """
-        self._load(
-            "load_binned_data_from_matrices",
-            fendfilename,
-            [filename],
-            {"format": format},
-            lambda partition: MatrixCounts(filename, partition, format),
-        )
-
-    def load_data_from_cool(self, fendfilename: PathLike, uri: PathLike) -> None:
-        """Take the counts of a cooler, replacing what the store held.
-
-        Every bin of the partition must be one of the cooler; the last one of a chromosome may be
-        clipped at its end, and chromosomes may be in another order. Reads in other bins are
-        counted as ``out_of_bounds``, those on other chromosomes as ``chr_not_in_fends``. Weights
-        are not used. Needs the extra ``cool``.
-
-        Parameters
-        ----------
-        fendfilename
-            The partition, as saved by `Fend`; with bins, for example of `Fend.load_bins` with
-            ``format="cool"``.
-        uri
-            ``FILE``, ``FILE::/resolutions/10000`` or ``FILE::/cells/NAME``. Without group, the one
-            cooler of the file that fits the partition is taken.
-
-        Raises
-        ------
-        InputError
-            If there is no cooler, or its bins are not those of the partition (the message names
-            the first), or a count is not a whole number. The store stays as it was.
-        ParameterError
-            If the partition has no bins.
-        """
-        self._load(
-            "load_data_from_cool",
-            fendfilename,
-            [uri],
-            {},
-            lambda partition: CoolCounts(uri, partition),
-        )
-
-    def load_data_from_bam(
-        self,
-        fendfilename: PathLike,
-        filelist: PathLike | Sequence[PathLike | Sequence[PathLike]],
-        maxinsert: int | None,
-        *,
-        min_mapq: int = 0,
-        dedup: Dedup = "library",
-    ) -> None:
-        """Count read pairs of BAM, SAM or CRAM files, replacing what the store held.
-
-        Alignments with the same read name, up to a last ``/1`` or ``/2``, are a read pair. Files
-        may be sorted in any way, and need no index. Only primary, mapped alignments that passed
-        quality control count; all others, and those without a usable mate, are left out, and
-        counted in the history. The position of an end is that of the aligned base at its 5' end.
-        Needs pysam: ``pip install 'hifive-dask[bam]'``.
-
-        Parameters
-        ----------
-        fendfilename
-            The partition, as saved by `Fend`.
-        filelist
-            Two names: a pair of files, one of first and one of second mates. One name: a file that
-            holds both mates. Several: a list of such pairs and single names,
-            ``[[first, second], [both], ...]``.
-        maxinsert
-            As in `load_data_from_raw`.
-        min_mapq
-            Least mapping quality of both ends.
-        dedup
-            As in `load_data_from_raw`; a pair of files is one file.
-
-        Raises
-        ------
-        InputError
-            For a missing, truncated or damaged file, or one of another genome; for files whose
-            read names never meet, or that do not hold the mates they should; and when no pair was
-            accepted. The store stays as it was.
-        ParameterError
-            If pysam is missing, or for a flat list of more than two names.
-        """
-        groups = group_files(filelist)
-        self._load(
-            "load_data_from_bam",
-            fendfilename,
-            [path for group in groups for path in group],
-            {"maxinsert": maxinsert, "min_mapq": min_mapq, "dedup": dedup},
-            lambda partition: BamReads(groups, partition, min_mapq=min_mapq),
-        )
-
-    def _load(
-        self,
-        method: str,
-        fendfilename: PathLike,
-        files: Sequence[PathLike],
-        arguments: Mapping[str, Any],
-        open_source: Callable[[Partition], ReadSource | CountSource],
-    ) -> None:
-        """Count the pairs of a source, and take the result in place of what was there.
-
-        `arguments` are those of the call for the record; a source of reads needs ``maxinsert`` and
-        ``dedup`` among them.
-        """
-        fends = Fend(fendfilename, "r", silent=True)
-        source = open_source(fends.partition)
-        names = [name_of(path) for path in files]
-        record: dict[str, Any] = {
-            "history": fends.records + History(),
-            "call": (
-                f"HiCData.{method}",
-                {"fendfilename": Path(fendfilename).name, "filelist": names, **arguments},
-            ),
-            "attributes": {
-                "fends": relative_link(fendfilename, self.file),
-                "fends_token": fends.token,
-                "maxinsert": arguments.get("maxinsert"),
-                "sources": names,
-            },
-            "silent": self.silent,
-        }
-
-        def load(target: Path) -> None:
-            if isinstance(source, CountSource):
-                load_counts(target, fends.partition, source, **record)
-                return
-            filters = {name: arguments[name] for name in ("maxinsert", "dedup")}
-            load_reads(target, fends.partition, source, **filters, **record)
-
-        self._take(load, fends)
+    # Replicates
 
     def combine(self, filelist: Sequence[PathLike]) -> None:
         """Add up the pairs of replicates, replacing what the store held.
@@ -465,7 +160,7 @@ class HiCData:
         >>> both.stats["total_reads"] == data.stats["total_reads"] + other.stats["total_reads"]
         True
         """
-        inputs = _open_replicates(_listed(filelist), self.file)
+        inputs = _open_replicates(list(filelist), self.file)
         stores = [data.store for data in inputs]
         fends = inputs[0].fends
         record: dict[str, Any] = {
@@ -509,9 +204,8 @@ class HiCData:
             If its partition is missing or another one.
         """
         if self._hdf5:
-            content = pairs_hdf5.read_hcd(self.file)
-            fends = Fend(resolve_link(str(content.attributes["fendfilename"]), self.file))
-            store = _from_hcd(content, fends)
+            fends = Fend(resolve_link(fends_link(self.file), self.file))
+            store = open_hcd(self.file, fends.units.offset, fends_token=fends.token)
         else:
             store = PairStore.open(self.file)
             fends = Fend(resolve_link(str(store.attributes["fends"]), self.file))
@@ -519,37 +213,61 @@ class HiCData:
         self._store, self._fends = store, fends
         self._forget()
 
-    def save(self, out_fname: PathLike | None = None) -> None:
+    def save(
+        self, out_fname: PathLike | None = None, *, fendfilename: PathLike | None = None
+    ) -> None:
         """Write the pairs to `file`, or to another file in the format that its suffix says.
 
         A ``.zarr`` store is complete after loading; saving it in place has nothing left to do.
+
+        Parameters
+        ----------
+        out_fname
+            The file; by default `file`.
+        fendfilename
+            A copy of the partition to link to in place of the one that was opened.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written; what was there before is then untouched.
+        LinkError
+            If `fendfilename` is another partition.
         """
         store, fends = self._loaded()
         target = self.file if out_fname is None else os.path.abspath(out_fname)
+        if fendfilename is not None:
+            copy = Fend(fendfilename, silent=True)
+            check_token(copy.token, fends.token, copy.file, self.file)
+            fends = copy
+        elif target == self.file and not self._hdf5:
+            return
         link = relative_link(fends.file, target)
-        if is_hdf5(target):
-            with replacing_store(target, PAIRS.type) as beside:
-                pairs_hdf5.write_hcd(beside, self._hcd_content(link), len(self.units))
-        elif target != self.file:
-            with replacing_store(target, PAIRS.type) as beside:
-                write_pairs(beside, store, rewrite_attributes(store, link, fends.token))
+        title, rows = f"writing {Path(target).name}", len(store)
+        with replacing_store(target, PAIRS.type) as beside:
+            if is_hdf5(target):
+                binned, re = fends.binned is not None, fends.partition.fends is not None
+                attributes = hcd_attributes(store, link, binned=binned, re=re)
+                with progress(title, 2 * rows, silent=self.silent) as advance:
+                    write_hcd(beside, store, fends.units.offset, attributes, advance)
+            else:
+                attributes = rewrite_attributes(store, link, fends.token)
+                with progress(title, rows, silent=self.silent) as advance:
+                    write_pairs(beside, store, attributes, advance)
+        if target == self.file:
+            self.load()
 
-    def _hcd_content(self, link: str) -> pairs_hdf5.HcdContent:
-        store, fends = self._loaded()
-        attributes = {
-            "filetype": "hic_data",
-            "history": store.history.text,
-            "fendfilename": link,
-            "binned": fends.binned is not None,
-            "re": fends.partition.fends is not None,
-        }
-        if self.maxinsert is not None:
-            attributes["maxinsert"] = np.int64(self.maxinsert)
-        if store.attributes.get("sources"):
-            attributes["raw_filelist"] = ",".join(store.attributes["sources"])
-        return pairs_hdf5.HcdContent(
-            self.cis_data, self.trans_data, self.stats, self.insert_distribution, attributes
-        )
+    def verify(self) -> str:
+        """Read all pairs, check that they are sorted and complete, and return their token.
+
+        Equal pairs and statistics give equal tokens, in Zarr and in HDF5.
+
+        Raises
+        ------
+        StoreError
+            If the store is damaged.
+        """
+        return verify_pairs(self.store, self.units.offset, silent=self.silent)
 
     def export_to_mat(self, outfilename: PathLike) -> None:
         """Write all pairs as text, for `load_data_from_mat` with ``basefend=0``.
@@ -713,22 +431,22 @@ class HiCData:
     @property
     def cis_indices(self) -> NDArray[np.int64]:
         """int64 (units + 1): rows of `cis_data` by first unit."""
-        return pairs_hdf5.unit_index(self.cis_data[:, 0], len(self.units))
+        return unit_index(self.cis_data[:, 0], len(self.units))
 
     @property
     def trans_indices(self) -> NDArray[np.int64]:
         """int64 (units + 1): rows of `trans_data` by first unit."""
-        return pairs_hdf5.unit_index(self.trans_data[:, 0], len(self.units))
+        return unit_index(self.trans_data[:, 0], len(self.units))
 
     @property
     def cis_interaction_distribution(self) -> NDArray[np.int64]:
         """int64: number of units by their number of cis partners."""
-        return pairs_hdf5.partner_distribution(self.cis_data, len(self.units))
+        return partner_distribution(self.cis_data, len(self.units))
 
     @property
     def trans_interaction_distribution(self) -> NDArray[np.int64]:
         """int64: number of units by their number of trans partners."""
-        return pairs_hdf5.partner_distribution(self.trans_data, len(self.units))
+        return partner_distribution(self.trans_data, len(self.units))
 
     def _rows(self, *, cis: bool) -> NDArray[np.int32]:
         store = self.store
@@ -739,10 +457,6 @@ class HiCData:
         ]
         rows = np.concatenate([np.zeros((0, 3), dtype=np.int32), *parts])
         return rows if cis else rows[np.lexsort((rows[:, 1], rows[:, 0]))]
-
-
-def _listed(filelist: PathLike | Sequence[PathLike]) -> list[PathLike]:
-    return [filelist] if isinstance(filelist, str | os.PathLike) else list(filelist)
 
 
 def _open_replicates(filelist: Sequence[PathLike], target: str) -> list[HiCData]:
@@ -783,27 +497,4 @@ def _into_memory(store: PairStore, units: Units) -> PairStore:
         token=store.token,
         attributes=store.attributes,
         history=store.history,
-    )
-
-
-def _from_hcd(content: pairs_hdf5.HcdContent, fends: Fend) -> PairStore:
-    rows = np.concatenate([content.cis, content.trans])
-    attributes = {
-        "fends": content.attributes["fendfilename"],
-        "fends_token": fends.token,
-        "maxinsert": content.attributes.get("maxinsert"),
-        "sources": [
-            Path(name).name
-            for name in str(content.attributes.get("raw_filelist", "")).split(",")
-            if name
-        ],
-    }
-    return PairStore.from_memory(
-        (rows[:, 0], rows[:, 1], rows[:, 2]),
-        fends.units.offset,
-        stats=content.stats,
-        insert_distribution=content.insert_distribution,
-        token=content.token,
-        attributes=attributes,
-        history=content.history,
     )

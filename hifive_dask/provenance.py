@@ -99,8 +99,10 @@ class History:
     @property
     def text(self) -> str:
         """One line per call: ``Class.method(name=value, ...) - outcome``."""
-        lines = []
+        lines: list[str] = []
         for record in self.records:
+            if lines and not lines[-1].endswith("\n"):  # HiFive leaves lines of failed calls open
+                lines.append("\n")
             if "text" in record:
                 lines.append(record["text"])
                 continue
@@ -120,4 +122,4 @@ class History:
     @classmethod
     def from_text(cls, text: str) -> History:
         """Keep the history text of a HiFive file as it stands."""
-        return cls([{"text": text if text.endswith("\n") else text + "\n"}] if text else [])
+        return cls([{"text": text}] if text else [])

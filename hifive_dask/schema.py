@@ -22,9 +22,9 @@ class Variable:
         Name of the array; in a group its path, such as ``filter/valid``. ``<feature>`` and
         ``<name>`` stand for user-given names.
     dims
-        Dimension names, one per axis.
+        Dimension names, one per axis; ``...`` for any.
     dtype
-        Numpy dtype, or ``"str"`` for variable-length text.
+        Numpy dtype, ``"str"`` for variable-length text, or empty for any.
     units
         Unit of the values: ``bp``, ``reads``, ``ln(bp)``, or ``1``.
     description
@@ -176,6 +176,7 @@ PAIRS = StoreSchema(
         "maxinsert": "Largest accepted sum of the two distances to the cut sites, in bp; or none; "
         "or a list, if replicates with different ones were combined.",
         "sources": "Files that were read.",
+        "hifive": "Attributes of the HiFive file they came from that have no use here.",
     },
 )
 
@@ -242,6 +243,49 @@ PROJECT = StoreSchema(
             True,
         ),
         Variable(
+            "distance/trans_means",
+            ("chromosome_pair",),
+            "float64",
+            "reads",
+            "Mean reads per possible pair of every two chromosomes: (0, 1), (0, 2), ...",
+            True,
+        ),
+        Variable(
+            "binning/model_parameters",
+            ("model_feature",),
+            "str",
+            "1",
+            "Features of the binning model.",
+            True,
+        ),
+        Variable(
+            "binning/num_bins", ("model_feature",), "int32", "1", "Bins of each feature.", True
+        ),
+        Variable(
+            "binning/fend_indices",
+            ("fend", "model_feature", "row_or_column"),
+            "int32",
+            "1",
+            "Feature bin of each unit, and what it adds to the index of a correction.",
+            True,
+        ),
+        Variable(
+            "binning/corrections",
+            ("feature_bin_pair",),
+            "float32",
+            "1",
+            "Correction of every two bins of a feature: the upper triangles, one after the other.",
+            True,
+        ),
+        Variable(
+            "binning/correction_indices",
+            ("model_feature_edge",),
+            "int32",
+            "1",
+            "First correction of each feature, then the number of corrections.",
+            True,
+        ),
+        Variable(
             "corrections/<name>/values",
             ("fend",),
             "float32",
@@ -265,11 +309,20 @@ PROJECT = StoreSchema(
             "Largest relative change of each update.",
             optional=True,
         ),
+        Variable(
+            "hifive/<name>",
+            ("...",),
+            "",
+            "1",
+            "An array of the HiFive file it came from that is not known here.",
+            True,
+        ),
     ),
     {
         "pairs": "Link to the pair store: relative path and token.",
         "fends": "Link to the partition: relative path and token.",
         "normalization": "none, express, ...: what `corrections` holds.",
+        "hifive": "Attributes of the HiFive file it came from that have no use here.",
     },
 )
 

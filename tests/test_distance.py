@@ -21,7 +21,7 @@ from hifive_dask._graph.run import run
 from hifive_dask._kernels.distance import expected, impossible_sums, observed_sums
 from hifive_dask._store.fends import read_partition
 from hifive_dask._store.pairs import PairStore
-from hifive_dask._store.pairs_hdf5 import read_hcd
+from hifive_dask._store.pairs_hdf5 import open_hcd
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.dataset import from_dataset
 from hifive_dask.genome.partition import Units
@@ -399,7 +399,7 @@ def test_fit__refuses_pairs_where_none_is_possible() -> None:
 def load(folder: Path, fends: str, pairs: str) -> tuple[Units, PairStore]:
     dataset, _, _ = read_partition(folder / fends)
     units = from_dataset(dataset).units
-    return units, store_of(units, read_hcd(folder / pairs).cis)
+    return units, open_hcd(folder / pairs, units.offset)
 
 
 @pytest.mark.golden

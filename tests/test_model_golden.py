@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from hifive_dask._store.fends import read_partition
-from hifive_dask._store.pairs import PairStore
-from hifive_dask._store.pairs_hdf5 import read_hcd
+from hifive_dask._store.pairs_hdf5 import open_hcd
 from hifive_dask.errors import ConvergenceError
 from hifive_dask.genome.dataset import from_dataset
 from hifive_dask.genome.partition import Units
@@ -38,15 +37,7 @@ class World:
         self.folder = folder
         dataset, _, _ = read_partition(folder / fends)
         self.units: Units = from_dataset(dataset).units
-        content = read_hcd(folder / pairs)
-        rows = np.concatenate([content.cis, content.trans])
-        self.store = PairStore.from_memory(
-            (rows[:, 0], rows[:, 1], rows[:, 2]),
-            self.units.offset,
-            stats=content.stats,
-            insert_distribution=content.insert_distribution,
-            token="",
-        )
+        self.store = open_hcd(folder / pairs, self.units.offset)
 
 
 @pytest.fixture(scope="module")

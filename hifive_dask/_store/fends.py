@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hifive_dask._store.hdf5 import read_hdf5, text_array
 from hifive_dask._store.kinds import replacing_store
 from hifive_dask._store.zarr_store import (
     complete,
@@ -195,17 +196,8 @@ def _write_hdf5(path: Path, dataset: xr.Dataset, history: History) -> None:
 
 
 def _read_hdf5(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, None]:
-    where = Path(path)
-    if not where.exists():
-        raise StoreError(f"{where}: no such file")
-    try:
-        with h5py.File(where, "r") as file:
-            attributes = dict(file.attrs)
-            arrays = {
-                name: file[name][...] for name in file if isinstance(file[name], h5py.Dataset)
-            }
-    except OSError as error:
-        raise StoreError(f"{where}: cannot be read as HDF5: {error}") from error
+    where = os.fspath(path)
+    attributes, arrays = read_hdf5(path)
     kind = attributes.get("filetype", "fend")
     if kind != "fend":
         raise StoreError(f"{where}: holds {kind!r}, expected 'fend' (a partition)")
@@ -213,7 +205,7 @@ def _read_hdf5(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, None]
         raise StoreError(f"{where}: holds neither fends nor bins; make it again")
     if ("bins" in arrays) != ("binned" in attributes):
         raise StoreError(f"{where}: has only one of bins and bin size ('binned'); make it again")
-    names = [name.decode() for name in arrays["chromosomes"].tolist()]
+    names = text_array(arrays["chromosomes"]).tolist()
     if len(set(names)) < len(names):
         raise StoreError(f"{where}: chromosome names are repeated; make it again")
     found: dict[str, Any] = {

@@ -16,7 +16,12 @@ from hifive_dask.errors import StoreError
 
 __all__ = ["check_replaceable", "kind_of", "replacing_store"]
 
-_HDF5_KINDS = {"fend": "fends", "hic_data": "pairs", "hic_project": "project"}
+_HDF5_KINDS = {
+    "fend": "fends",
+    "hic_data": "pairs",
+    "hic_project": "project",
+    "hic_heatmap": "heatmap",
+}
 
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""The pair store: sorted columns of counted pairs, on disk (Zarr) or in memory (from HDF5)."""
+"""The pair store: sorted columns of counted pairs, as Zarr or in memory."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from hifive_dask._kernels.pair_table import digest_rows
 from hifive_dask._store import zarr_store
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History, content_token
@@ -28,6 +29,7 @@ __all__ = [
     "Rows",
     "create_pairs",
     "finish_pairs",
+    "pairs_token",
     "rewrite_attributes",
     "shard_rows",
     "write_pairs",
@@ -120,8 +122,10 @@ class PairStore:
         sorted by (chrom1, chrom2).
     block_offset
         int64 (B + 1): first row of each block, then the number of rows.
+    tile_row
+        int64 (T): the rows where tiles begin. Zarr: every `CHUNK` rows.
     tile_first_fend1
-        int32: fend1 in the first row of every `CHUNK` rows.
+        int32 (T): zone map: fend1 in these rows.
     stats
         Read statistics by name.
     insert_distribution
@@ -135,6 +139,7 @@ class PairStore:
     block_chrom1: NDArray[np.int32]
     block_chrom2: NDArray[np.int32]
     block_offset: NDArray[np.int64]
+    tile_row: NDArray[np.int64]
     tile_first_fend1: NDArray[np.int32]
     stats: Mapping[str, int]
     insert_distribution: NDArray[np.int64]
@@ -172,13 +177,12 @@ class PairStore:
         lo, hi = self.block_rows(chrom1, chrom2)
         if lo == hi or fend_lo >= fend_hi:
             return lo, lo
-        first, last = lo // CHUNK + 1, (hi - 1) // CHUNK + 1
-        starts = self.tile_first_fend1[first:last]  # chunks that begin inside the block
-        skip = int(np.searchsorted(starts, fend_lo, "left"))
-        stop = int(np.searchsorted(starts, fend_hi, "left"))
-        new_lo = max(lo, (first + skip - 1) * CHUNK) if skip else lo
-        new_hi = min(hi, (first + stop) * CHUNK) if stop < len(starts) else hi
-        return new_lo, max(new_lo, new_hi)
+        # Tiles that begin inside the block: those before the first that reaches fend_lo, and those
+        # from the first that begins at fend_hi, are left out.
+        inside = slice(*np.searchsorted(self.tile_row, [lo + 1, hi]))
+        edges = [lo, *self.tile_row[inside].tolist(), hi]
+        skip, stop = np.searchsorted(self.tile_first_fend1[inside], [fend_lo, fend_hi])
+        return edges[skip], edges[stop + 1]
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> PairStore:
@@ -200,6 +204,7 @@ class PairStore:
             block_chrom1=column("block_chrom1"),
             block_chrom2=column("block_chrom2"),
             block_offset=column("block_offset"),
+            tile_row=CHUNK * np.arange(len(column("tile_first_fend1")), dtype=np.int64),
             tile_first_fend1=column("tile_first_fend1"),
             stats=dict(
                 zip(map(str, column("stat_name")), map(int, column("stat_count")), strict=True)
@@ -237,6 +242,7 @@ class PairStore:
             block_chrom1=(block[starts] // len(unit_offset)).astype(np.int32),
             block_chrom2=(block[starts] % len(unit_offset)).astype(np.int32),
             block_offset=np.r_[starts, len(block)].astype(np.int64),
+            tile_row=np.arange(0, len(first), CHUNK, dtype=np.int64),
             tile_first_fend1=first[::CHUNK].copy(),
             stats=dict(stats),
             insert_distribution=insert_distribution,
@@ -298,12 +304,14 @@ def shard_rows(rows: int) -> list[tuple[int, int]]:
     return [(lo, min(rows, lo + SHARD)) for lo in range(0, rows, SHARD)]
 
 
-def write_shard(path: str, lo: int, hi: int, pieces: list[Piece]) -> tuple[NDArray[np.int32], str]:
+def write_shard(
+    path: str, lo: int, hi: int, pieces: list[Piece]
+) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
     """Write the rows `lo` to `hi` out of the pieces that hold them.
 
     Returns
     -------
-    The zone map of these rows, and their digest.
+    The zone map of these rows, and their `digest_rows`.
     """
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
     rows = np.empty((3, hi - lo), dtype=np.int32)
@@ -313,7 +321,27 @@ def write_shard(path: str, lo: int, hi: int, pieces: list[Piece]) -> tuple[NDArr
         rows[:, first - lo : last - lo] = held[:, first - piece.lo : last - piece.lo]
     for name, column in zip(COLUMNS, rows, strict=True):
         zarr_store.array_of(group, name)[lo:hi] = column
-    return rows[0, ::CHUNK].copy(), content_token(rows)
+    return rows[0, ::CHUNK].copy(), digest_rows(*rows)
+
+
+def pairs_token(
+    *,
+    block_chrom1: NDArray[Any],
+    block_chrom2: NDArray[Any],
+    block_offset: NDArray[np.int64],
+    stats: Mapping[str, int],
+    insert_distribution: NDArray[np.int64],
+    sums: NDArray[np.uint64],
+) -> str:
+    """Token of pairs, the same in Zarr and HDF5: digest of blocks, statistics and row sums.
+
+    `sums` is `digest_rows` over all rows. They are added up over any parts in any order, so that
+    the token takes one pass, in parallel or in the order of the file.
+    """
+    blocks = np.stack([block_chrom1, block_chrom2, np.diff(block_offset)]).astype(np.int64)
+    names = sorted(stats)
+    counts = np.array([stats[name] for name in names], dtype=np.int64)
+    return content_token(blocks, ",".join(names), counts, insert_distribution.astype("<i8"), sums)
 
 
 def finish_pairs(
@@ -348,23 +376,29 @@ def finish_pairs(
 
 def rewrite_attributes(store: PairStore, link: str, fends_token: str) -> dict[str, Any]:
     """Attributes of a copy that links to the partition from another place."""
-    kept = {name: store.attributes.get(name) for name in ("maxinsert", "sources")}
+    kept = {name: store.attributes.get(name) for name in ("maxinsert", "sources", "hifive")}
     return {**kept, "fends": link, "fends_token": fends_token}
 
 
-def write_pairs(path: Path, store: PairStore, attributes: Mapping[str, Any]) -> None:
-    """Write a copy of a store, shard by shard."""
+def write_pairs(
+    path: Path, store: PairStore, attributes: Mapping[str, Any], advance: Callable[[int], None]
+) -> None:
+    """Write a copy of a store, shard by shard; `advance` is told the rows of each."""
     create_pairs(path, len(store))
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    zone_map = [np.zeros(0, dtype=np.int32)]
     for lo, hi in shard_rows(len(store)):
-        for name, column in zip(COLUMNS, store.rows_of(lo, hi)(), strict=True):
+        columns = store.rows_of(lo, hi)()
+        for name, column in zip(COLUMNS, columns, strict=True):
             zarr_store.array_of(group, name)[lo:hi] = column
+        zone_map.append(columns[0][::CHUNK].copy())
+        advance(hi - lo)
     finish_pairs(
         path,
         block_chrom1=store.block_chrom1,
         block_chrom2=store.block_chrom2,
         block_offset=store.block_offset,
-        zone_map=store.tile_first_fend1,
+        zone_map=np.concatenate(zone_map),
         stats=store.stats,
         insert_distribution=store.insert_distribution,
         token=store.token,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._store import zarr_store
+from hifive_dask._store.hdf5 import plain, read_hdf5, text_array
 from hifive_dask._store.kinds import replacing_store
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History, content_token
@@ -27,8 +28,18 @@ _HDF5_NAMES = {
     "distance/parameters": "distance_parameters",
     "distance/binary_parameters": "bin_distance_parameters",
     "distance/chromosome_means": "chromosome_means",
+    "distance/trans_means": "trans_means",
+    "binning/model_parameters": "model_parameters",
+    "binning/num_bins": "binning_num_bins",
+    "binning/fend_indices": "binning_fend_indices",
+    "binning/corrections": "binning_corrections",
+    "binning/correction_indices": "binning_correction_indices",
 }
 _FILTER_OPTIONS = ("mininteractions", "mindistance", "maxdistance")
+_ATTRIBUTES = {
+    *("filetype", "history", "normalization", "datafilename", "fendfilename", "binned"),
+    *_FILTER_OPTIONS,
+}
 
 
 @dataclass
@@ -49,6 +60,8 @@ class ProjectContent:
         The last ``mininteractions``, ``mindistance`` and ``maxdistance`` of the filter.
     binned
         Bin size, or None; only written to HDF5.
+    hifive
+        Attributes of a HiFive file that have no use here; they are kept and written back.
     """
 
     arrays: Arrays
@@ -60,6 +73,7 @@ class ProjectContent:
     options: dict[str, int] = field(default_factory=dict)
     history: History = field(default_factory=History)
     binned: int | None = None
+    hifive: dict[str, Any] = field(default_factory=dict)
 
 
 def write_project(path: str | os.PathLike[str], content: ProjectContent) -> None:
@@ -86,7 +100,10 @@ def _write_zarr(path: Path, content: ProjectContent) -> None:
     group = zarr_store.create(path, PROJECT)
     for name in sorted(content.arrays):
         zarr_store.write_array(group, PROJECT, name, content.arrays[name])
-    parts = [part for name in sorted(content.arrays) for part in (name, content.arrays[name])]
+    parts: list[Any] = []
+    for name in sorted(content.arrays):
+        values = content.arrays[name]
+        parts += [name, "\0".join(values.tolist()) if values.dtype.kind in "UT" else values]
     zarr_store.complete(
         group,
         token=content_token(content.normalization, *parts),
@@ -96,6 +113,7 @@ def _write_zarr(path: Path, content: ProjectContent) -> None:
         pairs_token=content.pairs_token,
         fends=content.fends,
         fends_token=content.fends_token,
+        hifive=content.hifive,
         **content.options,
     )
 
@@ -104,8 +122,12 @@ def _read_zarr(path: str | os.PathLike[str]) -> ProjectContent:
     group = zarr_store.open_verified(path, PROJECT)
     attributes: Mapping[str, Any] = dict(group.attrs)
     names = [name for name, member in group.members(max_depth=None) if hasattr(member, "shape")]
+    arrays = {name: np.asarray(zarr_store.array_of(group, name)[...]) for name in names}
+    texts = {
+        name: text_array(values) for name, values in arrays.items() if values.dtype.kind == "T"
+    }
     return ProjectContent(
-        arrays={name: np.asarray(zarr_store.array_of(group, name)[...]) for name in names},
+        arrays=arrays | texts,
         normalization=attributes["normalization"],
         pairs=attributes["pairs"],
         fends=attributes["fends"],
@@ -113,17 +135,22 @@ def _read_zarr(path: str | os.PathLike[str]) -> ProjectContent:
         fends_token=attributes["fends_token"],
         options={k: int(attributes[k]) for k in _FILTER_OPTIONS if k in attributes},
         history=zarr_store.history_of(group),
+        hifive=dict(attributes.get("hifive", {})),
     )
 
 
 def _write_hdf5(path: Path, content: ProjectContent) -> None:
     with h5py.File(path, "w") as file:
-        for name, theirs in _HDF5_NAMES.items():
-            if name in content.arrays:
-                file[theirs] = np.asarray(content.arrays[name], dtype=PROJECT[name].dtype)
-        values = content.arrays.get(f"corrections/{content.normalization}/values")
-        if values is not None:
-            file["corrections"] = np.asarray(values, dtype=np.float32)
+        theirs = {**_HDF5_NAMES, f"corrections/{content.normalization}/values": "corrections"}
+        for name, values in content.arrays.items():
+            if name in theirs or name.startswith("hifive/"):
+                text, dtype = values.dtype.kind in "UT", PROJECT[name].dtype or values.dtype
+                values = values.astype(object if text else dtype)
+                file.create_dataset(
+                    theirs.get(name, name.removeprefix("hifive/")),
+                    data=values,
+                    dtype=h5py.string_dtype() if text else None,
+                )
         file.attrs["filetype"] = "hic_project"
         file.attrs["history"] = content.history.text
         file.attrs["normalization"] = content.normalization
@@ -133,32 +160,34 @@ def _write_hdf5(path: Path, content: ProjectContent) -> None:
             file.attrs[name] = np.int64(value)
         if content.binned is not None:
             file.attrs["binned"] = np.int64(content.binned)
+        for name, value in content.hifive.items():
+            file.attrs[name] = value
 
 
 def _read_hdf5(path: str | os.PathLike[str]) -> ProjectContent:
-    try:
-        with h5py.File(path, "r") as file:
-            attributes = {name: file.attrs[name] for name in file.attrs}
-            if attributes.get("filetype") != "hic_project":
-                raise StoreError(
-                    f"{os.fspath(path)}: holds {attributes.get('filetype')!r}, expected "
-                    "'hic_project'"
-                )
-            stored = {name: file[name][...] for name in file}
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(f"{os.fspath(path)}: cannot be read as HDF5: {error}") from error
-    arrays = {name: stored[theirs] for name, theirs in _HDF5_NAMES.items() if theirs in stored}
+    attributes, stored = read_hdf5(path)
+    kind = attributes.get("filetype", "hic_project")  # the oldest files do not say
+    if kind != "hic_project" or "datafilename" not in attributes or "filter" not in stored:
+        held = f"holds {kind!r}" if kind != "hic_project" else "has no data, or no filter"
+        raise StoreError(f"{os.fspath(path)}: {held}, expected a project with data ('hic_project')")
     normalization = str(attributes.get("normalization", "none"))
-    if "corrections" in stored:
-        arrays[f"corrections/{normalization}/values"] = stored["corrections"]
+    names = {theirs: name for name, theirs in _HDF5_NAMES.items()}
+    names["corrections"] = f"corrections/{normalization}/values"
+    arrays: Arrays = {}
+    for theirs, values in stored.items():
+        name = names.get(theirs, f"hifive/{theirs}")
+        dtype = PROJECT[name].dtype
+        text = values.dtype.kind in "SO"
+        arrays[name] = (
+            text_array(values) if text else values.astype(np.dtype(dtype or values.dtype))
+        )
     return ProjectContent(
         arrays=arrays,
         normalization=normalization,
         pairs=str(attributes["datafilename"]),
-        fends=str(attributes["fendfilename"]),
+        fends=str(attributes.get("fendfilename", "")),
         options={k: int(attributes[k]) for k in _FILTER_OPTIONS if k in attributes},
         history=History.from_text(str(attributes.get("history", ""))),
         binned=int(attributes["binned"]) if "binned" in attributes else None,
+        hifive={name: plain(v) for name, v in attributes.items() if name not in _ATTRIBUTES},
     )

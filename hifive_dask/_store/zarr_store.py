@@ -27,7 +27,7 @@ __all__ = [
     "write_array",
 ]
 
-HDF5_SUFFIXES = (".hdf5", ".h5", ".fends", ".hcd", ".hcp")
+HDF5_SUFFIXES = (".hdf5", ".h5", ".fends", ".hcd", ".hcp", ".hch")
 CODEC = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
 
 
@@ -54,10 +54,11 @@ def create(path: Path, schema: StoreSchema) -> zarr.Group:
 def write_array(group: zarr.Group, schema: StoreSchema, name: str, values: Any) -> None:
     """Write one small variable whole: O(units) arrays, never pairs."""
     variable = schema[name]
-    if variable.dtype == "str":
+    array = np.asarray(values)
+    text = variable.dtype == "str" or array.dtype.kind in "UT"
+    if text:
         array = np.asarray(values, dtype=np.dtypes.StringDType())
-    else:
-        array = np.asarray(values)
+    elif variable.dtype:
         array = array.astype(variable.dtype_for(array.dtype.name), copy=False)
     chunks = tuple(max(1, min(n, 1 << 20)) for n in array.shape)
     stored = group.create_array(
@@ -65,8 +66,8 @@ def write_array(group: zarr.Group, schema: StoreSchema, name: str, values: Any) 
         shape=array.shape,
         dtype=array.dtype,
         chunks=chunks,
-        compressors="auto" if variable.dtype == "str" else CODEC,
-        dimension_names=variable.dims,
+        compressors="auto" if text else CODEC,
+        dimension_names=None if "..." in variable.dims else variable.dims,
         attributes={"units": variable.units, "description": variable.description},
     )
     if array.size:

@@ -5,6 +5,7 @@ Nothing heavy is imported here or by a command module; that happens inside the c
 
 from __future__ import annotations
 
+import keyword
 import signal
 import threading
 import traceback
@@ -36,6 +37,8 @@ _COMMANDS = {
     "plot": "Draw a region of a map.",
     "stats": "Tell what became of the reads, also as a picture.",
     "info": "Say what a store holds.",
+    "import": "Convert a HiFive project to Zarr.",
+    "export": "Convert a project to files of HiFive.",
     "simulate": "Simulate a genome and reads with known truth.",
 }
 
@@ -49,7 +52,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"hifive_dask.cli.{name}").command
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        command: click.Command = import_module(f"hifive_dask.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hifive_dask.cli._reads import short_option
 from hifive_dask.cli._pictures import check_picture, draw_statistics
+from hifive_dask.cli._reads import short_option
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import StorePath
 

@@ -18,10 +18,11 @@ from hifive_dask._store.pairs import (
     Piece,
     create_pairs,
     finish_pairs,
+    pairs_token,
     shard_rows,
     write_shard,
 )
-from hifive_dask.provenance import History, content_token
+from hifive_dask.provenance import History
 from hifive_dask.reads.count import INSERT_EDGES
 
 __all__ = ["STATISTICS", "Counted", "write_counted"]
@@ -125,22 +126,19 @@ def write_counted(
     )
     block = np.array([block for block, _ in counted.blocks], dtype=np.int64)
     offset = np.r_[0, np.cumsum([rows for _, rows in counted.blocks])].astype(np.int64)
-    token = content_token(
-        block,
-        offset,
-        np.array(list(counted.stats.values())),
-        counted.insert,
-        *(digest for _, digest in results),
-    )
+    content: dict[str, Any] = {
+        "block_chrom1": block // chromosomes,
+        "block_chrom2": block % chromosomes,
+        "block_offset": offset,
+        "stats": counted.stats,
+        "insert_distribution": counted.insert,
+    }
+    sums = np.stack([digest for _, digest in results]).sum(axis=0, dtype=np.uint64)
     finish_pairs(
         target,
-        block_chrom1=block // chromosomes,
-        block_chrom2=block % chromosomes,
-        block_offset=offset,
+        **content,
         zone_map=np.concatenate([zone for zone, _ in results]),
-        stats=counted.stats,
-        insert_distribution=counted.insert,
-        token=token,
+        token=pairs_token(**content, sums=sums),
         history=history,
         attributes=attributes,
     )

@@ -1,0 +1,22 @@
+"""``hifive-dask export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hifive_dask.cli._convert import convert, directory_option
+from hifive_dask.cli._settings import Settings, pass_settings
+
+
+@click.command("export")
+@click.argument("store", type=click.Path(exists=True, path_type=Path))
+@directory_option
+@pass_settings
+def command(settings: Settings, /, store: Path, out: Path) -> None:
+    """Convert STORE (a project, pairs or a partition), and all it links to, to files of HiFive.
+
+    For example: hifive-dask export project.zarr -o for-hifive
+    """
+    convert(settings, "export_project", store, out)

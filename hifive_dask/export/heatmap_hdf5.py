@@ -1,0 +1,207 @@
+"""Heatmap files of HiFive (.hch): read as labelled lazy arrays, and written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import dask
+import dask.array as da
+import h5py
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from hifive_dask._graph.run import run
+from hifive_dask._store.hdf5 import open_hdf5, plain, text_array
+from hifive_dask._store.kinds import replacing_store
+from hifive_dask.errors import ParameterError, StoreError
+
+__all__ = ["open_heatmaps", "write_heatmaps"]
+
+PathLike = str | os.PathLike[str]
+
+_KIND = "hic_heatmap"
+_DATASETS = {"observed": ("counts", np.int32), "expected": ("expected", np.float32)}
+
+
+def open_heatmaps(path: PathLike) -> xr.DataTree:
+    """Open the heatmaps of a HiFive heatmap file.
+
+    Parameters
+    ----------
+    path
+        ``.hch``, ``.hdf5`` or ``.h5``.
+
+    Returns
+    -------
+    xarray.DataTree
+        One node per map: ``"chr1"`` for a chromosome, ``"chr1_by_chr2"`` for two. Each holds
+        ``observed`` (int32, reads), ``expected`` and ``enrichment`` (float32; their ratio, NaN
+        where nothing is expected) on dims bin1 and bin2, with coordinates chromosome, start, stop
+        and mid of both, and is read when asked for. Maps within a chromosome are symmetric; their
+        diagonal is 0 if the root attribute ``diagonal`` is False. Root attributes are
+        ``resolution`` (bp), ``diagonal``, ``history`` and ``chromosomes``.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, not HDF5, or not a heatmap file.
+    """
+    where = os.path.abspath(path)
+    with open_hdf5(where) as file:
+        attributes = {name: plain(value) for name, value in file.attrs.items()}
+        if attributes.get("filetype", _KIND) != _KIND or "chromosomes" not in file:
+            raise StoreError(
+                f"{where}: holds {attributes.get('filetype')!r}, expected {_KIND!r} (a heatmap "
+                "file of HiFive)"
+            )
+        names = text_array(file["chromosomes"][...]).tolist()
+        shapes = {name: dataset.shape for name, dataset in file.items()}
+        bins = {
+            name: file[f"{name}.positions"][...] for name in names if f"{name}.positions" in file
+        }
+    diagonal = bool(attributes.get("diagonal", False))
+    nodes: dict[str, xr.Dataset] = {}
+    for k, one in enumerate(names):
+        if f"{one}.counts" in shapes:
+            size, (cells,) = len(bins.get(one, ())), shapes[f"{one}.counts"]
+            if cells != len(_upper(size, diagonal)[0]):
+                raise StoreError(
+                    f"{where}: {one}.counts has {cells:,} cells, which is no upper triangle of "
+                    f"{size:,} bins (the rows of {one}.positions), diagonal={diagonal}"
+                )
+            nodes[one] = _node(where, one, (one, one), bins, (size, size), diagonal)
+        for two in names[k + 1 :]:
+            pair = f"{one}_by_{two}"
+            if f"{pair}.counts" in shapes:
+                nodes[pair] = _node(where, pair, (one, two), bins, shapes[f"{pair}.counts"], None)
+    root = xr.Dataset(
+        attrs={
+            "resolution": int(attributes["resolution"]),
+            "diagonal": diagonal,
+            "history": str(attributes.get("history", "")),
+            "chromosomes": names,
+        }
+    )
+    return xr.DataTree.from_dict({"/": root, **nodes})
+
+
+def _node(
+    where: str,
+    name: str,
+    chromosomes: tuple[str, str],
+    bins: Mapping[str, NDArray[np.int32]],
+    shape: tuple[int, ...],
+    diagonal: bool | None,
+) -> xr.Dataset:
+    read = dask.delayed(_read, pure=True)
+    seen, expected = (
+        da.from_delayed(read(where, f"{name}.{dataset}", shape, diagonal), shape, dtype)
+        for dataset, dtype in _DATASETS.values()
+    )
+    ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.nan)
+    dims = ("bin1", "bin2")
+    return xr.Dataset(
+        {
+            "observed": (dims, seen, {"units": "reads"}),
+            "expected": (dims, expected, {"units": "reads"}),
+            "enrichment": (dims, ratio.astype(np.float32), {"units": "1"}),
+        },
+        coords={
+            key: value
+            for number, chromosome in enumerate(chromosomes, 1)
+            for key, value in _coords(number, chromosome, bins, shape[number - 1]).items()
+        },
+    )
+
+
+def _coords(
+    number: int, chromosome: str, bins: Mapping[str, NDArray[np.int32]], size: int
+) -> dict[str, Any]:
+    dim = f"bin{number}"
+    coords = {f"chromosome{number}": (dim, np.full(size, chromosome))}
+    if chromosome not in bins:  # HiFive leaves them out with maps of less than two bins
+        return coords | {dim: (dim, np.arange(size))}
+    start, stop = bins[chromosome].astype(np.int64).T
+    units = {"units": "bp"}
+    return {
+        dim: (dim, start),
+        **coords,
+        f"start{number}": (dim, start, units),
+        f"stop{number}": (dim, stop, units),
+        f"mid{number}": (dim, (start + stop) // 2, units),
+    }
+
+
+def _upper(size: int, diagonal: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Cells of the upper triangle, row by row."""
+    return np.triu_indices(size, 0 if diagonal else 1)
+
+
+def _read(where: str, name: str, shape: tuple[int, int], diagonal: bool | None) -> NDArray[Any]:
+    """One dataset as a matrix; with `diagonal` given it is an upper triangle."""
+    with open_hdf5(where) as file:
+        values: NDArray[Any] = file[name][...]
+    if diagonal is None:
+        return values
+    matrix = np.zeros(shape, dtype=values.dtype)
+    cells = _upper(shape[0], diagonal)
+    matrix[cells] = values
+    matrix[cells[::-1]] = values
+    return matrix
+
+
+def write_heatmaps(tree: xr.DataTree, path: PathLike, *, silent: bool = False) -> None:
+    """Write heatmaps as a HiFive heatmap file, one map at a time.
+
+    Parameters
+    ----------
+    tree
+        As `open_heatmaps` gives it: nodes by chromosome or pair of chromosomes, root attributes
+        ``resolution``, ``diagonal`` and ``chromosomes``. Enrichment is computed from observed and
+        expected, and is 0 where nothing is expected.
+    path
+        The file to make or replace.
+    silent
+        No progress bar.
+
+    Raises
+    ------
+    ParameterError
+        If observed reads do not fit in 32 bits.
+    StoreError
+        If it cannot be written; what was there before is then untouched.
+    """
+    diagonal = bool(tree.attrs["diagonal"])
+    names = [str(name) for name in tree.attrs["chromosomes"]]
+    with replacing_store(path, "heatmap") as beside, h5py.File(beside, "w") as file:
+        file["chromosomes"] = np.array([name.encode() for name in names], dtype=np.bytes_)
+        for name, node in tree.children.items():
+            maps = node.to_dataset()
+            lazy = [maps[variable].data for variable in _DATASETS]
+            seen, expected = map(np.asarray, run(lazy, title=str(name), silent=silent))
+            if name in names:
+                cells = _upper(len(seen), diagonal)
+                seen, expected = seen[cells], expected[cells]
+                edges = [maps[f"{edge}1"].values for edge in ("start", "stop")]
+                file[f"{name}.positions"] = np.stack(edges, axis=1).astype(np.int32)
+            _write_map(file, str(name), seen, expected)
+        file.attrs["resolution"] = np.int64(tree.attrs["resolution"])
+        file.attrs["diagonal"] = np.bool_(diagonal)
+        file.attrs["history"] = str(tree.attrs.get("history", ""))
+        file.attrs["filetype"] = _KIND
+
+
+def _write_map(file: h5py.File, name: str, seen: NDArray[Any], expected: NDArray[Any]) -> None:
+    if seen.max(initial=0) > np.iinfo(np.int32).max:
+        raise ParameterError(
+            f"{name}: {seen.max():,} reads in one bin do not fit in the 32 bits of this format; "
+            "use a smaller bin size, or a Zarr store"
+        )
+    counts, expected = seen.astype(np.int32), expected.astype(np.float32)
+    ratio = np.divide(counts, expected, out=np.zeros(expected.shape), where=expected > 0)
+    file[f"{name}.counts"] = counts
+    file[f"{name}.expected"] = expected
+    file[f"{name}.enrichment"] = ratio.astype(np.float32)
