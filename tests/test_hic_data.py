@@ -128,7 +128,7 @@ def test_classes__of_a_file_without_statistics_are_those_of_its_pairs(toy: Path)
     assert table.loc["valid_cis_reads", "reads"] == 2
 
 
-def test_links__move_together_and_notice_changes(toy: Path) -> None:
+def test_t39_links_move_together_and_notice_changes(toy: Path) -> None:
     loaded(toy)
     moved = toy / "elsewhere"
     moved.mkdir()
@@ -278,7 +278,7 @@ def test_golden_sim_small__pairs_file_equals_raw_files(tmp_path: Path, shared: P
 
 
 @pytest.mark.golden
-def test_golden_hifive__raw_import(tmp_path: Path, shared: Path) -> None:
+def test_t37_golden_hifive__raw_import(tmp_path: Path, shared: Path) -> None:
     folder = shared / "golden/hifive-tests"
     for fends, reference in (
         ("test.fends", "test_import_raw.hcd"),
@@ -304,7 +304,9 @@ def test_golden_hifive__raw_import(tmp_path: Path, shared: Path) -> None:
     "name",
     ["test.hcd", "test_import_raw.hcd", "test_import_bam.hcd", "test_import_mat.hcd"],
 )
-def test_golden_hifive__files_open_and_round_trip(tmp_path: Path, shared: Path, name: str) -> None:
+def test_t36_golden_hifive__files_open_and_round_trip(
+    tmp_path: Path, shared: Path, name: str
+) -> None:
     folder = shared / "golden/hifive-tests"
     shutil.copy(folder / "test.fends", tmp_path / "test.fends")
     shutil.copy(folder / name, tmp_path / name)

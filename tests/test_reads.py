@@ -33,6 +33,7 @@ from .worlds import (
     fend_partition,
     lines,
     parse,
+    units,
     write_reads,
 )
 
@@ -227,6 +228,15 @@ def test_t24_t27_uniform_bins(tmp_path: Path) -> None:
     assert pairs(load(tmp_path, BINS, [higher], 30), cis=True) == pairs(store, cis=True)
 
 
+def test_t26_gaps_between_bins_are_out_of_bounds(tmp_path: Path) -> None:
+    bins = Partition(None, units({"chr1": [(0, 100), (200, 300)]}, fends=False), 0)
+    reads = parse("chr1 0 + / chr1 99 +, chr1 100 + / chr1 0 +, chr1 199 + / chr1 0 +,"
+                  "chr1 200 + / chr1 299 -, chr1 300 - / chr1 0 +")  # fmt: skip
+    store = load(tmp_path, bins, [reads], 30, base=0)
+    assert pairs(store, cis=True) == [(0, 0, 1), (1, 1, 1)]
+    assert (store.stats["out_of_bounds"], store.stats["total_reads"]) == (3, 5)
+
+
 def test_t25_insert_filter_of_bins(tmp_path: Path) -> None:
     reads = parse(
         "chr1 10 + / chr1 40 -, chr1 10 + / chr1 41 -, chr1 11 - / chr1 40 +,"
@@ -264,7 +274,7 @@ PARTITIONS = {
     tiles=st.integers(1, 9),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_pairs__equal_oracle_for_any_partition_of_the_work(
+def test_t20_t45_pairs_equal_oracle_for_any_partition_of_the_work(
     tmp_path_factory: pytest.TempPathFactory,
     kind: str,
     files: list[list[Read]],
