@@ -436,7 +436,7 @@ def test_distance_classes__equal_a_plain_count(
 def test_record__has_the_sources_and_histories_of_all(tmp_path: Path) -> None:
     fends = make_fends(tmp_path / "g.zarr", G2)
     one = load(tmp_path / "a.zarr", fends, T22, 500)
-    two = load(tmp_path / "b.hcd", fends, T22, 5000)
+    two = load(tmp_path / "b.hcd", fends, T22[1:], 5000)
     both = combined(tmp_path / "c.zarr", one, two)
     assert both.store.attributes["sources"] == ["a.0.raw", "b.0.raw"]
     assert both.store.attributes["maxinsert"] == [500, 5000]

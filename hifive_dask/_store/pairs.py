@@ -381,7 +381,10 @@ def rewrite_attributes(store: PairStore, link: str, fends_token: str) -> dict[st
 
 
 def write_pairs(
-    path: Path, store: PairStore, attributes: Mapping[str, Any], advance: Callable[[int], None]
+    path: Path,
+    store: PairStore,
+    attributes: Mapping[str, Any],
+    advance: Callable[[int], None] = lambda rows: None,
 ) -> None:
     """Write a copy of a store, shard by shard; `advance` is told the rows of each."""
     create_pairs(path, len(store))
