@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.partition import Units
 from hifive_dask.hic_data import HiCData
+from hifive_dask.model.convergence import OnNonconvergence
 from hifive_dask.model.distance import fit_distance
-from hifive_dask.model.express import OnNonconvergence, balance
+from hifive_dask.model.express import balance
 from hifive_dask.model.filtering import UseReads, filter_units
 from hifive_dask.provenance import History
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +22,19 @@ from hifive_dask._kernels.possible import possible_cis
 from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import (
     ConvergenceError,
-    ConvergenceWarning,
     HifiveDaskWarning,
     ParameterError,
     StateError,
 )
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
+from hifive_dask.model.convergence import OnNonconvergence, check_limits, report
 from hifive_dask.model.filtering import UseReads, check_window, filter_units
 from hifive_dask.model.rows import longest_distance
 from hifive_dask.model.weights import CisSystem, Problem, SpanSystem, System
 
-__all__ = ["ExpressResult", "OnNonconvergence", "balance", "possible_partners"]
+__all__ = ["ExpressResult", "balance", "possible_partners"]
 
-OnNonconvergence = Literal["warn", "error", "ignore"]
 Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 
@@ -173,7 +171,12 @@ def balance(
     values, trace, converged = _iterate(
         system, start, iterations, max_iterations, minchange, steps, silent
     )
-    _report(trace, converged, minchange, on_nonconvergence)
+    if not converged:
+        report(
+            f"not converged after {len(trace)} iterations: the change is {trace[-1, 1]:.3g}, the "
+            f"limit {minchange:.3g}; raise max_iterations or minchange, or filter more strictly",
+            on_nonconvergence,
+        )
     return _finish(problem, corrections, kept, values, system.used, trace, converged, possible)
 
 
@@ -182,12 +185,7 @@ def _validate(iterations: int, max_iterations: int, minchange: float, policy: st
         raise ParameterError(
             f"iterations is {iterations}, expected 1 to max_iterations ({max_iterations})"
         )
-    if not isinstance(minchange, int | float | np.number) or not minchange > 0:
-        raise ParameterError(f"minchange is {minchange!r}, expected a number above 0")
-    if policy not in ("warn", "error", "ignore"):
-        raise ParameterError(
-            f"on_nonconvergence is {policy!r}, expected 'warn', 'error' or 'ignore'"
-        )
+    check_limits(minchange, policy)
 
 
 def possible_partners(problem: Problem) -> NDArray[np.int64]:
@@ -245,18 +243,6 @@ def _stop(
         if change < FIXED_POINT or (len(trace) + k >= iterations and change < minchange):
             return k, True
     return None, False
-
-
-def _report(trace: Float64, converged: bool, minchange: float, policy: OnNonconvergence) -> None:
-    if converged or policy == "ignore":
-        return
-    message = (
-        f"not converged after {len(trace)} iterations: the change is {trace[-1, 1]:.3g}, the limit "
-        f"{minchange:.3g}; raise max_iterations or minchange, or filter more strictly"
-    )
-    if policy == "error":
-        raise ConvergenceError(message)
-    warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
 
 def _finish(

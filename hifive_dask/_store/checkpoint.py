@@ -1,0 +1,75 @@
+"""State of unfinished work in a file, so that an interrupted computation can go on."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._store.atomic import replacing
+from hifive_dask.provenance import content_token
+
+__all__ = ["Checkpoint"]
+
+INTERVAL = 15.0  # seconds between two writes, at least
+
+
+class Checkpoint:
+    """A file that holds the newest complete state of one computation.
+
+    A computation goes from state to state, the same way whether it is interrupted or not: so one
+    that goes on from a checkpoint ends with the same bytes as an undisturbed one.
+
+    Parameters
+    ----------
+    path
+        The ``.npz`` file; None keeps nothing.
+    parts
+        All that the result depends on: a file of other parts is not used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from hifive_dask._store.checkpoint import Checkpoint
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = Checkpoint(f"{folder}/state.npz", "express", np.arange(3))
+    ...     checkpoint.save({"corrections": np.ones(3)})
+    ...     checkpoint.restore()["corrections"].tolist()
+    [1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, *parts: Any) -> None:
+        self._path = None if path is None else Path(path)
+        self._token = content_token(*parts) if parts else ""
+        self._due = 0.0
+
+    def restore(self) -> dict[str, NDArray[Any]] | None:
+        """Return the state of the file, or None if there is none of this computation."""
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            with np.load(self._path) as stored:
+                state = dict(stored)
+        except (OSError, ValueError, zipfile.BadZipFile):
+            return None
+        return state if str(state.pop("token", "")) == self._token else None
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a state, unless the last one was written a moment ago."""
+        if self._path is None or time.monotonic() < self._due:
+            return
+        with replacing(self._path) as beside, open(beside, "wb") as handle:
+            np.savez(handle, token=self._token, **state)
+        self._due = time.monotonic() + INTERVAL
+
+    def remove(self) -> None:
+        """Delete the file: the computation is complete."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
