@@ -464,7 +464,7 @@ def test_info__says_what_is_wrong(stores: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.zarr").mkdir()
     assert "nothing that is known" in run("info", tmp_path / "empty.zarr", code=1).stderr
     (tmp_path / "broken.hcd").write_text("not HDF5")
-    assert "nothing that is known" in run("info", tmp_path / "broken.hcd", code=1).stderr
+    assert "cannot be read as HDF5" in run("info", tmp_path / "broken.hcd", code=1).stderr
     run("query", stores / "project.zarr", "chr1", "-o", tmp_path / "map.zarr")
     assert "holds 'heatmap'; expected" in run("info", tmp_path / "map.zarr", code=1).stderr
     for name in ("fends", "pairs", "project"):
