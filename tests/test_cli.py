@@ -452,8 +452,11 @@ def test_stats__shows_reads_of_stores_and_draws_them(stores: Path, tmp_path: Pat
     assert "of valid" in alone
     out = tmp_path / "reads.png"
     both = run("stats", one, two, "-o", out).output
-    assert str(one) in both  # the names alone are the same
-    assert str(two) in both
+    # The names alone are the same.
+    common = os.path.commonpath([one, two])
+    for path in (one, two):
+        assert f"\n{path.relative_to(common)}\n" in f"\n{both}"
+    assert "was given more than once" in run("stats", one, two, one, code=2).stderr
     assert out.read_bytes().startswith(b"\x89PNG")
     assert "suffix" in run("stats", one, "-o", tmp_path / "reads.gif", code=2).stderr
     assert "hifive-dask pairs" in run("stats", tmp_path / "none.zarr", code=2).stderr
