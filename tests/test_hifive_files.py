@@ -446,5 +446,79 @@ def test_heatmaps__bad_files_are_refused(project: Path, tmp_path: Path) -> None:
     assert hd.open_heatmaps(path)["a"]["observed"].values.max() == 3
     with h5py.File(path, "r+") as file:
         file.attrs["diagonal"] = np.bool_(False)
-    with pytest.raises(StoreError, match=r"a\.counts has 3 cells, which is no upper triangle of 2"):
+    with pytest.raises(StoreError, match=r"a\.counts has the shape \(3,\), expected \(1,\)"):
         hd.open_heatmaps(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("@resolution", "lacks the attribute 'resolution'"),
+        ("a.expected", r"a\.expected is missing, expected \(3,\), that of a\.counts"),
+        ("a_by_b_by_c.expected", r"a_by_b_by_c\.expected is missing, expected \(2, 1\)"),
+        ("a.positions", r"a\.counts has the shape \(3,\), expected \(0,\)"),
+    ],
+)
+def test_heatmaps__that_lack_something_are_refused(tmp_path: Path, key: str, message: str) -> None:
+    path = heatmap_file(tmp_path / "x.hch")
+    with h5py.File(path, "r+") as file:
+        if key.startswith("@"):
+            del file.attrs[key[1:]]
+        else:
+            del file[key]
+    with pytest.raises(StoreError, match=message):
+        hd.open_heatmaps(path)
+
+
+def test_heatmaps__of_other_bins_are_refused(tmp_path: Path) -> None:
+    path = heatmap_file(tmp_path / "x.hch")
+    with h5py.File(path, "r+") as file:
+        del file["b_by_c.counts"], file["b_by_c.positions"]
+        file["b_by_c.positions"] = np.array([[0, 10], [10, 20]], dtype=np.int32)
+    with pytest.raises(StoreError, match=r"has the shape \(2, 1\), expected \(2, 2\), the rows of"):
+        hd.open_heatmaps(path)
+
+
+def resized(path: Path, name: str, values: Any) -> None:
+    with h5py.File(path, "r+") as file:
+        if name in file:
+            del file[name]
+        file[name] = values
+
+
+def test_projects__of_another_partition_or_cut_short_are_refused(
+    project: Path, tmp_path: Path
+) -> None:
+    hic = hd.HiC(project, silent=True)
+    hic.corrections = np.ones(9, dtype=np.float32)
+    hic.save()
+    with pytest.raises(
+        LinkError, match=r"p\.hcp: the array 'corrections/none/values' has the shape "
+    ):
+        hd.HiC(project, silent=True)
+    resized(project, "filter", np.ones(12, dtype=np.int32))
+    message = (
+        r"'filter/valid' has the shape \(12,\), expected \(10,\) as .*d\.hcd and its partition"
+    )
+    with pytest.raises(LinkError, match=message):
+        hd.HiC(project, silent=True)
+    with h5py.File(tmp_path / "g.fends") as file:
+        records = file["fends"][:-1]
+    resized(tmp_path / "g.fends", "fends", records)
+    with pytest.raises(StoreError, match=r"g\.fends: fends: .* records are missing, make the part"):
+        hd.Fend(tmp_path / "g.fends", silent=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("stats", np.arange(3), r"d\.hcd: stats: is int64 \(3,\), expected records of name and"),
+        ("insert_distribution", np.ones((5, 3)), r"insert_distribution: is float64 \(5, 3\), exp"),
+    ],
+)
+def test_data__with_other_tables_are_refused(
+    project: Path, tmp_path: Path, name: str, values: Any, message: str
+) -> None:
+    resized(tmp_path / "d.hcd", name, values)
+    with pytest.raises(StoreError, match=message):
+        hd.HiC(project, silent=True)
