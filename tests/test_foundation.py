@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_history__is_text_and_record() -> None:
     history = History.from_text("Fend.load() - Success")
     history.add("HiC.f", {"a": 1, "b": [np.int64(2)]}, results={"n": np.float64(3)})
     assert history.text == "Fend.load() - Success\nHiC.f(a=1, b=[2]) - Success\n"
-    again = History.from_json(history.to_json())
+    again = History(json.loads(json.dumps(history.records)))  # attributes of stores are JSON
     assert again.text == history.text
     last = again.last("HiC.f")
     assert last is not None

@@ -39,12 +39,7 @@ LATER = {
         "write_multiresolution_heatmap",
     },
     "Fend": set(),
-    "HiCData": {
-        "load_data_from_bam",
-        "load_data_from_mat",
-        "load_binned_data_from_matrices",
-        "export_to_mat",
-    },
+    "HiCData": set(),
 }  # fmt: skip
 
 
