@@ -467,8 +467,9 @@ def test_groups__of_a_wrong_number_of_files_are_refused(tmp_path: Path) -> None:
         BamReads([], partition)
     with pytest.raises(ParameterError, match="min_mapq is -1, expected 0 to 255"):
         BamReads([[path]], partition, min_mapq=-1)
-    with pytest.raises(InputError, match="is given as both files of a pair"):
-        BamReads([[path, path]], partition)
+    for groups in ([[path, path]], [[path], [path]]):
+        with pytest.raises(InputError, match="is given twice"):
+            BamReads(groups, partition)
 
 
 # Errors

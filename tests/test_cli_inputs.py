@@ -113,7 +113,7 @@ def test_standard_input__takes_text(toy: Path, tmp_path: Path, name: str, form: 
     assert rows(out) == rows(toy / "fends.pairs.zarr")
     assert "filelist=['standard input']" in HiCData(out).history
     message = run("pairs", toy / "fends.zarr", "-", "-o", out, code=2, stdin=text).stderr
-    assert "standard input needs a format: --format raw, pairs, bam or mat" in message
+    assert "standard input and pipes need a format: --format raw, pairs, bam or mat" in message
 
 
 @pytest.mark.parametrize("suffix", ["bam", "sam"])

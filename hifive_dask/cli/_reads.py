@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hifive_dask.cli._inputs import existing, stack
+from hifive_dask.cli._inputs import stack
 
 if TYPE_CHECKING:
     from hifive_dask import HiCData
 
 __all__ = ["count_reads", "files_of", "reads_options", "short_option"]
+
+_readable = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 reads_options = stack(
     click.option(
@@ -30,7 +32,7 @@ reads_options = stack(
     ),
     click.option(
         "--mates",
-        type=(existing, existing),
+        type=(_readable, _readable),
         multiple=True,
         metavar="FILE1 FILE2",
         help="Two files of alignments, of first and of second mates; repeatable. A file that holds "
@@ -140,12 +142,14 @@ def count_reads(
 
 def _find_format(files: Sequence[Path]) -> str:
     from hifive_dask.reads.detect import detect_format
-    from hifive_dask.reads.text import STDIN
+    from hifive_dask.reads.text import is_stream
 
     if not files:
         raise click.UsageError("no files of reads were given")
-    if any(str(path) == STDIN for path in files):
-        raise click.UsageError("standard input needs a format: --format raw, pairs, bam or mat")
+    if any(map(is_stream, files)):
+        raise click.UsageError(
+            "standard input and pipes need a format: --format raw, pairs, bam or mat"
+        )
     kinds = {str(path): detect_format(path) for path in files}
     if len(set(kinds.values())) > 1:
         seen = ", ".join(f"{path} is {kind}" for path, kind in kinds.items())

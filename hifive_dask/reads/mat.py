@@ -16,9 +16,17 @@ from numpy.typing import NDArray
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_counted
-from hifive_dask.reads.lines import unpack_all
+from hifive_dask.reads.layout import expect_format, format_of
 from hifive_dask.reads.source import MOST_READS, UnitCounts
-from hifive_dask.reads.text import BLOCK_BYTES, TextBlock, TextFile, open_text, read_head
+from hifive_dask.reads.text import (
+    BLOCK_BYTES,
+    TextBlock,
+    TextFile,
+    is_number,
+    open_text,
+    read_head,
+    unpack_all,
+)
 
 __all__ = ["MatCounts"]
 
@@ -214,23 +222,17 @@ class MatCounts:
 
 def _header(file: TextFile) -> tuple[bytes | None, int]:
     """The header line, if there is one, and the number of columns."""
-    lines = [line for line in read_head(file, _HEAD)[1] if line.strip() and line[0] != "#"]
+    head = read_head(file, _HEAD)
+    expect_format(file.name, format_of(*head), "mat", "text: fend1 fend2 count")
+    lines = [line for line in head[1] if line.strip() and line[0] != "#"]
     if not lines:
         raise InputError("holds no pairs", path=file.name)
     first = lines[0].split("\t")
-    named = not any(_is_number(cell) for cell in first[:3])
+    named = len(first) >= 3 and not any(is_number(cell) for cell in first[:3])
     if named and len(lines) == 1:
         raise InputError("holds no pairs, only a header", path=file.name)
     width = len(lines[1 if named else 0].split("\t"))
     return lines[0].encode() if named else None, max(3, width)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _whole(cell: str) -> int:

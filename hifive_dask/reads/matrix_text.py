@@ -13,7 +13,7 @@ from hifive_dask._kernels.read_matrix import parse_row
 from hifive_dask.errors import InputError
 from hifive_dask.reads.matrix_axis import Axis, place
 from hifive_dask.reads.source import MOST_READS, UnitCounts
-from hifive_dask.reads.text import TextFile, inflate, open_text
+from hifive_dask.reads.text import TextFile, is_number, open_text, plain_copy
 
 __all__ = ["TextMatrix", "TextRows", "scan"]
 
@@ -150,13 +150,13 @@ def scan(
     InputError
         If the file is missing or empty, has a faulty label, or has no place in the bins.
     """
-    file = _plain(open_text(path, spill), f"{spill}/matrix-{number}")
+    file = plain_copy(open_text(path, spill), f"{spill}/matrix-{number}")
     header, spans = None, _Spans(block_bytes)
     labels: list[str] = []
     width = 0
     for line, offset, text in _lines(file):
         first, _, rest = text.partition("\t")
-        labelled = not _is_number(first)
+        labelled = not is_number(first)
         if spans.rows == 0 and header is None and labelled:
             header = rest.split("\t")
             continue
@@ -264,20 +264,3 @@ def _lines(file: TextFile) -> Iterator[tuple[int, int, str]]:
             if text.strip() and not text.startswith("#"):
                 yield number, offset, text
             offset += len(line)
-
-
-def _plain(file: TextFile, copy: str) -> TextFile:
-    if file.codec == "plain":
-        return file
-    with open(copy, "wb") as handle:
-        for text in inflate(file):
-            handle.write(text)
-    return TextFile(file.name, copy, "plain")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
