@@ -582,6 +582,24 @@ def test_damaged_records__are_named(tmp_path: Path) -> None:
             load(tmp_path, [[broken]])
 
 
+def test_damaged_sam__names_the_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "a.sam", PAIR)
+    *lines, last = path.read_text().splitlines(keepends=True)
+    for bad in (last[:-30], last.replace("60", "x", 1)):
+        path.write_text("".join(lines) + bad)
+        with pytest.raises(InputError, match=rf"a\.sam:{len(lines) + 1}: alignment 2 is damaged"):
+            load(tmp_path, [[path]])
+    assert capfd.readouterr().err == ""
+
+
+def test_no_alignments__is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.bam: holds no alignments, only a header"):
+        load(tmp_path, [[write(tmp_path / "a.bam", [])]])
+    path = write(tmp_path / "b.bam", PAIR)
+    with pytest.raises(InputError, match=r"no usable alignment \(alignments 2, below min mapq 2\)"):
+        read_ends(tmp_path, [[path]], fend_partition(G1), min_mapq=200)
+
+
 def test_missing_file__is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "1.bam", PAIR[:1])
     with pytest.raises(InputError, match=r"2\.bam: no such file"):

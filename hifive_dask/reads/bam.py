@@ -136,7 +136,7 @@ class BamReads:
     def _report(self) -> None:
         """Say what was left out; warn if it looks wrong."""
         found = self.found
-        _log.info("%s", ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in found.items()))
+        _log.info("%s", _listed(found))
         # A mate that was dropped explains a single alignment; the rest have none in the files.
         lost = found["without_mate"] - sum(found[name] for name in _DROPPED)
         if lost > _MANY * found["alignments"]:
@@ -171,6 +171,10 @@ def _check_lengths(file: AlignmentFile, partition: Partition) -> None:
                 f"{name} has {lengths[name]:,} bp in the header of {file.name}, but fends or bins "
                 "beyond that in the partition; are these the same genome assembly?"
             )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in counts.items())
 
 
 def _warn(message: str) -> None:
@@ -223,12 +227,13 @@ def _check_mates(files: Sequence[AlignmentFile], read: Sequence[Spilled]) -> Non
 def _explain_no_pair(files: Sequence[AlignmentFile], read: Sequence[Spilled]) -> InputError:
     """Return the error for a group of files without any pair of usable alignments."""
     for file, spilled in zip(files, read, strict=True):
+        if not spilled.seen["alignments"]:
+            return InputError("holds no alignments, only a header", path=file.name)
         if not spilled.usable:
-            counts = ", ".join(
-                f"{name.replace('_', ' ')} {n:,}" for name, n in spilled.seen.items()
-            )
+            names = ("alignments", "secondary_or_supplementary", *_DROPPED)
+            counts = {name: spilled.seen[name] for name in names if spilled.seen[name]}
             return InputError(
-                f"holds no usable alignment ({counts})",
+                f"holds no usable alignment ({_listed(counts)})",
                 path=file.name,
                 cure="reads must be mapped, and min_mapq not above what the mapper gives",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import SupportsIndex
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_counted
 from hifive_dask.reads.layout import expect_format, format_of
@@ -28,7 +29,7 @@ from hifive_dask.reads.text import (
     unpack_all,
 )
 
-__all__ = ["MatCounts"]
+__all__ = ["MatCounts", "check_numbering"]
 
 _LINE = 14  # bytes of text per pair, about
 _HEAD = 100  # lines to find the header in
@@ -161,9 +162,14 @@ class MatCounts:
     partition
         The genome.
     basefend
-        Number of the first fend in the file.
+        Number of the first fend in the file, 0 or 1.
     block_bytes
         Text per parsing task. The result does not depend on it.
+
+    Raises
+    ------
+    ParameterError
+        For another `basefend`.
     """
 
     def __init__(
@@ -218,6 +224,25 @@ class MatCounts:
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no pair."""
         return explain_nothing_counted(self._file.name, stats)
+
+
+def check_numbering(name: str, basefend: SupportsIndex, stats: Mapping[str, int]) -> None:
+    """Warn if the numbers of fends seem to begin with the other number.
+
+    Programs that write such files filter reads before: none is left within a fragment, or in the
+    pairs of neighbouring fragments that are taken for a failed cut. With all numbers shifted by one
+    there is still none within a fragment, but other pairs stand where a cut would have failed.
+    """
+    if stats["same_fragment"] or not stats["failed_cut"]:
+        return
+    other = 1 - operator.index(basefend)
+    warnings.warn(
+        f"{name}: {stats['failed_cut']:,} reads failed the cut, but none lies within a fragment, "
+        f"as in a filtered file with wrong numbers; is its first fend number {other}? Then load it "
+        f"with basefend={other} (`--basefend {other}` of the command line)",
+        InputWarning,
+        stacklevel=3,
+    )
 
 
 def _header(file: TextFile) -> tuple[bytes | None, int]:

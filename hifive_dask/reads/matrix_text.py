@@ -158,6 +158,13 @@ def scan(
         first, _, rest = text.partition("\t")
         labelled = not is_number(first)
         if spans.rows == 0 and header is None and labelled:
+            if "\t" not in text:
+                raise InputError(
+                    f"the first line has no tab; it begins with {first[:40]!r}",
+                    path=file.name,
+                    line=line,
+                    cure="cells are separated by single tabs",
+                )
             header = rest.split("\t")
             continue
         if labelled != (header is not None):
@@ -224,12 +231,16 @@ def _labelled(file: TextFile, labels: list[str], axis: Axis) -> NDArray[np.int32
         match = _LABEL.fullmatch(label.rpartition("|")[2].strip())
         if match is None:
             raise InputError(
-                f"the label {label[:60]!r} does not end in chromosome:start-stop", path=file.name
+                f"the label {label[:60]!r} does not end in chromosome:start-stop",
+                path=file.name,
+                cure="leave labels out if row i is bin i",
             )
         name, start, stop = match[1], int(match[2]), int(match[3])
         if name.removeprefix("chr") != axis.name.removeprefix("chr"):
             raise InputError(
-                f"the label {label[:60]!r} is of {name}, expected {axis.name}", path=file.name
+                f"the label {label[:60]!r} is of {name}, expected {axis.name}",
+                path=file.name,
+                cure="the name of the file says what is in it: X, or A_by_B with the rows of A",
             )
         middle[k] = (start + stop) // 2
     return axis.at(middle)
