@@ -50,7 +50,7 @@ reads_options = stack(
         default=500,
         show_default=True,
         metavar="BP",
-        help="Largest insert size; -1 for no filter.",
+        help="For raw, pairs and bam: largest insert size; -1 for no filter.",
     ),
     click.option(
         "--base",
@@ -64,7 +64,7 @@ reads_options = stack(
         type=click.Choice(["library", "file", "none"]),
         default="library",
         show_default=True,
-        help="Where equal reads count once: in all files, in each, or nowhere.",
+        help="For raw, pairs and bam: where equal reads count once: in all files, each or nowhere.",
     ),
     click.option(
         "--fragment-columns",
