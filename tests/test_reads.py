@@ -601,6 +601,7 @@ def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
         (HEADER.format("readID chrom1 pos1 chrom2 pos2"), "pairs", r":3: .*it lacks strand1"),
         ("#Columns: readID chr1 pos1 chr2 pos2\n", "pairs", r":1: .*it lacks strand1"),
         ("\n \n", "raw", "holds no reads$"),
+        ("HIC\0\x08\0", "raw", r"is not text; it begins with 'HIC.*\s+.*hictk convert"),
         ("\n#x\n\nchr1 1900 + chr1 3900 +\n", "raw", r":4: a line has 1 tab-separated columns"),
         (HEADER.format("readID chrom1 pos1 chrom2 pos2 strand1 strand2"), "pairs", "no reads"),
         ("chr1 1900 + chr1 3900 +\n", "raw", r":1: a line has 1 tab-separated columns"),

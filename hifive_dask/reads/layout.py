@@ -102,6 +102,12 @@ def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> L
     if first is None:
         raise InputError("holds no reads" + ", only a header" * bool(header), path=file.name)
     line = data[first]
+    if "\0" in line:
+        raise InputError(
+            f"is not text; it begins with {line[:20]!r}",
+            path=file.name,
+            cure="check the format; of .hic files, `hictk convert` makes .mcool",
+        )
     width = line.count("\t") + 1
     needed = max(names.index(name) for name in _RAW) + 1
     if width < needed:
