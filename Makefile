@@ -32,7 +32,7 @@ demo: $(VENV)/.installed
 	@echo "Look at the pictures in $(abspath $(DEMO))/pictures"
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/python -m ruff check

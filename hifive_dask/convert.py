@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from hifive_dask._store.kinds import check_replaceable, kind_of, replacing_store
+from hifive_dask._store.kinds import check_replaceable, describe_held, kind_of, replacing_store
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask._store.project import ProjectContent, read_project, write_project
 from hifive_dask.errors import StoreError
@@ -57,8 +58,8 @@ def import_project(path: PathLike, directory: PathLike, *, silent: bool = False)
     path
         A ``.hcp``, ``.hcd`` or ``.fends`` file.
     directory
-        Where ``NAME.fends.zarr``, ``NAME.pairs.zarr`` and ``NAME.project.zarr`` are made; it must
-        be there. Stores of these names are replaced.
+        Where ``NAME.fends.zarr``, ``NAME.pairs.zarr`` and ``NAME.project.zarr`` are made. It is
+        made if need be; stores of these names are replaced.
     silent
         No progress bars.
 
@@ -105,8 +106,8 @@ class _Step:
 
 def _convert(path: Path, directory: Path, names: dict[str, str], silent: bool) -> list[Converted]:
     """Write all stores into a directory beside the targets; verify them; put them in place."""
-    if not directory.is_dir():
-        raise StoreError(f"{directory}: no such directory; make it first")
+    if directory.exists() and not directory.is_dir():
+        raise StoreError(f"{directory}: is a file, expected a directory; give another one")
     steps = _plan(path.absolute(), directory.absolute(), names, silent)
     for step in steps:
         if step.target.exists() and step.target.samefile(step.source):
@@ -114,7 +115,7 @@ def _convert(path: Path, directory: Path, names: dict[str, str], silent: bool) -
                 f"{step.source}: would be replaced by its own conversion; choose another directory"
             )
         check_replaceable(step.target, step.kind)
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=directory) as beside:
+    with _made(directory), tempfile.TemporaryDirectory(prefix=".convert-", dir=directory) as beside:
         verified = [step.write(Path(beside) / step.target.name) for step in steps]
         for step in steps:
             with replacing_store(step.target, step.kind) as place:
@@ -125,12 +126,28 @@ def _convert(path: Path, directory: Path, names: dict[str, str], silent: bool) -
     ]
 
 
+@contextlib.contextmanager
+def _made(directory: Path) -> Iterator[None]:
+    """Make a directory; if what follows fails, remove again what is still empty."""
+    missing = [place for place in (directory, *directory.parents) if not place.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{directory}: cannot be made: {error.strerror}") from error
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for place in missing:
+                place.rmdir()
+        raise
+
+
 def _plan(path: Path, directory: Path, names: dict[str, str], silent: bool) -> list[_Step]:
     """Open everything, following the links."""
-    kind = kind_of(path) if path.exists() else None
+    kind = kind_of(path)
     if kind not in names:
-        held = "does not exist" if not path.exists() else f"holds {kind!r}"
-        raise StoreError(f"{path}: {held}; expected a partition, pairs or a project")
+        raise StoreError(f"{path}: {describe_held(path)}; expected a partition, pairs or a project")
     targets = {}
     project = data = None
     if kind == "project":

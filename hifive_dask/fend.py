@@ -252,6 +252,7 @@ class Fend:
         features: Iterable[Literal["length", "gc"]] = ("length", "gc"),
         window: SupportsIndex = 200,
         mappability: PathLike | None = None,
+        mappability_window: SupportsIndex = 500,
     ) -> None:
         """Make fends by cutting the sequence of a genome; and bins of them, if binned.
 
@@ -279,11 +280,13 @@ class Fend:
             What to keep of every fend: ``"length"``, of its fragment in bp; ``"gc"``, the fraction
             of G and C among the known bases of its window, 0 if none is known.
         window
-            Bases inward from the cut site of a fend, in bp, at most its fragment. The default of
-            200 bp is that of Yaffe and Tanay (2011), doi:10.1038/ng.947.
+            Bases inward from the cut site of a fend that ``gc`` is taken from, in bp, at most its
+            fragment. The defaults of both windows are those of HiTC.
         mappability
-            bigWig or bedGraph whose mean over the window becomes the feature ``mappability``;
-            bases without a value count as 0.
+            A track, as of `add_feature`, whose mean becomes the feature ``mappability``; bases
+            without a value count as 0.
+        mappability_window
+            As `window`, for this mean.
 
         Raises
         ------
@@ -314,7 +317,7 @@ class Fend:
         unknown = [name for name in kept if name not in ("length", "gc")]
         if unknown:
             raise ParameterError(f"features hold {unknown[0]!r}, expected 'length' and 'gc'")
-        size = _window(window)
+        size, map_size = _window(window), _window(mappability_window, "mappability_window")
         track = None if mappability is None else (mappability, track_format(mappability))
         patterns = [chroms] if isinstance(chroms, str) else list(chroms or [])
         digest = digest_fasta(
@@ -338,10 +341,11 @@ class Fend:
         }
         if track is not None:
             # float32, like all features made with the partition.
-            means = self._means("mappability", *track, size, fends).astype(np.float32)
+            means = self._means("mappability", *track, map_size, fends).astype(np.float32)
             fends = replace(fends, features={**fends.features, "mappability": means})
-            windows["mappability"] = size
+            windows["mappability"] = map_size
             parameters["mappability"] = Path(track[0]).name
+            parameters["mappability_window"] = map_size
         partition = self._of_fends(fends, genome_name, ",".join(e.name for e in enzymes), windows)
         results = {"sites": digest.sites, "sequences_left_out": digest.left_out}
         self._accept("digest", filename, partition, parameters | self._binned_parameter(), results)
@@ -583,13 +587,13 @@ def _bin_size(binned: SupportsIndex | None) -> int | None:
     return size
 
 
-def _window(window: SupportsIndex) -> int:
+def _window(window: SupportsIndex, name: str = "window") -> int:
     try:
         size = operator.index(window)
     except TypeError:
         size = 0
     if size < 1 or isinstance(window, bool):
-        raise ParameterError(f"window is {window!r}, expected a whole number of bases, at least 1")
+        raise ParameterError(f"{name} is {window!r}, expected a whole number of bases, at least 1")
     return size
 
 

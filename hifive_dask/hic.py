@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hifive_dask._store.links import check_token, relative_link, resolve_link
-from hifive_dask._store.project import ProjectContent, read_project, write_project
+from hifive_dask._store.project import ProjectContent, check_sizes, read_project, write_project
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Units
@@ -226,6 +226,8 @@ class HiC(Learning):
         data = HiCData(resolve_link(content.pairs, self.file), "r", silent=self.silent)
         check_token(data.token, content.pairs_token, data.file, self.file)
         check_token(data.fends.token, content.fends_token, data.fends.file, self.file)
+        units = data.units
+        check_sizes(self.file, content, units=len(units), chromosomes=len(units.chromosomes))
         self._forget()
         self._data, self._fends = data, data.fends
         arrays, name = content.arrays, content.normalization

@@ -18,7 +18,7 @@ from hifive_dask.reads.cool import CoolCounts
 from hifive_dask.reads.count import Dedup
 from hifive_dask.reads.fragments import FragmentEdges
 from hifive_dask.reads.lines import TextReads
-from hifive_dask.reads.mat import MatCounts
+from hifive_dask.reads.mat import MatCounts, check_numbering
 from hifive_dask.reads.matrices import MatrixCounts, MatrixFormat
 from hifive_dask.reads.pipeline import load_counts, load_reads
 from hifive_dask.reads.source import CountSource, ReadSource
@@ -34,6 +34,11 @@ class Loading(ABC):
 
     file: str
     silent: bool
+
+    @property
+    @abstractmethod
+    def stats(self) -> Mapping[str, int]:
+        """Read statistics by name."""
 
     @abstractmethod
     def _take(self, make: Callable[[Path], object], fends: Fend) -> None:
@@ -52,15 +57,15 @@ class Loading(ABC):
 
         Lines are ``chrom1 pos1 strand1 chrom2 pos2 strand2``, separated by tabs; further columns
         are ignored. Strands are ``+`` and ``-``, or the flags 0 and 16 of SAM. Files may be plain,
-        gzip or bgzip; ``-`` is standard input. For a ``.zarr`` store the pairs are written
-        at once, since they need not fit in memory; for HDF5 by `save`.
+        gzip or bgzip; ``-`` is standard input, and pipes are read too. For a ``.zarr`` store the
+        pairs are written at once, since they need not fit in memory; for HDF5 by `save`.
 
         Parameters
         ----------
         fendfilename
             The partition, as saved by `Fend`.
         filelist
-            One file or several.
+            One file or several, none of them twice.
         maxinsert
             bp. Fends: largest accepted sum of the distances of the two ends to their cut sites.
             Bins: pairs on opposite strands at this distance or closer are dropped. None: no filter.
@@ -147,6 +152,12 @@ class Loading(ABC):
         InputError
             For a missing, damaged or faulty file, with its line. The store stays as it was.
 
+        Warns
+        -----
+        InputWarning
+            If the statistics are those of a filtered file with wrong numbers: no reads within a
+            fragment, but some that failed the cut.
+
         Examples
         --------
         >>> import hifive_dask as hd
@@ -168,6 +179,7 @@ class Loading(ABC):
             {"basefend": basefend},
             lambda partition: MatCounts(filename, partition, basefend),
         )
+        check_numbering(name_of(filename), basefend, self.stats)
 
     def load_binned_data_from_matrices(
         self, fendfilename: PathLike, filename: PathLike, format: MatrixFormat | None = None
@@ -278,7 +290,7 @@ class Loading(ABC):
         filelist
             Two names: a pair of files, one of first and one of second mates. One name: a file that
             holds both mates. Several: a list of such pairs and single names,
-            ``[[first, second], [both], ...]``.
+            ``[[first, second], [both], ...]``. ``-`` is standard input.
         maxinsert
             As in `load_data_from_raw`.
         min_mapq

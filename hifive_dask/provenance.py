@@ -7,7 +7,6 @@ equal options give stores that are equal byte for byte.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,15 +108,6 @@ class History:
             arguments = ", ".join(f"{k}={v!r}" for k, v in record["parameters"].items())
             lines.append(f"{record['call']}({arguments}) - {record['outcome']}\n")
         return "".join(lines)
-
-    def to_json(self) -> str:
-        """Return the structured record as JSON."""
-        return json.dumps(self.records)
-
-    @classmethod
-    def from_json(cls, text: str) -> History:
-        """Read what `to_json` wrote."""
-        return cls(json.loads(text))
 
     @classmethod
     def from_text(cls, text: str) -> History:

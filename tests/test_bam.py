@@ -467,8 +467,9 @@ def test_groups__of_a_wrong_number_of_files_are_refused(tmp_path: Path) -> None:
         BamReads([], partition)
     with pytest.raises(ParameterError, match="min_mapq is -1, expected 0 to 255"):
         BamReads([[path]], partition, min_mapq=-1)
-    with pytest.raises(InputError, match="is given as both files of a pair"):
-        BamReads([[path, path]], partition)
+    for groups in ([[path, path]], [[path], [path]]):
+        with pytest.raises(InputError, match="is given twice"):
+            BamReads(groups, partition)
 
 
 # Errors
@@ -579,6 +580,24 @@ def test_damaged_records__are_named(tmp_path: Path) -> None:
         broken = blocks(tmp_path / "broken.bam", bytes(bad), 100)
         with pytest.raises(InputError, match=message):
             load(tmp_path, [[broken]])
+
+
+def test_damaged_sam__names_the_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "a.sam", PAIR)
+    *lines, last = path.read_text().splitlines(keepends=True)
+    for bad in (last[:-30], last.replace("60", "x", 1)):
+        path.write_text("".join(lines) + bad)
+        with pytest.raises(InputError, match=rf"a\.sam:{len(lines) + 1}: alignment 2 is damaged"):
+            load(tmp_path, [[path]])
+    assert capfd.readouterr().err == ""
+
+
+def test_no_alignments__is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.bam: holds no alignments, only a header"):
+        load(tmp_path, [[write(tmp_path / "a.bam", [])]])
+    path = write(tmp_path / "b.bam", PAIR)
+    with pytest.raises(InputError, match=r"no usable alignment \(alignments 2, below min mapq 2\)"):
+        read_ends(tmp_path, [[path]], fend_partition(G1), min_mapq=200)
 
 
 def test_missing_file__is_named(tmp_path: Path) -> None:

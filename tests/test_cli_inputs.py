@@ -65,6 +65,12 @@ def test_mat__numbered_from_1(toy: Path, tmp_path: Path) -> None:
     run(*arguments, "--basefend", 1)
     assert rows(tmp_path / "d.zarr") == rows(toy / "fends.pairs.zarr")
     last = len(Fend(toy / "fends.zarr", silent=True).units)
+    kept = [header, *("\t".join(map(str, row)) for row in shifted if last not in row[:2])]
+    (tmp_path / "x.mat").write_text("\n".join(kept) + "\n")
+    message = " ".join(run(*arguments).stderr.split())
+    assert "x.mat: 894 reads failed the cut, but none lies within a fragment" in message
+    assert "is its first fend number 1? Then load it with basefend=1" in message
+    assert "failed the cut" not in run(*arguments, "--basefend", 1).stderr
     (tmp_path / "x.mat").write_text(f"{text}1\t{last}\t1\n")
     assert "give basefend=1" in run(*arguments, code=1).stderr
 
@@ -113,7 +119,7 @@ def test_standard_input__takes_text(toy: Path, tmp_path: Path, name: str, form: 
     assert rows(out) == rows(toy / "fends.pairs.zarr")
     assert "filelist=['standard input']" in HiCData(out).history
     message = run("pairs", toy / "fends.zarr", "-", "-o", out, code=2, stdin=text).stderr
-    assert "standard input needs a format: --format raw, pairs, bam or mat" in message
+    assert "standard input and pipes need a format: --format raw, pairs, bam or mat" in message
 
 
 @pytest.mark.parametrize("suffix", ["bam", "sam"])
@@ -131,9 +137,44 @@ def test_standard_input__takes_alignments(toy: Path, tmp_path: Path, suffix: str
                 start = int(position) - 3 * (strand == "-")
                 text = f"r{k}\t{flag}\t{chrom}\t{start}\t60\t4M\t*\t0\t0\tACGT\t*"
                 file.write(pysam.AlignedSegment.fromstring(text, file.header))
-    text = path.read_bytes()
-    run("pairs", toy / "fends.zarr", "-", "--format", "bam", "-o", out, stdin=text)
-    assert rows(out) == rows(toy / "fends.pairs.zarr")
+    for order in ([], ["-n"]):
+        sort = tmp_path / f"sorted.{suffix}"
+        pysam.sort(*order, "-o", str(sort), str(path))
+        text = sort.read_bytes()
+        run("pairs", toy / "fends.zarr", "-", "--format", "bam", "-o", out, stdin=text)
+        assert rows(out) == rows(toy / "fends.pairs.zarr")
+    before = HiCData(out).token
+    for faulty, message in (
+        (b"", "standard input: is empty, expected reads"),
+        (text[:-40], "standard input"),
+        (
+            text[:-40],
+            "ends in the middle"
+            if suffix == "bam"
+            else ": alignment 40,000 is damaged, or cut off",
+        ),
+        (b"x\n", "standard input: cannot be read as BAM, SAM or CRAM"),
+    ):
+        arguments = ("pairs", toy / "fends.zarr", "-", "--format", "bam", "-o", out)
+        assert message in run(*arguments, code=1, stdin=faulty).stderr
+    assert HiCData(out).token == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_standard_input__is_one_of_two_files_of_mates(toy: Path, tmp_path: Path) -> None:
+    header = pysam.AlignmentHeader.from_references(["chr1"], [10**6])
+    for mate in (1, 2):
+        with pysam.AlignmentFile(str(tmp_path / f"{mate}.bam"), "wb", header=header) as file:
+            for k in range(50):
+                text = f"r{k}\t0\tchr1\t{1000 + 7000 * k * mate}\t60\t4M\t*\t0\t0\tACGT\t*"
+                file.write(pysam.AlignedSegment.fromstring(text, header))
+    options = ("--format", "bam", "--maxinsert", -1, "-o", tmp_path / "d.zarr")
+    tokens = []
+    for first in (tmp_path / "1.bam", "-"):
+        mates = ("--mates", first, tmp_path / "2.bam")
+        run("pairs", toy / "fends.zarr", *mates, *options, stdin=(tmp_path / "1.bam").read_bytes())
+        tokens.append(HiCData(tmp_path / "d.zarr").token)
+    assert tokens[0] == tokens[1]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +196,8 @@ def test_standard_input__takes_alignments(toy: Path, tmp_path: Path, suffix: str
         (["fends.mat", "--fragment-columns"], "--fragment-columns is for pairs, but the format is"),
         ([], "no files of reads were given"),
         (["fends.mat", "bins.mat"], "give one input in the format mat; to add up several, load"),
+        (["m/1.matrix", "m/2.matrix"], "(a template in quotes, as '*.matrix', is one input)"),
+        (["-", "--format", "cool"], "the format cool is not read from standard input or pipes"),
         (["fends.mat", "reads.raw"], "load files of one format at a time ("),
         (["none.raw"], "does not exist"),
         (["*.none"], "no file matches the template"),
@@ -164,6 +207,9 @@ def test_standard_input__takes_alignments(toy: Path, tmp_path: Path, suffix: str
 def test_usage_errors__name_the_cure(
     toy: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
+    (toy / "m").mkdir(exist_ok=True)
+    for name in ("1", "2"):
+        (toy / "m" / f"{name}.matrix").write_text("1\n")
     inputs = [toy / a if "." in a else a for a in arguments]
     result = run("pairs", toy / "fends.zarr", *inputs, "-o", tmp_path / "d.zarr", code=2)
     assert message in " ".join(result.stderr.replace("│", " ").split())
@@ -183,6 +229,15 @@ def test_run__takes_counted_pairs(
     assert "reads from fends.mat" in (tmp_path / "summary.md").read_text()
     assert "pairs: already done" in run(*arguments).output
     assert "pairs: done" in run(*arguments, "--format", "mat").output
+
+
+def test_run__checks_options_before_it_does_anything(toy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    run(
+        "run", "--sites", toy / "sites.bed", "--reads", toy / "fends.mat", "--maxinsert", 300,
+        "--out", out, code=2,
+    )  # fmt: skip
+    assert not out.exists()
 
 
 def test_state_of_inputs__notices_changes(tmp_path: Path) -> None:

@@ -536,7 +536,7 @@ def test_histograms__with_other_rows_are_refused(tmp_path: Path) -> None:
         insert_distribution=np.array([[1, 0], [2, 10]]),
         token="",
     )
-    with pytest.raises(StoreError, match="insert-size histogram of a store has other rows"):
+    with pytest.raises(StoreError, match=r"store 2 of 2, .*: the insert-size histogram has 2 rows"):
         add(tmp_path / "a.zarr", in_memory({(0, 4): 1}), odd)
 
 

@@ -231,8 +231,10 @@ def test_enzymes__by_name_site_and_preset() -> None:
     ("enzyme", "message"),
     [
         ("DpnIII", "enzyme 'DpnIII' is unknown; did you mean DpnII"),
+        ("Hind3", "enzyme 'Hind3' is unknown; did you mean HindIII\\? Sites need a caret"),
+        ("dpn2", "did you mean DpnII\\?"),
         ("arime", "did you mean arima"),
-        ("xxxxxxxx", "enzyme 'xxxxxxxx' is unknown; Sites need a caret"),
+        ("xxxxxxxx", "enzyme 'xxxxxxxx' is unknown\\. Sites need a caret"),
         ("GATC", "Sites need a caret where they are cut, such as '\\^GATC'"),
         ("", "enzyme is '', expected names or sites"),
         ("DpnII,", "enzyme is 'DpnII,', expected names or sites"),
@@ -384,15 +386,16 @@ def test_digest__saved_and_opened(tmp_path: Path, name: str, binned: int | None)
 def test_digest__mappability_is_the_mean_over_the_window(tmp_path: Path) -> None:
     path = write(tmp_path, f">chr1\n{TOY}\n")
     track = write(tmp_path, "chr1\t0\t5\t1\nchr1\t18\t22\t0.25\n", "map.bedgraph")
-    fend = digested(path, window=6, mappability=track, features=["length"])
+    mapped = {"mappability": track, "mappability_window": 6}
+    fend = digested(path, features=["length"], **mapped)
     assert fend.fends is not None
     assert fend.fends.dtype.names == ("chr", "start", "stop", "mid", "length", "mappability")
     assert fend.fends["mappability"].tolist() == np.float32([3 / 6, 1 / 6, 0, 1 / 6]).tolist()
     assert fend.fends["mappability"].dtype == np.float32
     assert fend.partition.windows == {"mappability": 6}
-    assert "window=6, mappability='map.bedgraph'" in fend.history
+    assert "window=200, mappability='map.bedgraph', mappability_window=6" in fend.history
     # Bins hold the mean over their fends, as of all features made with the partition.
-    bins = digested(path, binned=10, window=6, mappability=track).bins
+    bins = digested(path, binned=10, **mapped).bins
     assert bins is not None
     assert bins["num_fends"].tolist() == [2, 2]
     assert bins["mappability"].tolist() == np.float32([2 / 6, 0.5 / 6]).tolist()
@@ -405,6 +408,8 @@ def test_digest__refuses_what_it_cannot_do(tmp_path: Path) -> None:
     for window in (0, -1, 1.5, True):
         with pytest.raises(ParameterError, match=r"window is .*, expected a whole number"):
             digested(path, window=window)
+        with pytest.raises(ParameterError, match=r"^mappability_window is .*, expected a whole"):
+            digested(path, mappability_window=window)
     with pytest.raises(ParameterError, match="cannot tell the format of a track by the suffix"):
         digested(path, mappability=path)
     with pytest.raises(ParameterError, match="binned is 0, bins of arbitrary size"):
@@ -492,11 +497,13 @@ def test_command__makes_the_partition_and_says_what_was_cut(tmp_path: Path) -> N
     assert fend.chromosomes.tolist() == ["chr1", "chr2"]
     assert "chroms=['chr?'], minlength=10, features=['length', 'gc'], window=6" in fend.history
     result = run(
-        *arguments, "--chrom", "chr1", "--features", "none", "--mappability", track, "--binned", 9
+        *(*arguments, "--chrom", "chr1", "--features", "none", "--binned", 9),
+        *("--mappability", track, "--mappability-window", 5),
     )
     fend = hd.Fend(store)
     assert fend.partition.kind == "fends in bins"
     assert list(fend.units.features) == ["mappability"]
+    assert fend.partition.windows == {"mappability": 5}
     assert run("-q", *arguments, "--chrom", "chr1").output == ""
     run(*arguments[:-1], path, code=2)
 
@@ -505,6 +512,11 @@ def test_command__makes_the_partition_and_says_what_was_cut(tmp_path: Path) -> N
     ("options", "code", "message"),
     [
         (("--fasta", "toy.fa"), 2, "--fasta needs what cuts: --enzyme NAME"),
+        (
+            ("--fasta", "toy.fa", "--enzyme", "^GATC", "--mappability-window", "9"),
+            2,
+            "--mappability-window goes with --mappability only",
+        ),
         (("--sites", "toy.fa", "--window", 9), 2, "--window goes with --fasta only"),
         (("--sites", "toy.fa", "--chrom", "a"), 2, "--chrom goes with --fasta only"),
         (("--fasta", "toy.fa", "--sites", "toy.fa"), 2, "give exactly one of"),

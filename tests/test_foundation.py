@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_history__is_text_and_record() -> None:
     history = History.from_text("Fend.load() - Success")
     history.add("HiC.f", {"a": 1, "b": [np.int64(2)]}, results={"n": np.float64(3)})
     assert history.text == "Fend.load() - Success\nHiC.f(a=1, b=[2]) - Success\n"
-    again = History.from_json(history.to_json())
+    again = History(json.loads(json.dumps(history.records)))  # attributes of stores are JSON
     assert again.text == history.text
     last = again.last("HiC.f")
     assert last is not None
@@ -213,21 +214,36 @@ def test_kinds__only_the_same_kind_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "kind"),
+    ("attributes", "table", "kind"),
     [
-        ({"filetype": "hic_project"}, "project"),
-        ({"filetype": "fivec_data"}, "fivec_data"),
-        ({"datafilename": "x", "fendfilename": "y"}, "project"),
-        ({"fendfilename": "y"}, "pairs"),
-        ({}, "fends"),
+        ({"filetype": "hic_project"}, "filter", "project"),
+        ({"filetype": "fivec_data"}, "cis_data", "fivec_data"),
+        ({"datafilename": "x", "fendfilename": "y"}, "filter", "project"),
+        ({"fendfilename": "y"}, "cis_data", "pairs"),
+        ({}, "fends", "fends"),
+        ({}, "bins", "fends"),
+        ({"format": "HDF5::Cooler"}, "bins/start", None),
+        ({}, "mine", None),
     ],
 )
 def test_kinds__of_hdf5_files_old_and_new(
-    tmp_path: Path, attributes: dict[str, str], kind: str
+    tmp_path: Path, attributes: dict[str, str], table: str, kind: str | None
 ) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.attrs.update(attributes)
+        file[table] = [1]
     assert kind_of(tmp_path / "a.h5") == kind
+
+
+def test_kinds__files_of_others_and_damaged_ones_are_not_replaced(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "mine.h5", "w") as file:
+        file["mine"] = [1]
+    with pytest.raises(StoreError, match=r"mine\.h5: holds nothing that is known here and would"):
+        check_replaceable(tmp_path / "mine.h5", "fends")
+    whole = (tmp_path / "mine.h5").read_bytes()
+    (tmp_path / "part.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StoreError, match=r"part\.h5: cannot be read as HDF5 \(.*truncated file"):
+        check_replaceable(tmp_path / "part.h5", "fends")
 
 
 def test_replacing__needs_a_writable_directory(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from hifive_dask.testing import toy_genome, toy_project, toy_reads
 from .hdf5_files import differences, structure
 
 SUFFIXES = (".fends", ".hcd", ".hcp")
+KINDS = ["fends", "pairs", "project"]
 # What differs by intention between a file of HiFive and its copy, besides links that moved.
 LINKS = ("@fendfilename: value", "@datafilename: value")
 INDICES = {  # of fends in bins: one entry per bin, not per fend
@@ -146,32 +147,24 @@ def check_hifive_can_use(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize(
-    "project",
-    [
-        "golden/hifive-tests/test_binning.hcp",
-        "golden/sim-small/hifive/state_binning-express.hcp",
-        "golden/sim-small/hifive/sim_binned.hcp",
-        "golden/sim-small/hifive/sim_probability.hcp",
-    ],
-)
-def test_import_and_export__give_the_files_back(tmp_path: Path, shared: Path, project: str) -> None:
-    source = shared / project
-    (tmp_path / "zarr").mkdir()
-    (tmp_path / "back").mkdir()
+@pytest.mark.parametrize("name", FILES)
+def test_import_and_export__give_the_files_back(tmp_path: Path, shared: Path, name: str) -> None:
+    source = shared / name
     made = hd.import_project(source, tmp_path / "zarr", silent=True)
-    assert [store.kind for store in made] == ["fends", "pairs", "project"]
+    assert [store.kind for store in made] == KINDS[: SUFFIXES.index(source.suffix) + 1]
     back = hd.export_project(made[-1].target, tmp_path / "back", silent=True)
     for store in back:
         original = source.parent / store.target.name
         ignore = EXCEPTIONS.get(original.name, set())
         assert differences(original, store.target, ignore=ignore) == []
-    assert made[1].verified == back[1].verified
-    theirs, ours = hifive_load(source), hifive_load(back[-1].target)
-    check_hifive_can_use(ours["data"])
-    assert follow(ours["fendfilename"], back[-1].target) == back[0].target
-    for key in set(theirs) - {"data", "model_parameters"}:
-        np.testing.assert_array_equal(ours[key], theirs[key])
+    for there, here in zip(made, back, strict=True):
+        assert there.verified == here.verified  # names the tokens of partition and pairs
+    if source.suffix == ".hcp":
+        theirs, ours = hifive_load(source), hifive_load(back[-1].target)
+        check_hifive_can_use(ours["data"])
+        assert follow(ours["fendfilename"], back[-1].target) == back[0].target
+        for key in set(theirs) - {"data", "model_parameters"}:
+            np.testing.assert_array_equal(ours[key], theirs[key])
     assert sorted(p.name for p in (tmp_path / "back").iterdir()) == sorted(
         store.target.name for store in back
     )
@@ -295,7 +288,6 @@ def test_export__of_a_zarr_project_and_back(tmp_path: Path) -> None:
     hic.find_distance_parameters(numbins=20, minsize=2000)
     hic.find_express_fend_corrections()
     hic.save()
-    (tmp_path / "out").mkdir()
     made = hd.export_project(path, tmp_path / "out", silent=True)
     assert [store.target.name for store in made] == ["fends.fends", "pairs.hcd", "project.hcp"]
     check_hifive_can_use(hifive_load(made[-1].target)["data"])
@@ -315,7 +307,6 @@ def test_export__of_a_zarr_project_and_back(tmp_path: Path) -> None:
 
 
 def test_pairs_and_partitions__convert_alone(project: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
     made = hd.import_project(tmp_path / "d.hcd", tmp_path / "out", silent=True)
     assert [store.target.name for store in made] == ["g.fends.zarr", "d.pairs.zarr"]
     (alone,) = hd.export_project(made[0].target, tmp_path / "out", silent=True)
@@ -326,11 +317,16 @@ def test_convert__refuses_and_leaves_nothing(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    with pytest.raises(StoreError, match="no such directory; make it first"):
-        hd.import_project(project, out)
-    out.mkdir()
     with pytest.raises(StoreError, match=r"none\.hcp: does not exist; expected a partition"):
         hd.import_project(tmp_path / "none.hcp", out)
+    with pytest.raises(StoreError, match=r"sites\.bed: is a file, expected a directory"):
+        hd.import_project(project, tmp_path / "sites.bed")
+    with monkeypatch.context() as patch:
+        patch.setattr(hd.HiCData, "verify", lambda data: data.file)
+        with pytest.raises(StoreError, match=r"d\.hcd: its copy has the token"):
+            hd.import_project(project, out / "deep", silent=True)
+    assert not out.exists()
+    out.mkdir()
     with pytest.raises(StoreError, match="would be replaced by its own conversion"):
         hd.export_project(tmp_path / "g.fends", tmp_path)
     (out / "d.pairs.zarr").mkdir()
@@ -338,10 +334,6 @@ def test_convert__refuses_and_leaves_nothing(
     with pytest.raises(StoreError, match="would be replaced by 'pairs'"):
         hd.import_project(project, out, silent=True)
     shutil.rmtree(out / "d.pairs.zarr")
-    with monkeypatch.context() as patch:
-        patch.setattr(hd.HiCData, "verify", lambda data: data.file)
-        with pytest.raises(StoreError, match=r"d\.hcd: its copy has the token"):
-            hd.import_project(project, out, silent=True)
     (tmp_path / "d.hcd").rename(tmp_path / "e.hcd")
     with pytest.raises(LinkError, match=r"p\.hcp: points to \.\./\.\./d\.hcd, but .*/d\.hcd does"):
         hd.import_project(project, out)
@@ -454,5 +446,79 @@ def test_heatmaps__bad_files_are_refused(project: Path, tmp_path: Path) -> None:
     assert hd.open_heatmaps(path)["a"]["observed"].values.max() == 3
     with h5py.File(path, "r+") as file:
         file.attrs["diagonal"] = np.bool_(False)
-    with pytest.raises(StoreError, match=r"a\.counts has 3 cells, which is no upper triangle of 2"):
+    with pytest.raises(StoreError, match=r"a\.counts has the shape \(3,\), expected \(1,\)"):
         hd.open_heatmaps(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("@resolution", "lacks the attribute 'resolution'"),
+        ("a.expected", r"a\.expected is missing, expected \(3,\), that of a\.counts"),
+        ("a_by_b_by_c.expected", r"a_by_b_by_c\.expected is missing, expected \(2, 1\)"),
+        ("a.positions", r"a\.counts has the shape \(3,\), expected \(0,\)"),
+    ],
+)
+def test_heatmaps__that_lack_something_are_refused(tmp_path: Path, key: str, message: str) -> None:
+    path = heatmap_file(tmp_path / "x.hch")
+    with h5py.File(path, "r+") as file:
+        if key.startswith("@"):
+            del file.attrs[key[1:]]
+        else:
+            del file[key]
+    with pytest.raises(StoreError, match=message):
+        hd.open_heatmaps(path)
+
+
+def test_heatmaps__of_other_bins_are_refused(tmp_path: Path) -> None:
+    path = heatmap_file(tmp_path / "x.hch")
+    with h5py.File(path, "r+") as file:
+        del file["b_by_c.counts"], file["b_by_c.positions"]
+        file["b_by_c.positions"] = np.array([[0, 10], [10, 20]], dtype=np.int32)
+    with pytest.raises(StoreError, match=r"has the shape \(2, 1\), expected \(2, 2\), the rows of"):
+        hd.open_heatmaps(path)
+
+
+def resized(path: Path, name: str, values: Any) -> None:
+    with h5py.File(path, "r+") as file:
+        if name in file:
+            del file[name]
+        file[name] = values
+
+
+def test_projects__of_another_partition_or_cut_short_are_refused(
+    project: Path, tmp_path: Path
+) -> None:
+    hic = hd.HiC(project, silent=True)
+    hic.corrections = np.ones(9, dtype=np.float32)
+    hic.save()
+    with pytest.raises(
+        LinkError, match=r"p\.hcp: the array 'corrections/none/values' has the shape "
+    ):
+        hd.HiC(project, silent=True)
+    resized(project, "filter", np.ones(12, dtype=np.int32))
+    message = (
+        r"'filter/valid' has the shape \(12,\), expected \(10,\) as .*d\.hcd and its partition"
+    )
+    with pytest.raises(LinkError, match=message):
+        hd.HiC(project, silent=True)
+    with h5py.File(tmp_path / "g.fends") as file:
+        records = file["fends"][:-1]
+    resized(tmp_path / "g.fends", "fends", records)
+    with pytest.raises(StoreError, match=r"g\.fends: fends: .* records are missing, make the part"):
+        hd.Fend(tmp_path / "g.fends", silent=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("stats", np.arange(3), r"d\.hcd: stats: is int64 \(3,\), expected records of name and"),
+        ("insert_distribution", np.ones((5, 3)), r"insert_distribution: is float64 \(5, 3\), exp"),
+    ],
+)
+def test_data__with_other_tables_are_refused(
+    project: Path, tmp_path: Path, name: str, values: Any, message: str
+) -> None:
+    resized(tmp_path / "d.hcd", name, values)
+    with pytest.raises(StoreError, match=message):
+        hd.HiC(project, silent=True)

@@ -198,6 +198,7 @@ def test_surplus__is_out_of_bounds_and_warned_of(tmp_path: Path) -> None:
         ("chr1.txt", text_of([[1, 2, 3], ["y", 1, 2], [1, 2, 3]]),
          r"chr1\.txt:2: the row begins with 'y', expected a number"),
         ("chr1.txt", "\tchr1:0-50\n7\t1\n", r"chr1\.txt:2: .* '7', expected a label as in other"),
+        ("chr1.txt", "1 2 3\n", r"chr1\.txt:1: the first line has no tab; it begins with .1 2 3"),
         ("chr1.txt", text_of([[1]], ["bin1"]), r"the label 'bin1' does not end in chromosome:sta"),
         ("chr1.txt", text_of([[1]], ["chr2:0-50"]), r"the label 'chr2:0-50' is of chr2, exp"),
         ("chr1.txt", text_of([[1, 2]], ["chr1:0-50"], ["chr1:0-50", "chr1:50-100"]),
@@ -326,7 +327,10 @@ def test_arrays__positions_decide_the_bins(tmp_path: Path) -> None:
     ("arrays", "message"),
     [
         ({"chr1": np.ones((3, 4))}, r"'chr1' has shape \(3, 4\), expected square or flat"),
-        ({"chr1": np.ones(7)}, r"'chr1' has shape \(7,\), expected square or flat upper triangle$"),
+        (
+            {"chr1": np.ones(7)},
+            r"'chr1' has shape \(7,\), expected square or flat upper triangle\n",
+        ),
         ({"chr1": np.ones(6), "chr1.positions": np.ones((5, 2))}, r"\(6,\), .* for 5 positions on"),
         ({"chr1": np.ones((3, 3)), "chr1.positions": np.ones(6)}, r"expected \(N, 2\): start and"),
         ({"chr1": np.ones((2, 2))}, r"'chr1' has 2 rows or columns, but chr1 has 3 bins"),

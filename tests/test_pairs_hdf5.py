@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 import hifive_dask as hd
 from hifive_dask._kernels.pair_table import count_units, digest_rows, group_rows
 from hifive_dask._store import pairs_hdf5
-from hifive_dask._store.pairs import PairStore
+from hifive_dask._store.pairs import CHUNK, PairStore
 from hifive_dask._store.pairs_hdf5 import open_hcd, write_hcd
 from hifive_dask.errors import LinkError, StoreError
 from hifive_dask.reads.verify import verify_pairs
@@ -183,6 +184,40 @@ def test_kernels__agree_with_plain_sums(rows: Rows) -> None:
 
 
 ROWS: Rows = [(0, 3, 2), (1, 3, 1), (6, 9, 4), (0, 6, 1), (0, 11, 1), (1, 7, 1), (7, 12, 1)]
+
+
+def test_large_file__is_read_in_pieces_and_never_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units, size = 2000, 2000 * 2001 // 2
+    first, second = np.triu_indices(units)
+    rows = np.stack([first, second, np.ones(size, dtype=np.int64)], axis=1).astype(np.int32)
+    with h5py.File(tmp_path / "d.hcd", "w") as file:
+        file["cis_data"] = rows
+        file.attrs["fendfilename"] = "./g.fends"
+    seen: list[int] = []
+    read = h5py.Dataset.__getitem__
+
+    def recorded(dataset: h5py.Dataset, key: Any) -> Any:
+        found = read(dataset, key)
+        seen.append(len(found))
+        return found
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", recorded)
+    tracemalloc.start()
+    store = open_hcd(tmp_path / "d.hcd", np.array([0, units]))
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(store) == sum(seen) == size
+    assert max(seen) == CHUNK
+    assert held < 100_000
+    assert peak < rows.nbytes
+    seen.clear()
+    lo = size - CHUNK - 10
+    columns = store.rows_of(lo, lo + 20)()
+    assert [column.tolist() for column in columns] == rows[lo : lo + 20].T.tolist()
+    assert len(seen) <= 2
+    assert max(seen) <= CHUNK
 
 
 def test_reader__travels_and_has_one_name(tmp_path: Path) -> None:

@@ -460,7 +460,7 @@ def test_statistics__of_several_libraries_stand_side_by_side() -> None:
     figure = plot.statistics({"rep1": STATS, name: more}, short=1000)
     reads, valid = figure.axes
     labels = [label.get_text() for label in reads.get_yticklabels()]
-    assert labels == ["rep1\n10,000", "a name that is longer t…\n29,997"]
+    assert labels == ["rep1\n10,000", "a name that… room for it\n29,997"]
     assert {round(bar.get_y(), 2) for bar in reads.patches} == {-0.31, 0.69}
     texts = [text.get_text() for text in valid.get_legend().get_texts()]
     assert texts == ["cis below 1 kb", "cis from 1 kb", "trans"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import dask
@@ -19,6 +21,7 @@ from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
+from hifive_dask.reads.detect import detect_format
 from hifive_dask.reads.fragments import FragmentEdges
 from hifive_dask.reads.gather import STATISTICS
 from hifive_dask.reads.lines import TextReads
@@ -513,6 +516,36 @@ def test_standard_input__is_named_in_errors(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_standard_input__that_is_closed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="standard input: is closed, expected reads"):
+        load(tmp_path, fend_partition(G2), [Path("-")], 500)
+
+
+@contextmanager
+def pipe(content: bytes) -> Iterator[Path]:
+    """Path of a pipe that holds some bytes, as the shell's ``<(...)``."""
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+    try:
+        yield Path(f"/dev/fd/{reader}")
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no /dev/fd")
+def test_pipes__are_read_like_files(tmp_path: Path) -> None:
+    one, two = (lines(reads).encode() for reads in (T22[:5], T22[5:]))
+    with pipe(one) as first, pipe(gzip.compress(two)) as second:
+        with pytest.raises(ParameterError, match="of standard input and of pipes must be given"):
+            detect_format(first)
+        store = load(tmp_path, fend_partition(G2), [first, second], 500)
+    assert store.token == load(tmp_path, fend_partition(G2), [T22], 500).token
+
+
 GOOD = lines(parse("chr1 1900 + / chr1 3900 +") * 5)
 
 
@@ -539,12 +572,12 @@ def test_bad_line__is_named(tmp_path: Path, line: str, message: str, block_bytes
 
 def test_ragged_lines__are_read(tmp_path: Path) -> None:
     path = tmp_path / "r.raw"
-    path.write_text("chr1\t1900\t+\tchr1\t3900\t+\textra\n" + GOOD + "chrM\t5\t+\tchr1\n\n")
+    path.write_text("\n\nchr1\t1900\t+\tchr1\t3900\t+\textra\n" + GOOD + "chrM\t5\t+\tchr1\n\n")
     store = load(tmp_path, fend_partition(G1), [path], 500)
     assert store.stats["total_reads"] == 7
 
 
-@pytest.mark.parametrize("kind", ["gzip", "bgzip"])
+@pytest.mark.parametrize("kind", ["gzip", "bgzip", "bgzip without end"])
 def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "r.raw.gz"
     text = (GOOD * 50).encode()
@@ -552,7 +585,7 @@ def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
         path.write_bytes(gzip.compress(text)[:-20])
     else:
         whole = bgzip(path, text).read_bytes()
-        path.write_bytes(whole[: len(whole) // 2 + 5])
+        path.write_bytes(whole[: -28 if "end" in kind else len(whole) // 2 + 5])
     with pytest.raises(InputError, match=r"r\.raw\.gz.*ends in the middle"):
         load(tmp_path, fend_partition(G1), [path], 500)
     assert [p.name for p in tmp_path.iterdir()] == ["r.raw.gz"]
@@ -566,6 +599,10 @@ def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
         (pairs_text(T22, "readID chrom1 pos1 chrom2 pos2 strand1 strand2").decode(), "raw",
          "is in .pairs format"),
         (HEADER.format("readID chrom1 pos1 chrom2 pos2"), "pairs", r":3: .*it lacks strand1"),
+        ("#Columns: readID chr1 pos1 chr2 pos2\n", "pairs", r":1: .*it lacks strand1"),
+        ("\n \n", "raw", "holds no reads$"),
+        ("HIC\0\x08\0", "raw", r"is not text; it begins with 'HIC.*\s+.*hictk convert"),
+        ("\n#x\n\nchr1 1900 + chr1 3900 +\n", "raw", r":4: a line has 1 tab-separated columns"),
         (HEADER.format("readID chrom1 pos1 chrom2 pos2 strand1 strand2"), "pairs", "no reads"),
         ("chr1 1900 + chr1 3900 +\n", "raw", r":1: a line has 1 tab-separated columns"),
         ("0 chr1 1900 1 16 chr1 3900 3 60\n", "raw", r"\s+Juicer's merged_nodups can be piped in"),
@@ -597,13 +634,24 @@ def test_unusable_file__error_names_the_cause(
         ({"base": 2}, "base is 2"),
         ({"dedup": "all"}, "dedup is 'all'"),
         ({"files": []}, "no files"),
-        ({"files": [Path("-"), Path("-")]}, "standard input was given twice"),
     ],
 )
 def test_options__are_checked(tmp_path: Path, options: dict[str, object], message: str) -> None:
     arguments = {"files": [T22], "maxinsert": 500, **options}
     with pytest.raises(ParameterError, match=message):
         load(tmp_path, fend_partition(G2), **arguments)  # type: ignore[arg-type]
+
+
+def test_files__given_twice_are_refused(tmp_path: Path) -> None:
+    path, link = tmp_path / "r.raw", tmp_path / "link.raw"
+    path.write_text(GOOD)
+    link.symlink_to(path)
+    for files, message in (
+        ([path, link], r"link\.raw: is given twice\s+give it once, or reads count twice"),
+        (["-", "-"], r"^standard input: is given twice\s+it can be read only once"),
+    ):
+        with pytest.raises(InputError, match=message):
+            TextReads(files, "raw")
 
 
 def test_thousand_contigs__tables_stay_small(tmp_path: Path) -> None:

@@ -214,12 +214,24 @@ def _read_hdf5(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, None]
     if "binned" in attributes:
         found["binned"] = int(attributes["binned"])
     data: dict[str, Any] = {"chromosome": ("chromosome", np.array(names, dtype=str))}
-    for part, (table, _) in _TABLES.items():
+    for part, (table, index) in _TABLES.items():
         if table in arrays:
             found |= _windows(attributes, arrays[table].dtype.names or ())
             data |= _columns(arrays[table], part, len(names), f"{where}: {table}")
+            offset = data[_OFFSETS[part]][1]
+            given = arrays.get(index, offset)
+            if not np.array_equal(given, offset) or (part == "fend" and (offset % 2).any()):
+                raise StoreError(
+                    f"{where}: {table}: chromosomes begin at the records {_few(offset)}, expected "
+                    f"even numbers for fends, and those of {index}, {_few(given)}; records are "
+                    "missing, make the partition again"
+                )
     history = History.from_text(str(attributes.get("history", "")))
     return xr.Dataset(data, attrs=found), history, None
+
+
+def _few(numbers: NDArray[Any]) -> str:
+    return ", ".join(map(str, numbers[-5:].tolist())) + (" at the end" if len(numbers) > 5 else "")
 
 
 def _columns(records: NDArray[Any], part: str, chromosomes: int, where: str) -> dict[str, Any]:

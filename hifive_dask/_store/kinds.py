@@ -14,7 +14,7 @@ from hifive_dask._store.atomic import replacing
 from hifive_dask._store.zarr_store import is_hdf5
 from hifive_dask.errors import StoreError
 
-__all__ = ["check_replaceable", "kind_of", "replacing_store"]
+__all__ = ["check_replaceable", "describe_held", "kind_of", "replacing_store"]
 
 _HDF5_KINDS = {
     "fend": "fends",
@@ -47,15 +47,34 @@ def _kind_of_hdf5(path: str | os.PathLike[str]) -> str | None:
     try:
         with h5py.File(path, "r") as file:
             attributes = dict(file.attrs)
+            tables = [isinstance(file.get(name), h5py.Dataset) for name in ("fends", "bins")]
     except OSError:
         return None
     if "filetype" in attributes:
         found = str(attributes["filetype"])
         return _HDF5_KINDS.get(found, found)
-    # Old files do not say what they are; what they point to does.
+    # Old files do not say what they are; what they point to, or their tables, do.
     if "datafilename" in attributes:
         return "project"
-    return "pairs" if "fendfilename" in attributes else "fends"
+    if "fendfilename" in attributes:
+        return "pairs"
+    return "fends" if any(tables) else None
+
+
+def describe_held(path: str | os.PathLike[str]) -> str:
+    """What is at a path, as the predicate of a message, such as ``holds 'pairs'``."""
+    where = Path(path)
+    if not where.exists():
+        return "does not exist"
+    kind = kind_of(where)
+    if kind is not None:
+        return f"holds {kind!r}"
+    if is_hdf5(where) and where.is_file():
+        try:
+            h5py.File(where, "r").close()
+        except OSError as error:
+            return f"cannot be read as HDF5 ({error})"
+    return "holds nothing that is known here"
 
 
 def check_replaceable(path: str | os.PathLike[str], kind: str) -> None:
@@ -69,12 +88,10 @@ def check_replaceable(path: str | os.PathLike[str], kind: str) -> None:
     where = Path(path)
     if not where.exists() or (where.is_dir() and not any(where.iterdir())):
         return
-    found = kind_of(where)
-    if found != kind:
-        held = "nothing that is known here" if found is None else repr(found)
+    if kind_of(where) != kind:
         raise StoreError(
-            f"{where}: holds {held} and would be replaced by {kind!r}; remove it, or write to "
-            "another file"
+            f"{where}: {describe_held(where)} and would be replaced by {kind!r}; remove it, or "
+            "write to another file"
         )
 
 

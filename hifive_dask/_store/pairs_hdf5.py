@@ -47,6 +47,9 @@ Array = NDArray[Any]
 _FILE_LISTS = ("raw_filelist", "bam_filelist", "matfile")
 _USED = {"filetype", "history", "fendfilename", "binned", "re", "maxinsert"}
 
+_STATS = np.dtype([("name", "S17"), ("count", np.int32)])
+_NO_INSERTS = np.zeros((0, 2), dtype=np.int64)
+
 # Rows of one block in one piece of the file.
 _SEGMENT = np.dtype(
     [
@@ -109,8 +112,9 @@ def open_hcd(
     state = _state(where) if os.path.exists(where) else (0, 0)
     with open_hdf5(where) as file:
         attributes = {name: plain(value) for name, value in file.attrs.items()}
-        stats = file["stats"][...].tolist() if "stats" in file else []
-        insert = file["insert_distribution"][...] if "insert_distribution" in file else None
+        stats = file["stats"][...] if "stats" in file else np.zeros(0, dtype=_STATS)
+        insert = file["insert_distribution"][...] if "insert_distribution" in file else _NO_INSERTS
+        _check_tables(where, stats, insert)
         sums = np.zeros(2, dtype=np.uint64)
         parts = [
             part
@@ -120,13 +124,12 @@ def open_hcd(
         ]
     segments = _in_order(parts, where)
     starts = np.flatnonzero(np.diff(_block_of(segments), prepend=-1))
-    insert = np.zeros((0, 2)) if insert is None else insert
     rows = int(segments["rows"].sum())
     content: dict[str, Any] = {
         "block_chrom1": segments["chrom1"][starts].copy(),
         "block_chrom2": segments["chrom2"][starts].copy(),
         "block_offset": np.r_[segments["start"][starts], rows].astype(np.int64),
-        "stats": {plain(name): int(count) for name, count in stats},
+        "stats": {plain(name): int(count) for name, count in stats.tolist()},
         "insert_distribution": insert.astype(np.int64),
     }
     return PairStore(
@@ -138,6 +141,20 @@ def open_hcd(
         attributes=_attributes(attributes, fends_token),
         history=History.from_text(str(attributes.get("history", ""))),
     )
+
+
+def _check_tables(where: str, stats: Array, insert: Array) -> None:
+    """Check the shapes of the statistics and of the insert-size histogram."""
+    if stats.ndim != 1 or stats.dtype.names != _STATS.names:
+        raise StoreError(
+            f"{where}: stats: is {stats.dtype} {stats.shape}, expected records of name and count; "
+            "make the file again from its reads"
+        )
+    if insert.ndim != 2 or insert.shape[1] != 2 or insert.dtype.kind not in "iu":
+        raise StoreError(
+            f"{where}: insert_distribution: is {insert.dtype} {insert.shape}, expected integers "
+            "(rows, 2); make the file again from its reads"
+        )
 
 
 def _attributes(found: Mapping[str, Any], fends_token: str) -> dict[str, Any]:

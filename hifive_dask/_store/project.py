@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from hifive_dask._store import zarr_store
 from hifive_dask._store.hdf5 import plain, read_hdf5, text_array
 from hifive_dask._store.kinds import replacing_store
-from hifive_dask.errors import StoreError
+from hifive_dask.errors import LinkError, StoreError
 from hifive_dask.provenance import History, content_token
 from hifive_dask.schema import PROJECT
 
-__all__ = ["ProjectContent", "read_project", "write_project"]
+__all__ = ["ProjectContent", "check_sizes", "read_project", "write_project"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -94,6 +94,26 @@ def read_project(path: str | os.PathLike[str]) -> ProjectContent:
     if not os.path.exists(path):
         raise StoreError(f"{os.fspath(path)}: no such project; HiC(filename, 'w') makes a new one")
     return _read_hdf5(path) if zarr_store.is_hdf5(path) else _read_zarr(path)
+
+
+def check_sizes(
+    path: str | os.PathLike[str], content: ProjectContent, *, units: int, chromosomes: int
+) -> None:
+    """Raise `LinkError` if arrays are not of the units, or chromosomes, of the linked partition."""
+    expected = {
+        "filter/valid": units,
+        f"corrections/{content.normalization}/values": units,
+        "distance/chromosome_means": chromosomes,
+    }
+    for name, size in expected.items():
+        values = content.arrays.get(name)
+        if values is not None and values.shape != (size,):
+            raise LinkError(
+                f"{os.fspath(path)}: the array {name!r} has the shape {values.shape}, expected "
+                f"{(size,)} as {content.pairs} and its partition have {units:,} units on "
+                f"{chromosomes:,} chromosomes; restore the files that belong together, or make the "
+                "project anew"
+            )
 
 
 def _write_zarr(path: Path, content: ProjectContent) -> None:

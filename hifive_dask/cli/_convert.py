@@ -23,7 +23,6 @@ def convert(settings: Settings, name: str, store: Path, out: Path) -> None:
     """Call `import_project` or `export_project`, and say what was made and verified."""
     import hifive_dask
 
-    out.mkdir(parents=True, exist_ok=True)
     with settings.session():
         made = getattr(hifive_dask, name)(store, out, silent=settings.quiet)
     for result in made:

@@ -109,16 +109,23 @@ genome_options = stack(
         "--window",
         type=click.IntRange(1),
         metavar="BP",
-        help="With --fasta: bases next to the cut site for gc and mappability.  [default: 200]",
+        help="With --fasta: bases next to the cut site for gc.  [default: 200]",
     ),
     click.option(
         "--mappability",
         type=existing,
         help="With --fasta: bigWig or bedGraph of mappability, kept as a feature.",
     ),
+    click.option(
+        "--mappability-window",
+        type=click.IntRange(1),
+        metavar="BP",
+        help="With --mappability: bases next to the cut site for it.  [default: 500]",
+    ),
 )
 
-_DIGEST = ("chroms", "minlength", "features", "window", "mappability")  # go with --fasta
+# Go with --fasta.
+_DIGEST = ("chroms", "minlength", "features", "window", "mappability", "mappability_window")
 
 filter_options = stack(
     click.option(
@@ -242,11 +249,13 @@ class GenomeInput:
         if kind == "fasta":
             if options["enzyme"] is None:
                 raise click.UsageError("--fasta needs what cuts: --enzyme NAME")
+            if "mappability_window" in digest and "mappability" not in digest:
+                raise click.UsageError("--mappability-window goes with --mappability only")
             if "features" in digest:
                 names = digest["features"].split(",")
                 digest["features"] = [] if names == ["none"] else [name.strip() for name in names]
         elif digest:
-            wrong = next(iter(digest)).replace("chroms", "chrom")
+            wrong = next(iter(digest)).replace("chroms", "chrom").replace("_", "-")
             raise click.UsageError(f"--{wrong} goes with --fasta only")
         return cls(kind, options[kind], binned, options["genome"], options["enzyme"], digest)
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hifive_dask.cli._inputs import existing, stack
+from hifive_dask.cli._inputs import stack
 
 if TYPE_CHECKING:
     from hifive_dask import HiCData
 
-__all__ = ["count_reads", "files_of", "reads_options", "short_option"]
+__all__ = ["count_reads", "files_of", "reads_format", "reads_options", "short_option"]
+
+_readable = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 reads_options = stack(
     click.option(
@@ -25,12 +27,11 @@ reads_options = stack(
         show_default=True,
         help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; bam: alignments "
         "in BAM, SAM or CRAM; mat: fend1 fend2 count; matrix: a template of text matrices such as "
-        "'*.matrix', or .hdf5 or .npz; cool: FILE or FILE::GROUP; auto: by the name and the first "
-        "lines.",
+        "'*.matrix', or .hdf5 or .npz; cool: FILE or FILE::GROUP; auto: by name and first lines.",
     ),
     click.option(
         "--mates",
-        type=(existing, existing),
+        type=(_readable, _readable),
         multiple=True,
         metavar="FILE1 FILE2",
         help="Two files of alignments, of first and of second mates; repeatable. A file that holds "
@@ -49,7 +50,7 @@ reads_options = stack(
         default=500,
         show_default=True,
         metavar="BP",
-        help="Largest insert size; -1 for no filter.",
+        help="For raw, pairs and bam: largest insert size; -1 for no filter.",
     ),
     click.option(
         "--base",
@@ -63,7 +64,7 @@ reads_options = stack(
         type=click.Choice(["library", "file", "none"]),
         default="library",
         show_default=True,
-        help="Where equal reads count once: in all files, in each, or nowhere.",
+        help="For raw, pairs and bam: where equal reads count once: in all files, each or nowhere.",
     ),
     click.option(
         "--fragment-columns",
@@ -86,8 +87,7 @@ short_option = click.option(
     help="Cis reads closer than this are short.",
 )
 
-
-_FOR = {
+_FOR = {  # formats that an option says something for
     "mates": ("bam",),
     "min_mapq": ("bam",),
     "base": ("raw", "pairs"),
@@ -103,16 +103,30 @@ def files_of(reads: Sequence[Path], options: dict[str, Any]) -> list[Path]:
     return [*(path for pair in options["mates"] for path in pair), *reads]
 
 
+def reads_format(reads: Sequence[Path], options: dict[str, Any]) -> str:
+    """The format of the files, asked for or detected.
+
+    Raises
+    ------
+    click.UsageError
+        For options or files that do not go with it, or with each other.
+    """
+    files, kind = files_of(reads, options), options["format_"]
+    if not files:
+        raise click.UsageError("no files of reads were given")
+    if kind == "auto":
+        kind = _find_format(files)
+    _check(kind, reads, options)
+    return str(kind)
+
+
 def count_reads(
     out: Path, fends: Path, reads: Sequence[Path], options: dict[str, Any], *, silent: bool
 ) -> HiCData:
     """Make and save a pair store; `options` are those of `reads_options`."""
     from hifive_dask import HiCData
 
-    kind = options["format_"]
-    if kind == "auto":
-        kind = _find_format(files_of(reads, options))
-    _check(kind, reads, options)
+    kind = reads_format(reads, options)
     filters = {
         "maxinsert": None if options["maxinsert"] < 0 else options["maxinsert"],
         "dedup": options["dedup"],
@@ -140,12 +154,12 @@ def count_reads(
 
 def _find_format(files: Sequence[Path]) -> str:
     from hifive_dask.reads.detect import detect_format
-    from hifive_dask.reads.text import STDIN
+    from hifive_dask.reads.text import is_stream
 
-    if not files:
-        raise click.UsageError("no files of reads were given")
-    if any(str(path) == STDIN for path in files):
-        raise click.UsageError("standard input needs a format: --format raw, pairs, bam or mat")
+    if any(map(is_stream, files)):
+        raise click.UsageError(
+            "standard input and pipes need a format: --format raw, pairs, bam or mat"
+        )
     kinds = {str(path): detect_format(path) for path in files}
     if len(set(kinds.values())) > 1:
         seen = ", ".join(f"{path} is {kind}" for path, kind in kinds.items())
@@ -154,7 +168,9 @@ def _find_format(files: Sequence[Path]) -> str:
 
 
 def _check(kind: str, reads: Sequence[Path], options: dict[str, Any]) -> None:
-    """Refuse options that would say nothing, and several inputs of counted pairs."""
+    """Refuse options that would say nothing, and inputs that the format does not take."""
+    from hifive_dask.reads.text import is_stream
+
     context = click.get_current_context()
     for name, kinds in _FOR.items():
         was_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -163,8 +179,8 @@ def _check(kind: str, reads: Sequence[Path], options: dict[str, Any]) -> None:
             raise click.UsageError(
                 f"--{option} is for {', '.join(kinds)}, but the format is {kind}; leave it out"
             )
-    if not files_of(reads, options):
-        raise click.UsageError("no files of reads were given")
+    if kind in ("matrix", "cool") and any(map(is_stream, reads)):
+        raise click.UsageError(f"the format {kind} is not read from standard input or pipes")
     if kind in ("mat", "matrix", "cool") and len(reads) > 1:
         raise click.UsageError(
             f"give one input in the format {kind}; to add up several, load each and combine them "

@@ -44,7 +44,7 @@ def command(settings: Settings, /, store: Path, as_json: bool, short: int) -> No
 
 def _open(store: Path) -> Fend | HiCData | HiC:
     from hifive_dask import Fend, HiC, HiCData
-    from hifive_dask._store.kinds import kind_of
+    from hifive_dask._store.kinds import describe_held, kind_of
 
     kind = kind_of(store)
     if kind == "fends":
@@ -53,8 +53,7 @@ def _open(store: Path) -> Fend | HiCData | HiC:
         return HiCData(store, "r", silent=True)
     if kind == "project":
         return HiC(store, "r", silent=True)
-    held = "nothing that is known here" if kind is None else repr(kind)
-    raise StoreError(f"{store}: holds {held}; expected a partition, pairs or a project")
+    raise StoreError(f"{store}: {describe_held(store)}; expected a partition, pairs or a project")
 
 
 def _fends(settings: Settings, fend: Fend) -> None:

@@ -26,18 +26,20 @@ def command(
 ) -> None:
     """Count the read pairs of the files READS on the partition FENDS, or take counted pairs.
 
-    READS are text, alignments with both mates in a file, or one input of counted pairs; files of
-    one mate each are given by --mates. For example:
+    READS are files of one format: text, or alignments with both mates in a file (files of one mate
+    each are given by --mates), or one input of counted pairs. Text may be gzip or bgzip; - is
+    standard input, which needs --format. For example:
 
     \b
     hifive-dask pairs fends.zarr reads.pairs.gz -o pairs.zarr
     hifive-dask pairs fends.zarr lane1.bam lane2.bam -o pairs.zarr
     hifive-dask pairs fends.zarr --mates reads_1.bam reads_2.bam -o pairs.zarr
-    bwa mem -SP5 genome.fa 1.fq 2.fq | hifive-dask pairs fends.zarr --format bam - -o pairs.zarr
+    hifive-dask pairs fends.zarr counts.mat --basefend 1 -o pairs.zarr
+    hifive-dask pairs bins.zarr 'replicate1/*.matrix' -o pairs.zarr
+    hifive-dask pairs bins.zarr map.mcool::/resolutions/10000 -o pairs.zarr
+    bwa mem -5SP genome.fa 1.fq 2.fq | hifive-dask pairs fends.zarr - --format bam -o pairs.zarr
 
-    READS is - for standard input, which needs --format; in quotes a template such as
-    'replicate1/*.matrix', where * stands for chr1 or chr1_by_chr2; or a cooler such as
-    map.mcool::/resolutions/10000.
+    The template of matrices is in quotes; * stands for chr1 or chr1_by_chr2.
     """
     check_output(out, fends, *files_of(reads, options), kind="pairs")
     with settings.session():

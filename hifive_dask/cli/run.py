@@ -15,7 +15,7 @@ from hifive_dask.cli._inputs import (
     genome_options,
 )
 from hifive_dask.cli._pipeline import Pipeline
-from hifive_dask.cli._reads import reads_options
+from hifive_dask.cli._reads import reads_format, reads_options
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._steps import Steps
 
@@ -44,6 +44,7 @@ def command(
     source = GenomeInput.choose(options)
     if not reads and not options["mates"]:
         raise click.UsageError("give files of reads: --reads FILE, or --mates FILE1 FILE2")
+    reads_format(reads, options)  # before any work is done
     out.mkdir(parents=True, exist_ok=True)
     steps = Steps(out, restart=restart, say=settings.say)
     with settings.session():

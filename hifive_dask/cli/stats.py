@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,19 +32,30 @@ def command(settings: Settings, /, pairs: tuple[Path, ...], short: int, out: Pat
 
     if out is not None:
         check_picture(out, *pairs)
+    named = _named(pairs)
     with settings.session():
-        names = [path.name for path in pairs]
-        if len(set(names)) < len(names):
-            names = [str(path) for path in pairs]
         tables = {
             name: HiCData(path, "r", silent=settings.quiet).stats_table(short)
-            for name, path in zip(names, pairs, strict=True)
+            for name, path in named.items()
         }
         for name, table in tables.items():
             settings.table(name, _rows(table, short))
         if out is not None:
             draw_statistics(tables, short, out)
             settings.say(f"{out}: what became of the reads.")
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Paths by their names; by the parts in which they differ, if names are the same."""
+    absolute = [path.absolute() for path in paths]
+    for path, full in zip(paths, absolute, strict=True):
+        if absolute.count(full) > 1:
+            raise click.UsageError(f"{path} was given more than once")
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        common = os.path.commonpath([path.parent for path in absolute])
+        names = [str(path.relative_to(common)) for path in absolute]
+    return dict(zip(names, paths, strict=True))
 
 
 def _rows(table: pd.DataFrame, short: int) -> list[tuple[str, ...]]:

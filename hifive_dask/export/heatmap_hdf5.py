@@ -57,26 +57,15 @@ def open_heatmaps(path: PathLike) -> xr.DataTree:
                 f"{where}: holds {attributes.get('filetype')!r}, expected {_KIND!r} (a heatmap "
                 "file of HiFive)"
             )
+        if "resolution" not in attributes:
+            raise StoreError(f"{where}: lacks the attribute 'resolution'; make it again")
         names = text_array(file["chromosomes"][...]).tolist()
-        shapes = {name: dataset.shape for name, dataset in file.items()}
+        shapes = _map_shapes(file, where)
         bins = {
             name: file[f"{name}.positions"][...] for name in names if f"{name}.positions" in file
         }
     diagonal = bool(attributes.get("diagonal", False))
-    nodes: dict[str, xr.Dataset] = {}
-    for k, one in enumerate(names):
-        if f"{one}.counts" in shapes:
-            size, (cells,) = len(bins.get(one, ())), shapes[f"{one}.counts"]
-            if cells != len(_upper(size, diagonal)[0]):
-                raise StoreError(
-                    f"{where}: {one}.counts has {cells:,} cells, which is no upper triangle of "
-                    f"{size:,} bins (the rows of {one}.positions), diagonal={diagonal}"
-                )
-            nodes[one] = _node(where, one, (one, one), bins, (size, size), diagonal)
-        for two in names[k + 1 :]:
-            pair = f"{one}_by_{two}"
-            if f"{pair}.counts" in shapes:
-                nodes[pair] = _node(where, pair, (one, two), bins, shapes[f"{pair}.counts"], None)
+    nodes = _nodes(where, names, bins, shapes, diagonal)
     root = xr.Dataset(
         attrs={
             "resolution": int(attributes["resolution"]),
@@ -86,6 +75,59 @@ def open_heatmaps(path: PathLike) -> xr.DataTree:
         }
     )
     return xr.DataTree.from_dict({"/": root, **nodes})
+
+
+def _map_shapes(file: h5py.File, where: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the datasets of every map, which are equal."""
+    shapes = {}
+    for key in file:
+        name = key.removesuffix(".counts")
+        if name != key:
+            shapes[name] = file[key].shape
+            other = file.get(f"{name}.expected")
+            if other is None or other.shape != shapes[name]:
+                held = "is missing" if other is None else f"has the shape {other.shape}"
+                raise StoreError(
+                    f"{where}: {name}.expected {held}, expected {shapes[name]}, that of "
+                    f"{key}; make it again"
+                )
+    return shapes
+
+
+def _nodes(
+    where: str,
+    names: list[str],
+    bins: Mapping[str, NDArray[np.int32]],
+    shapes: Mapping[str, tuple[int, ...]],
+    diagonal: bool,
+) -> dict[str, xr.Dataset]:
+    """All maps, whose shapes are those of their bins."""
+    nodes: dict[str, xr.Dataset] = {}
+    for k, one in enumerate(names):
+        if one in shapes:
+            size = len(bins.get(one, ()))
+            cells = len(_upper(size, diagonal)[0])
+            if shapes[one] != (cells,):
+                raise StoreError(
+                    f"{where}: {one}.counts has the shape {shapes[one]}, expected {(cells,)}, the "
+                    f"upper triangle of {size:,} bins (the rows of {one}.positions), "
+                    f"diagonal={diagonal}"
+                )
+            nodes[one] = _node(where, one, (one, one), bins, (size, size), diagonal)
+        for two in names[k + 1 :]:
+            pair = f"{one}_by_{two}"
+            if pair in shapes:
+                sizes = tuple(
+                    len(bins[name]) if name in bins else size
+                    for name, size in zip((one, two), shapes[pair], strict=True)
+                )
+                if shapes[pair] != sizes:
+                    raise StoreError(
+                        f"{where}: {pair}.counts has the shape {shapes[pair]}, expected {sizes}, "
+                        "the rows of the positions of both"
+                    )
+                nodes[pair] = _node(where, pair, (one, two), bins, shapes[pair], None)
+    return nodes
 
 
 def _node(

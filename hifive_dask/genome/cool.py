@@ -78,7 +78,11 @@ def choose_cooler(
         try:
             groups = list(_package().fileops.list_coolers(path))
         except OSError as error:
-            raise InputError(f"cannot be read as a cooler: {error}", path=path) from error
+            raise InputError(
+                f"cannot be read as a cooler: {error}",
+                path=path,
+                cure="check the format, and that the file was copied to its end",
+            ) from error
         # Files of old versions are coolers but not listed.
         uris = [f"{path}::{group}" for group in groups] or [path]
     passed, errors = [], []

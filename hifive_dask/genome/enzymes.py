@@ -21,6 +21,7 @@ PRESETS = {
     "arima-high-coverage": ("^GATC", "G^ANTC", "C^TNAG", "T^TAA"),
 }
 _SITE = re.compile(r"[ACGTRYSWKMBDHVN]+")
+_ROMAN = str.maketrans({"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "6": "VI"})
 _COMPLEMENT = str.maketrans("ACGTRYSWKMBDHVN", "TGCAYRSWMKVHDBN")
 
 
@@ -136,11 +137,10 @@ def _from_name(name: str) -> Enzyme:
     known = {entry.casefold(): entry for entry in table}
     entry = known.get(name.casefold())
     if entry is None:
-        choices = {**known, **{preset: preset for preset in PRESETS}}
-        near = difflib.get_close_matches(name.casefold(), choices, n=3, cutoff=0.7)
-        hint = f"did you mean {' or '.join(choices[key] for key in near)}? " if near else ""
+        near = _near({**known, **{preset: preset for preset in PRESETS}}, name)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
         raise ParameterError(
-            f"enzyme {name!r} is unknown; {hint}Sites need a caret where they are cut, such as "
+            f"enzyme {name!r} is unknown{hint} Sites need a caret where they are cut, such as "
             "'^GATC'"
         )
     record = table[entry]
@@ -160,6 +160,15 @@ def _from_name(name: str) -> Enzyme:
         for letters, cuts in ((one, plus), (_reverse(one), minus)):
             patterns.setdefault(letters, set()).update(cuts)
     return Enzyme(entry, tuple(Pattern(s, tuple(sorted(cuts))) for s, cuts in patterns.items()))
+
+
+def _near(choices: dict[str, str], name: str) -> list[str]:
+    """Names that could be meant; ``Hind3`` is a common way to write ``HindIII``, and no other."""
+    roman = choices.get(name.translate(_ROMAN).casefold())
+    if roman is not None:
+        return [roman]
+    near = difflib.get_close_matches(name.casefold(), choices, n=3, cutoff=0.7)
+    return [choices[key] for key in near]
 
 
 def _reverse(site: str) -> str:

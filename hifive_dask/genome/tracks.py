@@ -46,8 +46,8 @@ def track_format(path: PathLike, given: str | None = None) -> TrackFormat:
             return kind
     seen = f"the suffix of {Path(path).name!r}" if given is None else f"format {given!r}"
     raise ParameterError(
-        f"cannot tell the format of a track by {seen}; give format as one of "
-        f"{', '.join(map(repr, known))}, or a file name that ends in {', '.join(_SUFFIXES)}"
+        f"cannot tell the format of a track by {seen}; expected a file name that ends in "
+        f"{', '.join(_SUFFIXES)}, or for add_feature format as one of {', '.join(map(repr, known))}"
     )
 
 
@@ -140,7 +140,7 @@ class BigWig:
     Raises
     ------
     InputError
-        If pyBigWig is missing, or the file is missing, damaged, or not bigWig.
+        If pybigtools is missing, or the file is missing, damaged, or not bigWig.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -148,9 +148,12 @@ class BigWig:
         with unpacked(path) as (_, file):
             mark = file.read(4)
             if mark not in _BIGWIG:
-                raise InputError("is not a bigWig file", path=path)
+                raise InputError(
+                    f"is not a bigWig file: it begins with {mark!r}, expected the mark of bigWig",
+                    path=path,
+                    cure="A bedGraph, or another format, is told by the suffix or by format.",
+                )
             file.seek(-4, os.SEEK_END)
-            # The reader may crash on a part of a file; whole ones end as they begin.
             if file.tell() == 0 or file.read(4) != mark:
                 raise InputError(
                     "is not a whole bigWig file: the mark at its end is missing",
@@ -158,18 +161,31 @@ class BigWig:
                     cure="Copy or make it again.",
                 )
         try:
-            import pyBigWig
+            import pybigtools
         except ImportError as error:
             raise InputError(
-                "bigWig files are read by pyBigWig, which is not installed",
+                "bigWig files are read by pybigtools, which is not installed",
                 path=path,
                 cure="pip install 'hifive-dask[digest]', or give the track as bedGraph.",
             ) from error
+        with self._checked("its header"):
+            self._file: Any = pybigtools.open(self.path)
+            self._length: dict[str, int] = self._file.chroms()
+
+    @contextmanager
+    def _checked(self, what: str) -> Iterator[None]:
+        """Turn whatever the reader does about damage into an `InputError`."""
         try:
-            self._file: Any = pyBigWig.open(self.path)
-        except RuntimeError as error:
-            raise InputError("is damaged", path=path, cure="Copy or make it again.") from error
-        self._length: dict[str, int] = self._file.chroms()
+            yield
+        except BaseException as error:
+            # Among it are panics of Rust, which are no `Exception`.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise InputError(
+                f"{what} cannot be read; the file is damaged",
+                path=self.path,
+                cure="Copy or make it again.",
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -185,13 +201,7 @@ class BigWig:
         values = np.zeros(stop - start)
         stop = min(stop, self._length[chromosome])
         if start < stop:
-            try:
-                found = self._file.values(chromosome, start, stop, numpy=True)
-            except RuntimeError as error:
-                raise InputError(
-                    f"{chromosome}:{start}-{stop} cannot be read; the file is damaged",
-                    path=self.path,
-                    cure="Copy or make it again.",
-                ) from error
+            with self._checked(f"{chromosome}:{start}-{stop}"):
+                found = self._file.values(chromosome, start, stop, fillna=None)
             values[: stop - start] = np.nan_to_num(found, nan=0.0)
         return values

@@ -37,8 +37,7 @@ class Track(Protocol):
 def fend_windows(start: Int64, stop: Int64, window: int) -> tuple[Int64, Int64]:
     """Up to `window` bases of a fragment inward from either cut; all of a shorter fragment.
 
-    This is how HiCPipe (Yaffe and Tanay 2011, doi:10.1038/ng.947) looks at fends: what is
-    sequenced are the bases next to the cut.
+    What is sequenced are the bases next to the cut.
 
     Parameters
     ----------

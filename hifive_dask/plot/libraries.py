@@ -158,4 +158,6 @@ def _draw(
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= _MOST else f"{name[: _MOST - 1]}…"
+    """A name without its middle, if it is long: names of files differ at either end."""
+    half = _MOST // 2
+    return name if len(name) <= _MOST else f"{name[: half - 1]}…{name[-half:]}"

@@ -30,13 +30,12 @@ from hifive_dask._kernels.alignments import (
     read_records,
     sort_by_bucket,
 )
-from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.errors import HifiveDaskError, InputError, ParameterError
 from hifive_dask.reads.bgzf import Span, bgzf_blocks, cut_bgzf, truncated
 from hifive_dask.reads.text import open_text
 
 __all__ = ["AlignmentFile", "Spilled", "names_in", "read_buckets", "read_files"]
 
-_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _NEEDED = b"required_fields=0x3f"  # name, flag, chromosome, position, mapq, CIGAR: of CRAM
 
 
@@ -91,8 +90,6 @@ class AlignmentFile:
             )
             if found.in_blocks:
                 found = replace(found, block=handle.tell() >> 16, skip=handle.tell() & 0xFFFF)
-        if found.in_blocks and not _ends_well(found.path):
-            raise truncated(name)
         if not found.references:
             raise InputError(
                 "is not a file of alignments with chromosomes in its header",
@@ -111,7 +108,7 @@ class AlignmentFile:
             pysam.AlignmentFile(self.path, format_options=[_NEEDED]) as source,
             pysam.AlignmentFile(target, "wbu", template=source) as copy,
         ):
-            for record in source:
+            for record in _records(source, self.name):
                 copy.write(record)
         return replace(AlignmentFile.open(target, directory), name=self.name)
 
@@ -135,6 +132,8 @@ def _explained(name: str) -> Iterator[None]:
     former = pysam.set_verbosity(0)
     try:
         yield
+    except HifiveDaskError:
+        raise
     except (OSError, ValueError) as error:
         if "truncated" in str(error):
             raise truncated(name) from error
@@ -147,17 +146,28 @@ def _explained(name: str) -> Iterator[None]:
         pysam.set_verbosity(former)
 
 
-def _ends_well(path: str) -> bool:
-    with open(path, "rb") as handle:
-        handle.seek(max(0, os.path.getsize(path) - len(_BGZF_END)))
-        return handle.read() == _BGZF_END
+def _records(handle: Any, name: str) -> Iterator[Any]:
+    """Yield the alignments; the error for one that cannot be read says which, and its line."""
+    number = 0
+    try:
+        for record in handle:
+            yield record
+            number += 1
+    except OSError as error:
+        lines = str(handle.header).count("\n") + number + 1
+        raise InputError(
+            f"alignment {number + 1:,} is damaged, or cut off at the end of the file",
+            path=name,
+            line=lines if handle.format == "SAM" else None,
+            cure="was the file copied or written to its end? Fetch or make it again",
+        ) from error
 
 
 def names_in(file: AlignmentFile, count: int) -> list[str]:
     """Return the names of the first primary alignments that are mapped, for messages."""
     found = []
     with _explained(file.name), _pysam().AlignmentFile(file.path, check_sq=False) as handle:
-        for record in handle:
+        for record in _records(handle, file.name):
             if not record.flag & 0x904:
                 found.append(str(record.query_name))
             if len(found) == count:

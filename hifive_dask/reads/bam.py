@@ -17,7 +17,7 @@ from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.alignments import AlignmentFile, Spilled, names_in, read_files
 from hifive_dask.reads.diagnose import explain_nothing_counted, no_common_chromosome
 from hifive_dask.reads.mates import Matched, PairJob, match_files
-from hifive_dask.reads.text import STDIN
+from hifive_dask.reads.text import check_files
 
 __all__ = ["BamReads", "group_files"]
 
@@ -48,6 +48,13 @@ class BamReads:
         Least mapping quality of both ends.
     span_bytes
         Inflated BAM per task. The result does not depend on it.
+
+    Raises
+    ------
+    ParameterError
+        For no file, more than two in a group, or a `min_mapq` outside 0 to 255.
+    InputError
+        For a file that is given twice.
     """
 
     def __init__(
@@ -60,22 +67,13 @@ class BamReads:
     ) -> None:
         if not 0 <= min_mapq <= 255:
             raise ParameterError(f"min_mapq is {min_mapq}, expected 0 to 255")
-        if not groups:
-            raise ParameterError("no files of reads were given")
         for group in groups:
             if len(group) not in (1, 2):
                 raise ParameterError(
                     f"{len(group)} files stand together, expected one with both mates, or two with "
                     "one mate each"
                 )
-            if len(group) == 2 and os.path.abspath(group[0]) == os.path.abspath(group[1]):
-                raise InputError(
-                    "is given as both files of a pair",
-                    path=group[0],
-                    cure="give the file of the second mates, or this one alone if it holds both",
-                )
-        if [os.fspath(path) for group in groups for path in group].count(STDIN) > 1:
-            raise ParameterError("standard input was given twice; it can be read only once")
+        check_files([path for group in groups for path in group])
         self._groups, self._partition = groups, partition
         self._files: list[list[AlignmentFile]] = []
         self._min_mapq, self._span_bytes = min_mapq, span_bytes
@@ -138,7 +136,7 @@ class BamReads:
     def _report(self) -> None:
         """Say what was left out; warn if it looks wrong."""
         found = self.found
-        _log.info("%s", ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in found.items()))
+        _log.info("%s", _listed(found))
         # A mate that was dropped explains a single alignment; the rest have none in the files.
         lost = found["without_mate"] - sum(found[name] for name in _DROPPED)
         if lost > _MANY * found["alignments"]:
@@ -173,6 +171,10 @@ def _check_lengths(file: AlignmentFile, partition: Partition) -> None:
                 f"{name} has {lengths[name]:,} bp in the header of {file.name}, but fends or bins "
                 "beyond that in the partition; are these the same genome assembly?"
             )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in counts.items())
 
 
 def _warn(message: str) -> None:
@@ -225,12 +227,13 @@ def _check_mates(files: Sequence[AlignmentFile], read: Sequence[Spilled]) -> Non
 def _explain_no_pair(files: Sequence[AlignmentFile], read: Sequence[Spilled]) -> InputError:
     """Return the error for a group of files without any pair of usable alignments."""
     for file, spilled in zip(files, read, strict=True):
+        if not spilled.seen["alignments"]:
+            return InputError("holds no alignments, only a header", path=file.name)
         if not spilled.usable:
-            counts = ", ".join(
-                f"{name.replace('_', ' ')} {n:,}" for name, n in spilled.seen.items()
-            )
+            names = ("alignments", "secondary_or_supplementary", *_DROPPED)
+            counts = {name: spilled.seen[name] for name in names if spilled.seen[name]}
             return InputError(
-                f"holds no usable alignment ({counts})",
+                f"holds no usable alignment ({_listed(counts)})",
                 path=file.name,
                 cure="reads must be mapped, and min_mapq not above what the mapper gives",
             )

@@ -11,10 +11,11 @@ from isal import isal_zlib  # twice as fast as zlib
 
 from hifive_dask.errors import InputError
 
-__all__ = ["RATIO", "Span", "bgzf_blocks", "cut_bgzf", "truncated"]
+__all__ = ["RATIO", "Span", "bgzf_blocks", "cut_bgzf", "ends_well", "truncated"]
 
 RATIO = 4  # bytes per compressed byte, about; only to size pieces
 _LARGEST = 1 << 16  # inflated bytes of a block
+_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 class Span(NamedTuple):
@@ -84,10 +85,18 @@ def _read_header(handle: BinaryIO, name: str) -> int:
     return int(struct.unpack("<H", head[16:18])[0]) + 1
 
 
+def ends_well(path: str) -> bool:
+    """Whether a file has the block that marks its end."""
+    with open(path, "rb") as handle:
+        handle.seek(max(0, os.path.getsize(path) - len(_END)))
+        end = handle.read()
+    return end[:4] == _END[:4] and end[10:] == _END[10:]  # between: time and system, of writers
+
+
 def truncated(name: str, line: int | None = None) -> InputError:
-    """Return the error for a compressed file that breaks off."""
+    """Return the error for a file that breaks off."""
     return InputError(
-        "the compressed file ends in the middle of its data",
+        "the file ends in the middle of its data",
         path=name,
         line=line,
         cure="it was not copied or written to the end; fetch or make it again",

@@ -239,13 +239,15 @@ def _add_inserts(stores: Sequence[PairStore]) -> Int64:
     """Sum of insert-size histograms; those with fewer rows, or none, lack the last ones."""
     total = np.zeros((len(INSERT_EDGES) + 1, 2), dtype=np.int64)
     total[1:, 1] = INSERT_EDGES
-    for store in stores:
+    for number, store in enumerate(stores, 1):
         count, edge = store.insert_distribution.T
         rows = len(count)
         if rows > len(total) or (edge != total[:rows, 1]).any():
             raise StoreError(
-                "the insert-size histogram of a store has other rows than those of this package "
-                "and of HiFive; make the store again from its reads"
+                f"store {number} of {len(stores)}, in the order given: the insert-size histogram "
+                f"has {rows} rows that begin at {edge[:3].tolist()}... bp, expected the first of "
+                f"{len(total)} that begin at {total[:3, 1].tolist()}... bp; make the store again "
+                "from its reads"
             )
         total[:rows, 0] += count
     return total

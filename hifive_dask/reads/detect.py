@@ -8,7 +8,7 @@ from typing import Literal
 from hifive_dask.errors import ParameterError
 from hifive_dask.reads.layout import TextFormat, format_of
 from hifive_dask.reads.matrices import matrix_format
-from hifive_dask.reads.text import STDIN, open_text, read_head
+from hifive_dask.reads.text import is_stream, open_text, read_head
 
 __all__ = ["ReadsFormat", "detect_format"]
 
@@ -23,13 +23,13 @@ def detect_format(path: str | os.PathLike[str]) -> ReadsFormat:
     Raises
     ------
     ParameterError
-        For standard input, which cannot be looked at and then read.
+        For standard input and pipes, which cannot be looked at and then read.
     InputError
         If the file is missing or empty.
     """
     name = os.fspath(path)
-    if name == STDIN:
-        raise ParameterError("the format of standard input must be given")
+    if is_stream(name):
+        raise ParameterError("the format of standard input and of pipes must be given")
     if "::" in name or name.lower().endswith(_COOL):
         return "cool"
     if matrix_format(name):

@@ -9,7 +9,7 @@ from typing import Literal
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.reads.text import TextFile, read_head
 
-__all__ = ["Format", "Layout", "TextFormat", "find_layout", "format_of"]
+__all__ = ["Format", "Layout", "TextFormat", "expect_format", "find_layout", "format_of"]
 
 Format = Literal["raw", "pairs"]
 TextFormat = Literal["raw", "pairs", "bam", "mat"]
@@ -18,6 +18,7 @@ _RAW = ("chrom1", "pos1", "strand1", "chrom2", "pos2", "strand2")
 _PAIRS = ("readID", "chrom1", "pos1", "chrom2", "pos2", "strand1", "strand2")
 _SPELLINGS = {"chr1": "chrom1", "chr2": "chrom2", "frag1": "rfrag1", "frag2": "rfrag2"}
 _FRAGMENTS = ("rfrag1", "rfrag2")
+_PLAINLY = {"bam": "holds alignments", "pairs": "is in .pairs format"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,16 @@ def format_of(header: Sequence[str], lines: Sequence[str]) -> TextFormat:
     return "mat" if cells and set(cells) == {3} else "raw"
 
 
+def expect_format(name: str, seen: TextFormat, expected: TextFormat, lines: str) -> None:
+    """Raise an `InputError` if a file is plainly not in the expected format, of such lines."""
+    if seen in _PLAINLY and seen != expected:
+        raise InputError(
+            f"{_PLAINLY[seen]}, expected {lines}",
+            path=name,
+            cure=f"load it as {seen} (`--format {seen}` of the command line)",
+        )
+
+
 def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> Layout:
     """Find the columns of one file from its head, also those of fragment numbers if wanted.
 
@@ -65,49 +76,51 @@ def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> L
     if format not in ("raw", "pairs"):
         raise ParameterError(f"unknown format {format!r}; known are 'raw' and 'pairs'")
     header, data = read_head(file)
-    kind = format_of(header, data)
-    if kind == "bam":
-        raise InputError("holds alignments, expected text", path=file.name, cure="load it as BAM")
-    if format == "raw" and kind == "pairs":
-        raise InputError(
-            "is in .pairs format, expected raw text (chrom1 pos1 strand1 chrom2 pos2 strand2)",
-            path=file.name,
-            cure="load it as pairs",
-        )
+    wanted = " ".join(_RAW if format == "raw" else _PAIRS)
+    expect_format(file.name, format_of(header, data), format, f"text: {wanted}")
     names = list(_RAW)
     if format == "pairs":
-        lines = [line for line in header if line.lower().startswith("#columns:")]
-        names = lines[-1].split(":", 1)[1].split() if lines else list(_PAIRS)
+        found = [k for k, line in enumerate(header) if line.lower().startswith("#columns:")]
+        names = header[found[-1]].split(":", 1)[1].split() if found else list(_PAIRS)
         names = [_SPELLINGS.get(name, name) for name in names]
     missing = [name for name in _RAW if name not in names]
     if fragments and not {*_FRAGMENTS} <= {*names}:
         raise InputError(
             f"has no fragment numbers, columns rfrag1 and rfrag2; it has {', '.join(names)}",
             path=file.name,
-            cure="`pairtools restrict` adds them; or leave out fragments='index'",
+            cure="`pairtools restrict` adds them; or let positions decide, without "
+            "fragments='index' (`--fragment-columns` of the command line)",
         )
     if missing:
         raise InputError(
             f"the #columns: line names {', '.join(names)}; it lacks {', '.join(missing)}",
             path=file.name,
-            line=next(k for k, text in enumerate(header, 1) if text.startswith("#columns:")),
+            line=found[-1] + 1,
             cure="make the file with strands, as `pairtools parse` does",
         )
-    if not data:
-        raise InputError("holds no reads, only a header", path=file.name)
-    width = data[0].count("\t") + 1
+    first = next((k for k, line in enumerate(data) if line.strip()), None)
+    if first is None:
+        raise InputError("holds no reads" + ", only a header" * bool(header), path=file.name)
+    line = data[first]
+    if "\0" in line:
+        raise InputError(
+            f"is not text; it begins with {line[:20]!r}",
+            path=file.name,
+            cure="check the format; of .hic files, `hictk convert` makes .mcool",
+        )
+    width = line.count("\t") + 1
     needed = max(names.index(name) for name in _RAW) + 1
     if width < needed:
         raise InputError(
             f"a line has {width} tab-separated columns, expected at least {needed}: "
-            f"{', '.join(names[:needed])}; the line is {data[0][:80]!r}",
+            f"{', '.join(names[:needed])}; the line is {line[:80]!r}",
             path=file.name,
-            line=len(header) + 1,
-            cure=_cure_of_columns(data[0]),
+            line=len(header) + first + 1,
+            cure=_cure_of_columns(line),
         )
     numbers = tuple(names.index(name) for name in _FRAGMENTS if fragments)
     # Some writers put an empty column, which they do not name, before the fragment numbers.
-    while numbers and not data[0].split("\t")[min(numbers)] and max(numbers) + 1 < width:
+    while numbers and not line.split("\t")[min(numbers)] and max(numbers) + 1 < width:
         numbers = tuple(column + 1 for column in numbers)
     return Layout(**{name: names.index(name) for name in _RAW}, width=width, fragments=numbers)
 

@@ -6,9 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import dask
-
-from hifive_dask._graph.run import run
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_loaded
@@ -16,9 +13,16 @@ from hifive_dask.reads.fragments import FragmentEdges
 from hifive_dask.reads.layout import Format, Layout, find_layout
 from hifive_dask.reads.parse import parse_block
 from hifive_dask.reads.source import ReadEnds
-from hifive_dask.reads.text import BLOCK_BYTES, STDIN, TextBlock, TextFile, open_text, unpack
+from hifive_dask.reads.text import (
+    BLOCK_BYTES,
+    TextBlock,
+    TextFile,
+    check_files,
+    open_text,
+    unpack_all,
+)
 
-__all__ = ["TextReads", "unpack_all"]
+__all__ = ["TextReads"]
 
 _LINE = 48  # bytes of text per read pair, about
 
@@ -50,6 +54,13 @@ class TextReads:
         Borders of the fragments that the columns of fragment numbers mean, if they shall decide.
     block_bytes
         Text per parsing task. The result does not depend on it.
+
+    Raises
+    ------
+    ParameterError
+        For no file, or a `base` that is neither 0 nor 1.
+    InputError
+        For a file that is given twice.
     """
 
     def __init__(
@@ -61,12 +72,9 @@ class TextReads:
         edges: FragmentEdges | None = None,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
-        if not files:
-            raise ParameterError("no files of reads were given")
+        check_files(files)
         if base not in (0, 1):
             raise ParameterError(f"base is {base!r}, expected 0 or 1: the number of a first base")
-        if [os.fspath(path) for path in files].count(STDIN) > 1:
-            raise ParameterError("standard input was given twice; it can be read only once")
         self._paths, self._format = list(files), format
         self._base, self._edges, self._block_bytes = base, edges, block_bytes
         self._files: list[TextFile] = []
@@ -98,11 +106,3 @@ class TextReads:
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no read pair."""
         return explain_nothing_loaded(self._files, self._layouts, partition, stats)
-
-
-def unpack_all(files: Sequence[TextFile], spill: str, silent: bool) -> list[TextFile]:
-    """Unpack gzip files into `spill`, each in a task of its own."""
-    task = dask.delayed(unpack, pure=False)
-    return run(
-        [task(file, spill, k) for k, file in enumerate(files)], title="unpacking", silent=silent
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import SupportsIndex
@@ -13,14 +14,22 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_counted
-from hifive_dask.reads.lines import unpack_all
+from hifive_dask.reads.layout import expect_format, format_of
 from hifive_dask.reads.source import MOST_READS, UnitCounts
-from hifive_dask.reads.text import BLOCK_BYTES, TextBlock, TextFile, open_text, read_head
+from hifive_dask.reads.text import (
+    BLOCK_BYTES,
+    TextBlock,
+    TextFile,
+    is_number,
+    open_text,
+    read_head,
+    unpack_all,
+)
 
-__all__ = ["MatCounts"]
+__all__ = ["MatCounts", "check_numbering"]
 
 _LINE = 14  # bytes of text per pair, about
 _HEAD = 100  # lines to find the header in
@@ -153,9 +162,14 @@ class MatCounts:
     partition
         The genome.
     basefend
-        Number of the first fend in the file.
+        Number of the first fend in the file, 0 or 1.
     block_bytes
         Text per parsing task. The result does not depend on it.
+
+    Raises
+    ------
+    ParameterError
+        For another `basefend`.
     """
 
     def __init__(
@@ -212,25 +226,38 @@ class MatCounts:
         return explain_nothing_counted(self._file.name, stats)
 
 
+def check_numbering(name: str, basefend: SupportsIndex, stats: Mapping[str, int]) -> None:
+    """Warn if the numbers of fends seem to begin with the other number.
+
+    Programs that write such files filter reads before: none is left within a fragment, or in the
+    pairs of neighbouring fragments that are taken for a failed cut. With all numbers shifted by one
+    there is still none within a fragment, but other pairs stand where a cut would have failed.
+    """
+    if stats["same_fragment"] or not stats["failed_cut"]:
+        return
+    other = 1 - operator.index(basefend)
+    warnings.warn(
+        f"{name}: {stats['failed_cut']:,} reads failed the cut, but none lies within a fragment, "
+        f"as in a filtered file with wrong numbers; is its first fend number {other}? Then load it "
+        f"with basefend={other} (`--basefend {other}` of the command line)",
+        InputWarning,
+        stacklevel=3,
+    )
+
+
 def _header(file: TextFile) -> tuple[bytes | None, int]:
     """The header line, if there is one, and the number of columns."""
-    lines = [line for line in read_head(file, _HEAD)[1] if line.strip() and line[0] != "#"]
+    head = read_head(file, _HEAD)
+    expect_format(file.name, format_of(*head), "mat", "text: fend1 fend2 count")
+    lines = [line for line in head[1] if line.strip() and line[0] != "#"]
     if not lines:
         raise InputError("holds no pairs", path=file.name)
     first = lines[0].split("\t")
-    named = not any(_is_number(cell) for cell in first[:3])
+    named = len(first) >= 3 and not any(is_number(cell) for cell in first[:3])
     if named and len(lines) == 1:
         raise InputError("holds no pairs, only a header", path=file.name)
     width = len(lines[1 if named else 0].split("\t"))
     return lines[0].encode() if named else None, max(3, width)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _whole(cell: str) -> int:

@@ -16,7 +16,7 @@ from hifive_dask._store.array_files import ArrayFile
 from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_counted
-from hifive_dask.reads.matrix_arrays import cut, find_layout
+from hifive_dask.reads.matrix_arrays import cut, find_array
 from hifive_dask.reads.matrix_axis import Axis, match_names
 from hifive_dask.reads.matrix_text import scan
 from hifive_dask.reads.source import CountJob
@@ -25,7 +25,12 @@ __all__ = ["MatrixCounts", "MatrixFormat", "matrix_format"]
 
 MatrixFormat = Literal["txt", "hdf5", "npz"]
 
-_FORMATS: dict[str, MatrixFormat] = {".hdf5": "hdf5", ".h5": "hdf5", ".npz": "npz"}
+_FORMATS: dict[str, MatrixFormat] = {
+    ".hdf5": "hdf5",
+    ".h5": "hdf5",
+    ".npz": "npz",
+    ".matrix": "txt",  # without a *, which is an error that says so
+}
 _SUFFIXES = ("", ".counts", ".observed")
 _BLOCK = 1 << 23  # bytes of text per task
 _CELL = 4  # bytes of text per cell above 0, about
@@ -70,7 +75,8 @@ class MatrixCounts:
     ) -> None:
         if partition.bins is None:
             raise ParameterError(
-                "the partition has no bins, which matrices are counted in; make one with bins"
+                "the partition has no bins, which matrices are counted in; make one with binned "
+                "(`hifive-dask fends --binned` of the command line)"
             )
         self._name = os.fspath(filename)
         known = format or matrix_format(filename)
@@ -142,7 +148,7 @@ class MatrixCounts:
         )
         jobs: list[CountJob] = []
         for pair, name in found.items():
-            layout = find_layout(file, shapes, name, *self._axes(pair))
+            layout = find_array(file, shapes, name, *self._axes(pair))
             if not layout.positions:
                 self._warn_of_surplus(f"{file.path}: {name}", layout.shape, pair)
             self.rows += layout.cells

@@ -15,13 +15,13 @@ from hifive_dask.errors import InputError
 from hifive_dask.reads.matrix_axis import Axis, place
 from hifive_dask.reads.source import MOST_READS, UnitCounts
 
-__all__ = ["ArrayRows", "Layout", "cut", "find_layout"]
+__all__ = ["ArrayLayout", "ArrayRows", "cut", "find_array"]
 
 _CELLS = 1 << 22  # per task
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """How an array holds a matrix.
 
     Parameters
@@ -59,7 +59,7 @@ class ArrayRows:
     """Entries of an array along its first dimension; a task calls it."""
 
     file: ArrayFile
-    layout: Layout
+    layout: ArrayLayout
     lo: int
     hi: int
 
@@ -84,6 +84,7 @@ class ArrayRows:
             raise InputError(
                 f"the array {self.layout.name!r} holds {values.dtype}, expected numbers",
                 path=self.file.path,
+                cure="load observed reads",
             )
         good = (values >= 0) & (values <= MOST_READS)
         if values.dtype.kind == "f":
@@ -108,7 +109,7 @@ def _unfold(
     return found, flat - start[found] + found + diagonal
 
 
-def cut(file: ArrayFile, layout: Layout) -> Iterator[ArrayRows]:
+def cut(file: ArrayFile, layout: ArrayLayout) -> Iterator[ArrayRows]:
     """Cut an array into jobs."""
     step = layout.length
     if file.format == "hdf5":
@@ -117,13 +118,13 @@ def cut(file: ArrayFile, layout: Layout) -> Iterator[ArrayRows]:
         yield ArrayRows(file, layout, lo, min(layout.length, lo + step))
 
 
-def find_layout(
+def find_array(
     file: ArrayFile,
     shapes: dict[str, tuple[int, ...]],
     name: str,
     rows: Axis,
     columns: Axis,
-) -> Layout:
+) -> ArrayLayout:
     """Find out how an array holds the matrix of two chromosomes, or of one.
 
     Positions are the arrays ``X.positions`` or ``chrX.positions`` of chromosome X, (N, 2): start
@@ -152,7 +153,10 @@ def find_layout(
             kind = "square or flat upper triangle" if cis else "two-dimensional"
             given = "" if wanted is None else f" for {wanted} positions on {axis.name}"
             raise InputError(
-                f"the array {name!r} has shape {shape}, expected {kind}{given}", path=file.path
+                f"the array {name!r} has shape {shape}, expected {kind}{given}",
+                path=file.path,
+                cure="rows and columns are the bins of a chromosome each; of one chromosome, the "
+                "same",
             )
         if wanted is None and size < len(axis):
             raise InputError(
@@ -165,7 +169,7 @@ def find_layout(
         axis.numbered(size) if found is None else axis.at(found.sum(axis=1) // 2)
         for size, found, axis in zip(matrix, positions, (rows, columns), strict=True)
     ]
-    return Layout(
+    return ArrayLayout(
         name, math.prod(shape), shape[0], matrix, bins[0], bins[1], triangle, cis,
         None not in sizes,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from hifive_dask._kernels.read_matrix import parse_row
 from hifive_dask.errors import InputError
 from hifive_dask.reads.matrix_axis import Axis, place
 from hifive_dask.reads.source import MOST_READS, UnitCounts
-from hifive_dask.reads.text import TextFile, inflate, open_text
+from hifive_dask.reads.text import TextFile, is_number, open_text, plain_copy
 
 __all__ = ["TextMatrix", "TextRows", "scan"]
 
@@ -150,14 +150,21 @@ def scan(
     InputError
         If the file is missing or empty, has a faulty label, or has no place in the bins.
     """
-    file = _plain(open_text(path, spill), f"{spill}/matrix-{number}")
+    file = plain_copy(open_text(path, spill), f"{spill}/matrix-{number}")
     header, spans = None, _Spans(block_bytes)
     labels: list[str] = []
     width = 0
     for line, offset, text in _lines(file):
         first, _, rest = text.partition("\t")
-        labelled = not _is_number(first)
+        labelled = not is_number(first)
         if spans.rows == 0 and header is None and labelled:
+            if "\t" not in text:
+                raise InputError(
+                    f"the first line has no tab; it begins with {first[:40]!r}",
+                    path=file.name,
+                    line=line,
+                    cure="cells are separated by single tabs",
+                )
             header = rest.split("\t")
             continue
         if labelled != (header is not None):
@@ -224,12 +231,16 @@ def _labelled(file: TextFile, labels: list[str], axis: Axis) -> NDArray[np.int32
         match = _LABEL.fullmatch(label.rpartition("|")[2].strip())
         if match is None:
             raise InputError(
-                f"the label {label[:60]!r} does not end in chromosome:start-stop", path=file.name
+                f"the label {label[:60]!r} does not end in chromosome:start-stop",
+                path=file.name,
+                cure="leave labels out if row i is bin i",
             )
         name, start, stop = match[1], int(match[2]), int(match[3])
         if name.removeprefix("chr") != axis.name.removeprefix("chr"):
             raise InputError(
-                f"the label {label[:60]!r} is of {name}, expected {axis.name}", path=file.name
+                f"the label {label[:60]!r} is of {name}, expected {axis.name}",
+                path=file.name,
+                cure="the name of the file says what is in it: X, or A_by_B with the rows of A",
             )
         middle[k] = (start + stop) // 2
     return axis.at(middle)
@@ -264,20 +275,3 @@ def _lines(file: TextFile) -> Iterator[tuple[int, int, str]]:
             if text.strip() and not text.startswith("#"):
                 yield number, offset, text
             offset += len(line)
-
-
-def _plain(file: TextFile, copy: str) -> TextFile:
-    if file.codec == "plain":
-        return file
-    with open(copy, "wb") as handle:
-        for text in inflate(file):
-            handle.write(text)
-    return TextFile(file.name, copy, "plain")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

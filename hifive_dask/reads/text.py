@@ -5,26 +5,36 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import stat
 import sys
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from hifive_dask.errors import InputError
-from hifive_dask.reads.bgzf import RATIO, Span, bgzf_blocks, cut_bgzf, truncated
+import dask
+
+from hifive_dask._graph.run import run
+from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.reads.bgzf import RATIO, Span, bgzf_blocks, cut_bgzf, ends_well, truncated
 
 __all__ = [
     "BLOCK_BYTES",
     "STDIN",
     "TextBlock",
     "TextFile",
+    "check_files",
     "inflate",
+    "is_number",
+    "is_stream",
     "name_of",
     "open_text",
+    "plain_copy",
     "read_head",
-    "unpack",
+    "unpack_all",
 ]
 
 STDIN = "-"  # as the name of a file
@@ -136,34 +146,79 @@ def name_of(path: str | os.PathLike[str]) -> str:
     return "standard input" if os.fspath(path) == STDIN else Path(path).name
 
 
+def check_files(paths: Sequence[str | os.PathLike[str]]) -> None:
+    """Refuse no file at all, and one that is given twice: its reads would count twice.
+
+    Raises
+    ------
+    ParameterError
+        If there is none.
+    InputError
+        If one is given twice.
+    """
+    if not paths:
+        raise ParameterError("no files of reads were given")
+    seen = set()
+    for path in paths:
+        stdin = os.fspath(path) == STDIN
+        where = STDIN if stdin else os.path.realpath(path)
+        if where in seen:
+            cure = "it can be read only once" if stdin else "give it once, or reads count twice"
+            raise InputError("is given twice", path=name_of(path) if stdin else path, cure=cure)
+        seen.add(where)
+
+
+def is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether a file can be read only once: standard input, or a pipe of the shell, ``<(...)``."""
+    name = os.fspath(path)
+    return name == STDIN or (os.path.exists(name) and stat.S_ISFIFO(os.stat(name).st_mode))
+
+
 def open_text(path: str | os.PathLike[str], spill: str | os.PathLike[str]) -> TextFile:
-    """Find out how a file is compressed; standard input is first copied into `spill`.
+    """Find out how a file is compressed; what can be read only once is first copied into `spill`.
 
     Raises
     ------
     InputError
-        If the file is missing, a directory, unreadable or empty.
+        If the file is missing, a directory, unreadable or empty, or bgzip and truncated.
     """
     name = where = os.fspath(path)
     if name == STDIN:
-        name, where = name_of(path), os.path.join(spill, "standard-input")
-        with open(where, "wb") as copy:
-            shutil.copyfileobj(sys.stdin.buffer, copy, _READ)
-    if not os.path.exists(where):
+        name = name_of(path)
+    elif not os.path.exists(where):
         raise InputError("no such file", path=name, cure="check the spelling and the directory")
-    if os.path.isdir(where):
+    elif os.path.isdir(where):
         raise InputError("is a directory, expected a file of reads", path=name)
+    if is_stream(path):
+        where = _copy(path, spill)
     try:
         with open(where, "rb") as handle:
             head = handle.read(18)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=name) from error
     if not head:
-        raise InputError("is empty, expected lines of reads", path=name)
+        raise InputError(
+            "is empty, expected reads", path=name, cure="did what should write it come to its end?"
+        )
     codec = "plain"
     if head[:2] == b"\x1f\x8b":
         codec = "bgzf" if head[3:4] == b"\x04" and head[12:14] == b"BC" else "gzip"
+    if codec == "bgzf" and not ends_well(where):
+        raise truncated(name)
     return TextFile(name, os.path.abspath(where), codec)
+
+
+def _copy(path: str | os.PathLike[str], spill: str | os.PathLike[str]) -> str:
+    """Copy standard input or a pipe to a file in `spill`."""
+    stdin = os.fspath(path) == STDIN
+    if stdin and sys.stdin is None:
+        raise InputError("is closed, expected reads", path=name_of(path))
+    with (
+        nullcontext(sys.stdin.buffer) if stdin else open(path, "rb") as stream,
+        tempfile.NamedTemporaryFile(dir=spill, prefix="stream-", delete=False) as copy,
+    ):
+        shutil.copyfileobj(stream, copy, _READ)
+    return copy.name
 
 
 def inflate(file: TextFile) -> Iterator[bytes]:
@@ -191,21 +246,29 @@ def inflate(file: TextFile) -> Iterator[bytes]:
         raise truncated(name, lines + 1)
 
 
-def unpack(file: TextFile, directory: str | os.PathLike[str], number: int) -> TextFile:
-    """Make a file readable in pieces: a gzip stream, which is not, is unpacked into `directory`."""
-    if file.codec != "gzip":
+def plain_copy(file: TextFile, target: str) -> TextFile:
+    """Inflate a gzip or bgzip file to the path `target`; a plain one stays as it is."""
+    if file.codec == "plain":
         return file
-    target = Path(directory).absolute() / f"text-{number}"
     with open(target, "wb") as handle:
         for text in inflate(file):
             handle.write(text)
-    return TextFile(file.name, str(target), "plain")
+    return TextFile(file.name, target, "plain")
+
+
+def unpack_all(files: Sequence[TextFile], spill: str, silent: bool) -> list[TextFile]:
+    """Make files readable in pieces: gzip is inflated into `spill`, each in a task of its own."""
+    task = dask.delayed(plain_copy, pure=False)
+    jobs = [task(file, f"{spill}/text-{k}") for k, file in enumerate(files) if file.codec == "gzip"]
+    copies = iter(run(jobs, title="unpacking", silent=silent))
+    return [next(copies) if file.codec == "gzip" else file for file in files]
 
 
 def read_head(file: TextFile, lines: int = 1) -> tuple[list[str], list[str]]:
-    """Return the leading ``#`` lines of a file, and the first `lines` lines after them."""
+    """Return the leading ``#`` lines, and what follows up to the `lines`-th line not blank."""
     header: list[str] = []
     data: list[str] = []
+    found = 0
     with open(file.path, "rb") as handle:
         if file.codec == "plain":
             pieces: Iterator[bytes] = iter(lambda: handle.read(_READ), b"")
@@ -218,10 +281,20 @@ def read_head(file: TextFile, lines: int = 1) -> tuple[list[str], list[str]]:
             *whole, rest = (rest + piece).split(b"\n")
             for line in whole:
                 text = line.rstrip(b"\r").decode("utf-8", "replace")
-                (header if text.startswith("#") and not data else data).append(text)
-                if len(data) >= lines:
+                (header if text.startswith("#") and not found else data).append(text)
+                found += bool(text.strip()) and (found > 0 or not text.startswith("#"))
+                if found >= lines:
                     return header, data
         if rest:
             text = rest.decode("utf-8", "replace")
-            (header if text.startswith("#") and not data else data).append(text)
+            (header if text.startswith("#") and not found else data).append(text)
     return header, data
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell of a table is a number, not a label."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
