@@ -2,43 +2,380 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hifive_dask.cli._inputs import express_options, find_corrections
+from hifive_dask.cli._inputs import express_options, given, stack
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import StorePath, check_output
+
+if TYPE_CHECKING:
+    from hifive_dask import HiC
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_EXPRESS = ("iterations", "max_iterations", "minchange", "usereads")
+_WINDOW = ("mindistance", "maxdistance")
+
+
+class _Names(click.ParamType):
+    """Values separated by commas."""
+
+    name = "names"
+
+    def __init__(self, kind: type = str) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return tuple(self._kind(part.strip()) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of whole numbers such as 20,20,20", param, ctx)
+
+
+_project = stack(
+    click.argument("project", type=StorePath("project")),
+    click.option(
+        "-o",
+        "--out",
+        type=click.Path(path_type=Path),
+        help="Write the result here and leave PROJECT as it is.",
+    ),
+)
+
+_where = stack(
+    click.option(
+        "--chrom",
+        "chroms",
+        multiple=True,
+        metavar="NAME",
+        help="Learn this chromosome only; repeatable.  [default: all]",
+    ),
+    click.option(
+        "--mindistance",
+        type=click.IntRange(0),
+        default=0,
+        metavar="BP",
+        help="Leave out cis pairs that are closer.",
+    ),
+    click.option(
+        "--maxdistance",
+        type=click.IntRange(0),
+        default=0,
+        metavar="BP",
+        help="Leave out cis pairs that are farther apart; 0 for no limit.",
+    ),
+)
+
+_policy = click.option(
+    "--on-nonconvergence",
+    type=click.Choice(["warn", "error", "ignore"]),
+    default="warn",
+    show_default=True,
+    help="What to do if it stops before it has converged.",
+)
+
+_balance = stack(
+    click.option(
+        "--keep-distance",
+        is_flag=True,
+        help="Do not divide by the distance dependence.",
+    ),
+    click.option(
+        "--mininteractions",
+        type=click.IntRange(0),
+        default=0,
+        help="Partners that a unit needs among the pairs used, with --mindistance or trans reads.  "
+        "[default: as filtered]",
+    ),
+    click.option("--binary", is_flag=True, help="Use whether a pair was seen, not its reads."),
+)
+
+_kr = stack(
+    click.option(
+        "--max-iterations",
+        type=click.IntRange(1),
+        default=1000,
+        show_default=True,
+        help="Most outer iterations.",
+    ),
+    click.option(
+        "--minchange",
+        type=float,
+        default=0.0001,
+        show_default=True,
+        help="Converged when all row sums are this near to 1, by the 2-norm.",
+    ),
+    click.option(
+        "--usereads",
+        type=click.Choice(["cis", "trans", "all"]),
+        default="cis",
+        show_default=True,
+        help="Reads to learn from.",
+    ),
+)
+
+_probability = stack(
+    click.option(
+        "--model",
+        "likelihood",
+        type=click.Choice(["binomial", "poisson"]),
+        default="binomial",
+        show_default=True,
+        help="binomial: whether a pair was seen; poisson: its reads.",
+    ),
+    click.option(
+        "--max-iterations",
+        type=click.IntRange(1),
+        default=1000,
+        show_default=True,
+        help="Most iterations per chromosome.",
+    ),
+    click.option(
+        "--minchange",
+        type=float,
+        default=0.0001,
+        show_default=True,
+        help="Converged when no gradient, relative to its correction, is larger.",
+    ),
+    click.option(
+        "--learningstep",
+        type=float,
+        default=0.5,
+        show_default=True,
+        help="Factor by which a step is shortened that does not lower the cost enough.",
+    ),
+    click.option(
+        "--no-precalculate",
+        is_flag=True,
+        help="Start from the corrections of the project, not from observed over expected.",
+    ),
+)
+
+_binning = stack(
+    click.option(
+        "--features",
+        type=_Names(),
+        default="gc,len,distance",
+        show_default=True,
+        help="Features of fends, len, and distance.",
+    ),
+    click.option(
+        "--num-bins",
+        type=_Names(int),
+        default="20,20,20",
+        show_default=True,
+        help="Bins of each feature.",
+    ),
+    click.option(
+        "--types",
+        type=_Names(),
+        default="even,even,even-const",
+        show_default=True,
+        help="Of each: even (equal numbers of fends) or fixed (equal widths); with -const its "
+        "values are not learned.",
+    ),
+    click.option(
+        "--learning-threshold",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="Converged when a sweep over the features lowers -log2(likelihood) by less.",
+    ),
+    click.option(
+        "--sweeps", type=click.IntRange(1), default=10, show_default=True, help="Most sweeps."
+    ),
+    click.option(
+        "--pseudocounts",
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Added to observed and possible pairs of every class.",
+    ),
+)
+
+_binning_reads = click.option(
+    "--usereads",
+    type=click.Choice(["cis", "trans", "all"]),
+    default="cis",
+    show_default=True,
+    help="Reads to learn from.",
+)
 
 
 @click.group("normalize")
 def command() -> None:
-    """Learn the corrections of a project."""
+    """Learn the corrections of a project.
+
+    express balances observed against expected reads, kr does so by the method of Knight and Ruiz,
+    probability fits a likelihood over all possible pairs, binning models features of fends such as
+    GC content; the chains start from binning.
+    """
 
 
 @command.command("express")
-@click.argument("project", type=StorePath("project"))
+@_project
 @express_options
-@click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Write the result here and leave PROJECT as it is.",
-)
+@_where
+@_balance
+@_policy
 @pass_settings
 def express(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
     """Express: balance observed against expected reads of every fend.
 
     For example: hifive-dask normalize express project.zarr
     """
+    _run(settings, project, out, lambda hic, file: _balanced(hic, file, options))
+
+
+@command.command("kr")
+@_project
+@_kr
+@_where
+@_balance
+@_policy
+@pass_settings
+def kr(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+    """Knight-Ruiz: balance the matrix of observed pairs so that all row sums are equal.
+
+    For example: hifive-dask normalize kr project.zarr
+    """
+    _run(settings, project, out, lambda hic, file: _balanced(hic, file, options, kr=True))
+
+
+@command.command("probability")
+@_project
+@_probability
+@_where
+@_policy
+@pass_settings
+def probability(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+    """Probability: the corrections under which the observed pairs are most likely.
+
+    For example: hifive-dask normalize probability project.zarr --model poisson
+    """
+    _run(settings, project, out, lambda hic, file: _likely(hic, file, options))
+
+
+@command.command("binning")
+@_project
+@_binning
+@_binning_reads
+@_where
+@_policy
+@pass_settings
+def binning(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+    """Binning: corrections for combinations of features of fends.
+
+    For example: hifive-dask normalize binning project.zarr --features len,distance --num-bins 20,20
+    --types even,fixed-const
+    """
+    _run(settings, project, out, lambda hic, _: _binned(hic, options))
+
+
+@command.command("binning-express")
+@_project
+@_binning
+@express_options
+@_where
+@_balance
+@_policy
+@pass_settings
+def binning_express(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+    """Binning, then Express for what it leaves.
+
+    For example: hifive-dask normalize binning-express project.zarr
+    """
+
+    def learn(hic: HiC, file: Path) -> None:
+        _binned(hic, options)
+        _balanced(hic, file, options, precorrect=True)
+
+    _run(settings, project, out, learn)
+
+
+@command.command("binning-probability")
+@_project
+@_binning
+@_probability
+@_where
+@_policy
+@pass_settings
+def binning_probability(
+    settings: Settings, /, project: Path, out: Path | None, **options: Any
+) -> None:
+    """Binning, then Probability for what it leaves.
+
+    For example: hifive-dask normalize binning-probability project.zarr --maxdistance 2000000
+    """
+
+    def learn(hic: HiC, file: Path) -> None:
+        _binned(hic, {**options, "usereads": "cis"})
+        _likely(hic, file, options, precorrect=True)
+
+    _run(settings, project, out, learn)
+
+
+def _run(
+    settings: Settings, project: Path, out: Path | None, learn: Callable[[HiC, Path], None]
+) -> None:
+    """Open a project, learn, save, and say how it went."""
     from hifive_dask import HiC
 
     if out is not None:
         check_output(out, kind="project")  # PROJECT itself may be meant
+    target = out or project
     with settings.session():
         hic = HiC(project, silent=settings.quiet)
-        verdict = find_corrections(hic, options)
+        learn(hic, target.with_name(f"{target.name}.checkpoint.npz"))
         hic.save(out)
-    settings.say(f"Express: {verdict}; {int(hic.filter.sum()):,} units corrected.")
-    settings.say(f"{out or project} is complete.")
+    settings.say(f"{hic.normalization}: {_verdict(hic)}; {int(hic.filter.sum()):,} units in use.")
+    settings.say(f"{target} is complete.")
+
+
+def _balanced(hic: HiC, checkpoint: Path, options: dict[str, Any], **method: bool) -> None:
+    names = ("max_iterations", "minchange", "usereads") if method.get("kr") else _EXPRESS
+    hic.find_express_fend_corrections(
+        **given(options, *names, *_WINDOW, "chroms", "mininteractions", "binary"),
+        remove_distance=not options["keep_distance"] and options["usereads"] != "trans",
+        on_nonconvergence=options["on_nonconvergence"],
+        checkpoint=checkpoint,
+        **method,
+    )
+
+
+def _likely(
+    hic: HiC, checkpoint: Path, options: dict[str, Any], *, precorrect: bool = False
+) -> None:
+    hic.find_probability_fend_corrections(
+        **given(options, *_WINDOW, "chroms", "max_iterations", "minchange", "learningstep"),
+        model=options["likelihood"],
+        precalculate=not options["no_precalculate"],
+        precorrect=precorrect,
+        on_nonconvergence=options["on_nonconvergence"],
+        checkpoint=checkpoint,
+    )
+
+
+def _binned(hic: HiC, options: dict[str, Any]) -> None:
+    hic.find_binning_fend_corrections(
+        **given(options, *_WINDOW, "chroms", "num_bins", "usereads", "pseudocounts"),
+        model=options["features"],
+        parameters=options["types"],
+        learning_threshold=options["learning_threshold"],
+        max_iterations=options["sweeps"],
+        on_nonconvergence=options["on_nonconvergence"],
+    )
+
+
+def _verdict(hic: HiC) -> str:
+    """How the last call went: a part of a sentence."""
+    results = hic.records.records[-1]["results"]
+    trace = hic.trace
+    verdict = "converged" if results.get("converged") else "not converged"
+    if trace is None or not len(trace):
+        return verdict
+    return f"{verdict} after {len(trace)} iterations, last change {trace[-1, 1]:.2g}"
