@@ -113,7 +113,7 @@ def balance(
         minus 1 of every independent problem.
     mindistance, maxdistance
         bp: cis rows with ``mindistance <= d < maxdistance`` are used; 0 stands for the longest
-        distance of any stored pair, plus 1.
+        distance of any stored pair, plus 1, and for Knight-Ruiz for no limit.
     usereads
         Kind of rows.
     distance
@@ -152,7 +152,7 @@ def balance(
     least = max(1, whole_number("mininteractions", mininteractions))
     window = (mindistance, maxdistance)
     kept, chosen = _select(units, valid, store, chroms, window, usereads, least, silent)
-    if not maxdistance and usereads != "trans":
+    if not maxdistance and usereads != "trans" and method != "knight-ruiz":
         # Partners farther apart than any pair that was seen do not count as possible.
         window = (mindistance, longest_distance(units, store, silent=silent) + 1)
     problem = Problem(units, chosen, store, chroms, window, usereads, distance, binary, binning)
@@ -287,9 +287,7 @@ def _finish(
             c = values[own]
             chi = (c.sum() ** 2 - (c**2).sum()) / (len(c) * (len(c) - 1))
             if means is not None:
-                # Sums of rows are as many times larger as there are partners.
-                partners = possible[own].mean() if balancing.method == "knight-ruiz" else 1.0
-                means[chrom] += np.log(chi / partners)
+                means[chrom] += np.log(chi / _terms(balancing, own))
             corrections[own] = c / np.sqrt(chi)
     corrections[kept == 0] = 0
     _report_single(problem, used)
@@ -310,6 +308,14 @@ def _finish(
         possible,
         unused,
     )
+
+
+def _terms(balancing: Balancing, own: NDArray[np.intp]) -> float:
+    """What the sum over a row of a balanced chromosome has in place of a mean of 1."""
+    if balancing.method != "knight-ruiz":
+        return 1.0
+    alone = balancing.problem.usereads == "cis"
+    return float(balancing.possible[own if alone else balancing.system.used].mean())
 
 
 def _report_single(problem: Problem, used: NDArray[np.bool_]) -> None:
