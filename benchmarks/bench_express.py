@@ -105,7 +105,9 @@ def baseline(fends: str, pairs: str, steps: int) -> Figures:
     valid = used_units(units, first, second)
     chroms = tuple(range(len(units.chromosomes)))
     window = (0, longest_distance(units, store, silent=True) + 1)
-    possible = possible_partners(Problem(units, valid, store, chroms, window, "cis", None, False))
+    possible = possible_partners(
+        Problem(units, valid, store, chroms, window, "cis", None, False, None)
+    )
     logs = np.log(np.maximum(1, units.mid[second] - units.mid[first]))
     segment = np.searchsorted(DISTANCE[:, 0], logs)
     weight = count / np.exp(DISTANCE[segment, 1] * logs + DISTANCE[segment, 2])

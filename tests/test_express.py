@@ -16,7 +16,7 @@ from hifive_dask._kernels.possible import possible_cis
 from hifive_dask._store.pairs import PairStore, write_pairs
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.genome.partition import Units
-from hifive_dask.model import express
+from hifive_dask.model import express, iterations
 from hifive_dask.model import rows as rows_module
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.express import ExpressResult, balance
@@ -247,7 +247,7 @@ def test_rounds_of_iterations__do_not_matter(
     units, rows = toy_units(), toy_rows()
     whole = run(units, rows, usereads=usereads)
     assert len(whole.trace) > 2
-    monkeypatch.setattr(express, "_ROUND", 100)
+    monkeypatch.setattr(iterations, "_ROUND", 100)
     rounds = run(units, rows, usereads=usereads)
     np.testing.assert_array_equal(rounds.corrections, whole.corrections)
     np.testing.assert_array_equal(rounds.trace, whole.trace)
@@ -311,6 +311,7 @@ def test_trans_blocks_read_together__keep_their_rows(usereads: str, monkeypatch:
 
 @pytest.mark.parametrize("usereads", KINDS)
 @pytest.mark.filterwarnings("ignore:.* units in use have no pair")
+@pytest.mark.filterwarnings("ignore:.* have only one unit with pairs")
 def test_many_contigs__some_of_them_without_fends_or_rows(usereads: str) -> None:
     sizes = [2 * (k % 3) for k in range(60)]
     units, rows = random_world(7, fends=False, density=0.1, sizes=sizes)

@@ -181,8 +181,8 @@ def test_failed_calls__change_nothing(project: hd.HiC) -> None:
         (ParameterError, "must not be negative", lambda: project.filter_fends(mindistance=-1)),
         (ParameterError, "numbins is 2", lambda: project.find_distance_parameters(numbins=2)),
         (ParameterError, "unknown chromosome 'chr7'", lambda: _express(project, chroms="chr7")),
-        (ParameterError, "kr=True is not available", lambda: _express(project, kr=True)),
-        (ParameterError, "precorrect=True is not", lambda: _express(project, precorrect=True)),
+        (ParameterError, "exclude each", lambda: _express(project, kr=True, accelerate=True)),
+        (StateError, "needs a binning model", lambda: _express(project, precorrect=True)),
         (ParameterError, "minchange is 0", lambda: _express(project, minchange=0)),
         (
             ConvergenceError,
@@ -281,9 +281,15 @@ def test_golden_hifive__projects_open_and_are_written_back(
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("kind", ["cis", "cis_raw", "cis_nodiagonal", "all", "all_raw", "trans"])
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        *(("express", k) for k in ("cis", "cis_raw", "cis_nodiagonal", "all", "all_raw", "trans")),
+        *(("kr", k) for k in ("cis", "cis_nodiagonal", "all_raw")),
+    ],
+)
 def test_golden_sim_small__binned(
-    tmp_path: Path, shared: Path, compare: ModuleType, kind: str
+    tmp_path: Path, shared: Path, compare: ModuleType, method: str, kind: str
 ) -> None:
     folder = shared / "golden/sim-small"
     calls = json.loads((folder / "calls.json").read_text())
@@ -303,14 +309,14 @@ def test_golden_sim_small__binned(
         "binned/distance.distance_parameters": hic.distance_parameters,
         "binned/distance.bin_distance_parameters": hic.bin_distance_parameters,
     }
-    hic.find_express_fend_corrections(**calls["binned_express"][kind])
+    hic.find_express_fend_corrections(**calls[f"binned_{method}"][kind], kr=method == "kr")
     results |= {
-        f"binned/express_{kind}.corrections": hic.corrections,
-        f"binned/express_{kind}.chromosome_means": hic.chromosome_means,
-        f"binned/express_{kind}.trace": hic.trace,
+        f"binned/{method}_{kind}.corrections": hic.corrections,
+        f"binned/{method}_{kind}.chromosome_means": hic.chromosome_means,
+        f"binned/{method}_{kind}.trace": hic.trace,
     }
     results = {name: values for name, values in results.items() if name in case}
-    assert f"binned/express_{kind}.corrections" in results
+    assert f"binned/{method}_{kind}.corrections" in results
     assert compare.compare(case, results, only="binned/")
 
 

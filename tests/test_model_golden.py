@@ -18,7 +18,8 @@ from hifive_dask.errors import ConvergenceError
 from hifive_dask.genome.dataset import from_dataset
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.distance import fit_distance
-from hifive_dask.model.express import ExpressResult, balance
+from hifive_dask.model.express import ExpressResult, Method, balance
+from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import filter_units
 
 pytestmark = pytest.mark.golden
@@ -89,6 +90,8 @@ def express(
     start: Any = None,
     means: Any = None,
     base: int = 10,
+    method: Method = "plain",
+    binning: BinningModel | None = None,
 ) -> ExpressResult:
     """Call `balance` with the documented defaults."""
     units = world.units
@@ -117,13 +120,29 @@ def express(
         **arguments,
         distance=(tables[int(binary)], means) if removes else None,
         chroms=chroms,
+        method=method,
+        binning=binning,
         silent=True,
     )
 
 
-def _expected(case: Any, name: str) -> dict[str, Any]:
-    prefix = f"express/{name}."
-    return {key[len(prefix) :]: value[0] for key, value in case.items() if key.startswith(prefix)}
+def _agrees(compare: ModuleType, case: Any, name: str, result: ExpressResult) -> bool:
+    """Compare what is known of an entry, such as ``express/cis``."""
+    values = {
+        "corrections": result.corrections,
+        "chromosome_means": result.chromosome_means,
+        "possible_interactions": result.possible,
+        "filter_used": result.valid,
+        "trace": result.trace,
+    }
+    results = {
+        f"{name}.{key}": found
+        for key, found in values.items()
+        if f"{name}.{key}" in case and found is not None
+    }
+    assert f"{name}.corrections" in results
+    agrees: bool = compare.compare(case, results, only=f"{name}.")
+    return agrees
 
 
 EXPRESS = [
@@ -140,17 +159,82 @@ def test_sim_small__express(
     ones = np.ones(len(sim.units), dtype=np.int32)
     valid = _filter(sim, ones, calls["base_filter"])
     tables = [case[f"distance/base.{part}distance_parameters"][0] for part in ("", "bin_")]
-    result = express(sim, valid, tables, calls["express"][name])
-    values = {
-        "corrections": result.corrections,
-        "chromosome_means": result.chromosome_means,
-        "possible_interactions": result.possible,
-        "filter_used": result.valid,
-        "trace": result.trace,
-    }
-    expected = _expected(case, name)
-    results = {f"express/{name}.{key}": values[key] for key in expected if values[key] is not None}
-    assert compare.compare(case, results, only=f"express/{name}.")
+    assert _agrees(
+        compare, case, f"express/{name}", express(sim, valid, tables, calls["express"][name])
+    )
+
+
+@pytest.fixture(scope="module")
+def base(sim: World, calls: dict[str, Any], case: Any) -> Any:
+    """Filter and distance tables that the reference calls start from."""
+    ones = np.ones(len(sim.units), dtype=np.int32)
+    tables = [case[f"distance/base.{part}distance_parameters"][0] for part in ("", "bin_")]
+    return _filter(sim, ones, calls["base_filter"]), tables
+
+
+@pytest.mark.parametrize("name", EXPRESS)
+def test_sim_small__accelerated_express_goes_to_the_end_of_the_plain_iteration(
+    sim: World, calls: dict[str, Any], base: Any, name: str
+) -> None:
+    options = {**calls["express"][name], "minchange": 1e-10, "iterations": 1}
+    fast = express(sim, *base, options, method="accelerated")
+    plain = express(sim, *base, {**options, "max_iterations": 5000})
+    assert fast.converged
+    assert len(fast.trace) < len(plain.trace) / 2
+    np.testing.assert_allclose(fast.corrections, plain.corrections, rtol=1e-6)
+    if plain.chromosome_means is not None:
+        np.testing.assert_allclose(fast.chromosome_means, plain.chromosome_means, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["cis", "cis_raw", "cis_binary", "cis_maxdistance", "all", "all_raw"]
+)
+def test_sim_small__knight_ruiz(
+    sim: World, calls: dict[str, Any], case: Any, base: Any, compare: ModuleType, name: str
+) -> None:
+    result = express(sim, *base, calls["kr"][name], method="knight-ruiz")
+    assert _agrees(compare, case, f"knight_ruiz/{name}", result)
+
+
+def test_sim_small__knight_ruiz_of_trans_reads_is_refused(
+    sim: World, calls: dict[str, Any], base: Any
+) -> None:
+    with pytest.raises(ConvergenceError, match=r"units with pairs are on chr1, more than half"):
+        express(sim, *base, calls["kr"]["trans"], method="knight-ruiz")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "method"),
+    [
+        ("binning-express", {}, "plain"),
+        ("after_binning.express_all", {"usereads": "all"}, "plain"),
+        ("after_binning.express_raw", {"remove_distance": False}, "plain"),
+        ("after_binning.kr", {"minchange": 1e-6}, "knight-ruiz"),
+    ],
+)
+def test_sim_small__chained(
+    sim: World, case: Any, base: Any, compare: ModuleType, name: str, options: Any, method: Method
+) -> None:
+    result = express(sim, *base, options, method=method, binning=_binning(case))
+    assert _agrees(compare, case, f"chained/{name}", result)
+
+
+def _binning(case: Any) -> BinningModel:
+    parts = {
+        name: case[f"binning/gc_len_distance.{name}"][0]
+        for name in (
+            "model_parameters", "binning_num_bins", "binning_correction_indices",
+            "binning_corrections", "binning_fend_indices",
+        )
+    }  # fmt: skip
+    names, num_bins, offset, corrections, indices = parts.values()
+    return BinningModel(
+        tuple(names.tolist()),
+        num_bins.astype(np.int32),
+        offset.astype(np.int32),
+        corrections,
+        indices.astype(np.int32),
+    )
 
 
 def test_hifive__bin_express_is_reproduced(shared: Path) -> None:

@@ -109,7 +109,7 @@ def _iterate(start, column, weight, possible, used, correction, steps, trace):
             inverse[i] = 1.0 / correction[i]
             total[i] = 0.0
         _multiply(start, column, weight, inverse, inverse, total, total)
-        cost, change = 0.0, 0.0
+        cost, change, least, most = 0.0, 0.0, np.inf, 0.0
         for i in range(n):
             if used[i]:
                 ratio = inverse[i] * total[i] / possible[i]
@@ -117,8 +117,14 @@ def _iterate(start, column, weight, possible, used, correction, steps, trace):
                 cost += (ratio - 1.0) ** 2
                 change = max(change, abs(root - 1.0))
                 correction[i] *= root
+                least = min(least, correction[i])
+                most = max(most, correction[i])
         trace[t, 0] = cost
         trace[t, 1] = change
+        if not most < 1e150 * least:  # growing beyond all bounds; no reason to go on to infinity
+            trace[t:] = np.inf
+            break
+        trace[t, 2] = most / least
 
 
 def iterate(
@@ -148,9 +154,10 @@ def iterate(
     correction
         float64 (n).
     trace
-        float64 (steps, 2): sum of (q_i - 1)^2 and largest abs(sqrt(q_i) - 1) before each update.
+        float64 (steps, 3): sum of (q_i - 1)^2 and largest abs(sqrt(q_i) - 1) before each update,
+        ratio of the largest and the smallest correction after it; infinite where it would overflow.
     """
     correction = correction.copy()
-    trace = np.empty((steps, 2))
+    trace = np.empty((steps, 3))
     _iterate(*matrix, possible, used, correction, steps, trace)
     return correction, trace

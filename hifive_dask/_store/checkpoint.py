@@ -61,9 +61,14 @@ class Checkpoint:
             return None
         return state if str(state.pop("token", "")) == self._token else None
 
+    @property
+    def due(self) -> bool:
+        """Whether `save` would write now."""
+        return self._path is not None and time.monotonic() >= self._due
+
     def save(self, state: Mapping[str, Any]) -> None:
         """Write a state, unless the last one was written a moment ago."""
-        if self._path is None or time.monotonic() < self._due:
+        if self._path is None or not self.due:
             return
         with replacing(self._path) as beside, open(beside, "wb") as handle:
             np.savez(handle, token=self._token, **state)

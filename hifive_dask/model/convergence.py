@@ -1,4 +1,4 @@
-"""When an iteration may stop, and what is said if it has not converged."""
+"""When an iteration may stop, and what is said if it has not converged, and of which units."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import warnings
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hifive_dask.errors import ConvergenceError, ConvergenceWarning, ParameterError
+from hifive_dask.genome.partition import Units
 
-__all__ = ["OnNonconvergence", "check_limits", "report"]
+__all__ = ["OnNonconvergence", "check_limits", "name_units", "report"]
 
 OnNonconvergence = Literal["warn", "error", "ignore"]
 
@@ -30,3 +32,26 @@ def report(message: str, policy: OnNonconvergence) -> None:
         raise ConvergenceError(message)
     if policy == "warn":
         warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+
+def name_units(units: Units, which: NDArray[np.intp], partners: NDArray[np.int64]) -> str:
+    """Say how many units there are, the first of them, and the filter that removes most of them.
+
+    Parameters
+    ----------
+    which
+        Indices of units, the worst first; at least one.
+    partners
+        int64 (N): partners of every unit.
+    """
+    kind = "fends" if units.fends else "bins"
+    names = [
+        f"{units.chromosomes[units.chromosome[k]]}:{units.mid[k]:,} ({partners[k]} partners)"
+        for k in which[:3].tolist()
+    ]
+    more = ", ..." if len(which) > 3 else ""
+    least = int(np.median(partners[which])) + 1
+    return (
+        f"{len(which)} of the {kind}: {', '.join(names)}{more}; "
+        f"filter_fends(mininteractions={least}) would remove most of them"
+    )

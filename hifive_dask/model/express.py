@@ -1,15 +1,16 @@
-"""Express: corrections by balancing the weighted matrix of observed pairs.
+"""Express and Knight-Ruiz: corrections by balancing the weighted matrix of observed pairs.
 
 Weights stay where they were read; an iteration is a sparse product there, and only its cost and
 change come back. Chromosomes do not touch each other in cis reads, so a task runs many iterations
 of its chromosomes; with trans reads, or a chromosome too large for one task, the partial products
-of all spans of rows are joined in every iteration. Where a round of iterations holds the one at
-which all have converged, it is run again up to there: the result is that of the plain simultaneous
-iteration.
+of all spans of rows are joined in every iteration. Where a round of plain iterations holds the one
+at which all have converged, it is run again up to there: the result is that of the simultaneous
+iteration. The accelerated iteration and Knight-Ruiz make steps of Newton's method instead.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,30 +18,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask._graph.run import hold, run
 from hifive_dask._kernels.possible import possible_cis
+from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.errors import (
-    ConvergenceError,
-    HifiveDaskWarning,
-    ParameterError,
-    StateError,
-)
+from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
 from hifive_dask.model.convergence import OnNonconvergence, check_limits, report
+from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import UseReads, check_window, filter_units
+from hifive_dask.model.iterations import Balancing, Limits, Method, not_converged, solve
 from hifive_dask.model.rows import longest_distance
-from hifive_dask.model.weights import CisSystem, Problem, SpanSystem, System
+from hifive_dask.model.systems import CisSystem, SpanSystem, System
+from hifive_dask.model.weights import Problem
 
-__all__ = ["ExpressResult", "balance", "possible_partners"]
+__all__ = ["ExpressResult", "Method", "balance", "possible_partners"]
 
 Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 
-FIXED_POINT = 1e-12  # a change below this is rounding: nothing moves any more
 ONE_TASK = 1 << 25  # cis rows of a chromosome that one task may own
-_ROUND = 1 << 29  # entries visited per task and round: a second or two
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,11 @@ class ExpressResult:
     valid
         int32 (N): the filter afterwards.
     trace
-        float64 (iterations, 2): cost sqrt(sum (q_i - 1)^2) and change max abs(sqrt(q_i) - 1) before
-        each update.
+        float64 (iterations, 2): cost sqrt(sum (q_i - 1)^2) and change max abs(sqrt(q_i) - 1),
+        before each update of the plain iteration, else after each product with the matrix. For
+        Knight-Ruiz q_i is the sum of row i, and so the cost is the residual.
     converged
-        Whether the last change was below the limit.
+        Whether the goal was reached.
     possible
         int64 (N): possible partners of every unit in use.
     unused
@@ -91,10 +89,16 @@ def balance(
     binary: bool,
     chroms: Sequence[int],
     mininteractions: int,
+    binning: BinningModel | None = None,
+    method: Method = "plain",
     on_nonconvergence: OnNonconvergence = "warn",
+    checkpoint: str | os.PathLike[str] | None = None,
     silent: bool = False,
 ) -> ExpressResult:
     """Find c with mean_j n_ij / (m_ij c_i c_j) = 1 over the possible partners j of each unit i.
+
+    Knight-Ruiz: with a sum of 1 in place of the mean, which differs by a factor if all units have
+    equally many possible partners.
 
     Parameters
     ----------
@@ -103,12 +107,13 @@ def balance(
     corrections
         float32 (N): where to start.
     iterations, max_iterations
-        Least and largest number of iterations.
+        Least and largest number of iterations; the least is for the plain ones.
     minchange
-        Convergence: largest relative change of a correction.
+        Convergence: largest relative change of a correction; for Knight-Ruiz the 2-norm of row sums
+        minus 1 of every independent problem.
     mindistance, maxdistance
         bp: cis rows with ``mindistance <= d < maxdistance`` are used; 0 stands for the longest
-        distance of any stored pair, plus 1.
+        distance of any stored pair, plus 1, and for Knight-Ruiz for no limit.
     usereads
         Kind of rows.
     distance
@@ -119,8 +124,14 @@ def balance(
         Indices of the chromosomes to learn.
     mininteractions
         Rows that a unit needs if it is filtered again: with a `mindistance`, or trans rows only.
+    binning
+        Model whose factors are divided out of all rows.
+    method
+        The plain iteration; Newton's method for the same corrections; or Knight-Ruiz.
     on_nonconvergence
-        What to do at `max_iterations`.
+        What to do at `max_iterations`; Knight-Ruiz raises.
+    checkpoint
+        File in which the state is kept between rounds of iterations, and from which they go on.
     silent
         No progress.
 
@@ -128,25 +139,73 @@ def balance(
     ------
     ParameterError, StateError, ConvergenceError
     """
-    iterations = whole_number("iterations", iterations)
-    max_iterations = whole_number("max_iterations", max_iterations)
-    _validate(iterations, max_iterations, minchange, on_nonconvergence)
+    limits = Limits(
+        whole_number("iterations", iterations),
+        whole_number("max_iterations", max_iterations),
+        minchange,
+    )
+    _validate(limits, method, on_nonconvergence)
     mindistance, maxdistance = check_window(mindistance, maxdistance, usereads)
     check_length("the filter", valid, units)
     check_length("corrections", corrections, units)
-    chroms = sorted(set(chroms))
+    chroms = tuple(sorted(set(chroms)))
+    least = max(1, whole_number("mininteractions", mininteractions))
+    window = (mindistance, maxdistance)
+    kept, chosen = _select(units, valid, store, chroms, window, usereads, least, silent)
+    if not maxdistance and usereads != "trans" and method != "knight-ruiz":
+        # Partners farther apart than any pair that was seen do not count as possible.
+        window = (mindistance, longest_distance(units, store, silent=silent) + 1)
+    problem = Problem(units, chosen, store, chroms, window, usereads, distance, binary, binning)
+    possible = possible_partners(problem)
+    start = np.where((chosen > 0) & (corrections > 0), corrections, 1.0).astype(np.float64)
+    if method == "knight-ruiz":
+        start = np.ones_like(start)
+    keep = _checkpoint(checkpoint, problem, start, limits, method)
+    rows = max((hi - lo for lo, hi in (store.block_rows(c, c) for c in chroms)), default=0)
+    spans = usereads != "cis" or rows > ONE_TASK
+    system: System = (SpanSystem if spans else CisSystem)(problem, possible, silent)
+    balancing = Balancing(problem, system, start, possible, limits, method, keep, silent)
+    values, trace, converged = solve(balancing)
+    if not converged:
+        message = not_converged(balancing, values, trace)
+        report(message, "error" if method == "knight-ruiz" else on_nonconvergence)
+    result = _finish(balancing, corrections, kept, values, trace, converged)
+    keep.remove()
+    return result
+
+
+def _validate(limits: Limits, method: str, policy: str) -> None:
+    iterations, max_iterations, minchange = limits
+    if max_iterations < 1 or (method == "plain" and not 0 < iterations <= max_iterations):
+        raise ParameterError(
+            f"iterations is {iterations}, expected 1 to max_iterations ({max_iterations})"
+        )
+    check_limits(minchange, policy)
+
+
+def _select(
+    units: Units,
+    valid: Int32,
+    store: PairStore,
+    chroms: Sequence[int],
+    window: tuple[int, int],
+    usereads: UseReads,
+    least: int,
+    silent: bool,
+) -> tuple[Int32, Int32]:
+    """The filter afterwards, and the units to learn."""
     chosen = np.zeros(len(units), dtype=np.int32)
     for chrom in chroms:
         chosen[units.span(chrom)] = valid[units.span(chrom)] > 0
     kept = valid.copy()
-    if mindistance > 0 or usereads == "trans":
+    if window[0] > 0 or usereads == "trans":
         core = filter_units(
             units,
             chosen,
             store,
-            mininteractions=max(1, whole_number("mininteractions", mininteractions)),
-            mindistance=mindistance,
-            maxdistance=maxdistance,
+            mininteractions=least,
+            mindistance=window[0],
+            maxdistance=window[1],
             usereads=usereads,
             silent=silent,
         )
@@ -156,36 +215,38 @@ def balance(
         raise StateError(
             "no unit of the chosen chromosomes is in use; see filter_fends and reset_filter"
         )
-    if not maxdistance and usereads != "trans":
-        # Partners farther apart than any pair that was seen do not count as possible.
-        maxdistance = longest_distance(units, store, silent=silent) + 1
-    problem = Problem(
-        units, chosen, store, tuple(chroms), (mindistance, maxdistance), usereads, distance, binary
-    )
-    possible = possible_partners(problem)
-    start = np.where((chosen > 0) & (corrections > 0), corrections, 1.0).astype(np.float64)
-    rows = max((hi - lo for lo, hi in (store.block_rows(c, c) for c in chroms)), default=0)
-    spread = usereads != "cis" or rows > ONE_TASK
-    system: System = (SpanSystem if spread else CisSystem)(problem, possible, silent)
-    steps = int(max(1, min(64, _ROUND // max(1, system.entries_per_task))))
-    values, trace, converged = _iterate(
-        system, start, iterations, max_iterations, minchange, steps, silent
-    )
-    if not converged:
-        report(
-            f"not converged after {len(trace)} iterations: the change is {trace[-1, 1]:.3g}, the "
-            f"limit {minchange:.3g}; raise max_iterations or minchange, or filter more strictly",
-            on_nonconvergence,
-        )
-    return _finish(problem, corrections, kept, values, system.used, trace, converged, possible)
+    return kept, chosen
 
 
-def _validate(iterations: int, max_iterations: int, minchange: float, policy: str) -> None:
-    if not 0 < iterations <= max_iterations:
-        raise ParameterError(
-            f"iterations is {iterations}, expected 1 to max_iterations ({max_iterations})"
-        )
-    check_limits(minchange, policy)
+def _checkpoint(
+    path: str | os.PathLike[str] | None,
+    problem: Problem,
+    start: Float64,
+    limits: Limits,
+    method: Method,
+) -> Checkpoint:
+    """The file of this very computation."""
+    if path is None:
+        return Checkpoint(None)
+    model = problem.binning
+    return Checkpoint(
+        path,
+        "balance",
+        method,
+        problem.store.token,
+        problem.units.mid,
+        problem.units.offset,
+        problem.valid,
+        start,
+        problem.chroms,
+        problem.window,
+        problem.usereads,
+        problem.binary,
+        limits,
+        *(problem.distance or ()),
+        "binning",
+        *(() if model is None else (model.fend_indices, model.corrections)),
+    )
 
 
 def possible_partners(problem: Problem) -> NDArray[np.int64]:
@@ -205,57 +266,16 @@ def possible_partners(problem: Problem) -> NDArray[np.int64]:
     return count
 
 
-def _iterate(
-    system: System,
-    start: Float64,
-    iterations: int,
-    max_iterations: int,
-    minchange: float,
-    steps: int,
-    silent: bool,
-) -> tuple[Float64, Float64, bool]:
-    """Run rounds of iterations until the first one that may be the last."""
-    state = system.begin(start)
-    trace = np.zeros((0, 2))
-    while True:
-        steps = min(steps, max_iterations - len(trace))
-        ahead, partial = system.advance(state, steps)
-        n = len(ahead)
-        done = hold([*ahead, *partial], title=f"balancing, {len(trace)} iterations", silent=silent)
-        added = system.join(run(done[n:], silent=True))
-        last, converged = _stop(trace, added, iterations, minchange)
-        trace = np.concatenate([trace, added[: len(added) if last is None else last]])
-        if last is None and len(trace) < max_iterations:
-            state = done[:n]
-            continue
-        if last is not None and last < steps:
-            done, _ = system.advance(state, last)
-        return system.gather(run(done[:n], silent=silent)), trace, converged
-
-
-def _stop(
-    trace: Float64, added: Float64, iterations: int, minchange: float
-) -> tuple[int | None, bool]:
-    """Number of the added iterations to keep, None for all and more; and whether they converged."""
-    for k, change in enumerate(added[:, 1], 1):
-        if not np.isfinite(change):
-            raise ConvergenceError("the corrections have grown beyond all bounds")
-        if change < FIXED_POINT or (len(trace) + k >= iterations and change < minchange):
-            return k, True
-    return None, False
-
-
 def _finish(
-    problem: Problem,
+    balancing: Balancing,
     given: NDArray[np.float32],
     kept: Int32,
     values: Float64,
-    used: NDArray[np.bool_],
     trace: Float64,
     converged: bool,
-    possible: NDArray[np.int64],
 ) -> ExpressResult:
-    """Scale every chromosome so that c_i c_j is 1 on average over i != j (spec: chi)."""
+    """Scale every chromosome so that c_i c_j is 1 on average over i != j."""
+    problem, used, possible = balancing.problem, balancing.system.used, balancing.possible
     units = problem.units
     corrections = given.astype(np.float64)
     means = None if problem.distance is None else problem.distance[1].astype(np.float64)
@@ -267,10 +287,10 @@ def _finish(
             c = values[own]
             chi = (c.sum() ** 2 - (c**2).sum()) / (len(c) * (len(c) - 1))
             if means is not None:
-                means[chrom] += np.log(chi)
-            values[own] = c / np.sqrt(chi)
-        corrections[own] = values[own]
+                means[chrom] += np.log(chi / _terms(balancing, own))
+            corrections[own] = c / np.sqrt(chi)
     corrections[kept == 0] = 0
+    _report_single(problem, used)
     unused = np.flatnonzero((problem.valid > 0) & ~used)
     if len(unused):
         warnings.warn(
@@ -288,3 +308,24 @@ def _finish(
         possible,
         unused,
     )
+
+
+def _terms(balancing: Balancing, own: NDArray[np.intp]) -> float:
+    """What the sum over a row of a balanced chromosome has in place of a mean of 1."""
+    if balancing.method != "knight-ruiz":
+        return 1.0
+    alone = balancing.problem.usereads == "cis"
+    return float(balancing.possible[own if alone else balancing.system.used].mean())
+
+
+def _report_single(problem: Problem, used: NDArray[np.bool_]) -> None:
+    """Warn of chromosomes with one usable unit: they have a correction of 1, and no mean."""
+    units = problem.units
+    single = [units.chromosomes[c] for c in problem.chroms if used[units.span(c)].sum() == 1]
+    if single:
+        warnings.warn(
+            f"{len(single)} chromosomes have only one unit with pairs, whose correction is 1: "
+            f"{', '.join(single[:5])}{', ...' if len(single) > 5 else ''}",
+            HifiveDaskWarning,
+            stacklevel=5,
+        )
