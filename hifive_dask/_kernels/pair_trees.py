@@ -149,19 +149,21 @@ def build_trees(
     )  # fmt: skip
 
 
-def reach_of(error: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+def reach_of(
+    error: Callable[[NDArray[np.float64]], NDArray[np.float64]], tolerance: float = TOLERANCE
+) -> NDArray[np.float64]:
     """Largest r for every number of terms, the last axis of `error`, which grows with r."""
     low = np.zeros_like(error(np.zeros(TERMS + 1)))
     high = np.full_like(low, _WIDEST)
     for _ in range(20):
         middle = 0.5 * (low + high)
-        good = error(middle) <= TOLERANCE
+        good = error(middle) <= tolerance
         low, high = np.where(good, middle, low), np.where(good, high, middle)
     return low
 
 
 @lru_cache(maxsize=32)
-def power_series(slopes: bytes) -> tuple[NDArray[np.float64], ...]:
+def power_series(slopes: bytes, tolerance: float = TOLERANCE) -> tuple[NDArray[np.float64], ...]:
     """Coefficients and derivatives of (1 + v)^slope for float64 slopes, and the reach."""
     s = np.frombuffer(slopes)[:, None]
     terms = np.arange(TERMS + 1.0)
@@ -177,7 +179,7 @@ def power_series(slopes: bytes) -> tuple[NDArray[np.float64], ...]:
             bound = np.abs(coefficient) * r**terms / (1 - ratio * r) / smallest
         return np.where(ratio * r < 1, bound, np.inf)
 
-    return coefficient[:, :TERMS].copy(), derivative[:, :TERMS].copy(), reach_of(error)
+    return coefficient[:, :TERMS].copy(), derivative[:, :TERMS].copy(), reach_of(error, tolerance)
 
 
 @jit
