@@ -17,6 +17,7 @@ from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.express import Method, balance
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import UseReads, filter_units
+from hifive_dask.model.probability import Model, maximize
 from hifive_dask.provenance import History
 
 __all__ = ["DISTANCE_SUMS", "Learning"]
@@ -298,7 +299,7 @@ class Learning(ABC):
             mindistance=mindistance,
             maxdistance=maxdistance or 0,
             usereads=usereads,
-            distance=self._distance(binary) if removes else None,
+            distance=self._distance(binary, "remove_distance=True") if removes else None,
             binary=binary,
             chroms=chosen,
             mininteractions=least,
@@ -339,12 +340,156 @@ class Learning(ABC):
             },
         )
 
-    def _distance(self, binary: bool) -> tuple[Float32, Float32]:
+    def find_probability_fend_corrections(
+        self,
+        mindistance: int = 0,
+        maxdistance: int | None = 0,
+        minchange: float = 0.0001,
+        max_iterations: int = 1000,
+        learningstep: float = 0.5,
+        chroms: str | Sequence[str] | None = (),
+        precalculate: bool = True,
+        precorrect: bool = False,
+        model: Model = "binomial",
+        *,
+        on_nonconvergence: OnNonconvergence = "warn",
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Learn corrections under which the reads of all possible cis pairs are most likely.
+
+        A pair is expected to have m c_i c_j reads (Poisson), or to be seen with that probability
+        (binomial), where m is what `find_distance_parameters` learned. The negative log-likelihood
+        is lowered by a quasi-Newton descent in ln(c); it never rises, and its minimum, which does
+        not depend on the start, is found with 0.01 <= c <= 100. Afterwards corrections are scaled
+        per chromosome so that c_i c_j is 1 on average, and `chromosome_means` are ln of the factor.
+
+        Distant pairs are summed by series: time and memory grow about as the number of fends, and
+        no `maxdistance` is needed. The error of each pair's part is below 2e-8 of it. With
+        `precorrect` all pairs in the window are visited in every iteration.
+
+        Parameters
+        ----------
+        mindistance, maxdistance
+            bp: cis pairs with ``mindistance <= d <= maxdistance``; 0 or None: no upper limit.
+        minchange
+            Convergence: largest abs(g_i / c_i), where g is the derivative of the cost by c, divided
+            by the number of possible partners. For large chromosomes this is small anywhere;
+            observed and expected reads of a unit must not differ by more than 10 `minchange`,
+            relative to the larger, either. Units that are held at 0.01 or 100 do not count.
+        max_iterations
+            It stops here if it has not converged.
+        learningstep
+            Factor of a step that does not lower the cost enough (Armijo), or that takes pairs
+            without reads beyond m c_i c_j = 1, where the binomial cost is flat.
+        chroms
+            Chromosomes to learn; empty or None for all. The corrections of others stay.
+        precalculate
+            Begin with observed over expected reads of each unit (binomial: its root, at most 1),
+            else with the present corrections.
+        precorrect
+            Multiply m by the factors of the binning model.
+        model
+            ``"binomial"``: seen or not; ``"poisson"``: reads.
+        on_nonconvergence
+            If it has not converged ``"warn"``, raise an ``"error"``, or ``"ignore"``.
+        checkpoint
+            File that keeps unfinished work: a call that was interrupted goes on from there, with
+            the same result. It is removed at the end.
+
+        Raises
+        ------
+        StateError
+            If something it needs was not learned yet, or no pair is possible.
+        ParameterError
+            For values out of range, and unknown chromosomes.
+        ConvergenceError
+            With ``on_nonconvergence="error"``. Whatever is raised, the project stays as it was.
+
+        References
+        ----------
+        Sauria et al., HiFive: a tool suite for easy and efficient HiC and 5C data analysis. Genome
+        Biology 16, 237 (2015).
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.filter_fends(mininteractions=5)
+        >>> hic.find_distance_parameters(numbins=20, minsize=2000)
+        >>> hic.find_probability_fend_corrections(model="poisson")
+        >>> hic.normalization
+        'probability'
+        """
+        binning = self._binning_model() if precorrect else None
+        chosen = self.units.select(chroms)
+        parameters, means = self._distance(model == "binomial", "Probability")
+        result = maximize(
+            self.units,
+            self.filter,
+            self.data.store,
+            self.corrections if self.corrections is not None else self._ones(),
+            means,
+            parameters=parameters,
+            model=model,
+            mindistance=mindistance,
+            maxdistance=maxdistance or 0,
+            minchange=minchange,
+            max_iterations=max_iterations,
+            learningstep=learningstep,
+            chroms=chosen,
+            precalculate=precalculate,
+            binning=binning,
+            on_nonconvergence=on_nonconvergence,
+            checkpoint=checkpoint,
+            silent=self.silent,
+        )
+        self.corrections, self.trace = result.corrections, result.trace
+        self.chromosome_means, self.trans_means = result.chromosome_means, None
+        self.normalization = "binning-probability" if precorrect else "probability"
+        self.records.add(
+            "HiC.find_probability_fend_corrections",
+            {
+                "mindistance": mindistance,
+                "maxdistance": maxdistance or 0,
+                "minchange": minchange,
+                "max_iterations": max_iterations,
+                "learningstep": learningstep,
+                "chroms": [self.units.chromosomes[c] for c in chosen] if chroms else [],
+                "precalculate": precalculate,
+                "precorrect": precorrect,
+                "model": model,
+            },
+            results={
+                "iterations": len(result.trace) - 1,
+                "converged": result.converged,
+                "stalled": [self.units.chromosomes[c] for c in result.stalled],
+                "without_partners": len(result.unused),
+                "without_pairs": len(result.unobserved),
+            },
+        )
+
+    def _binning_model(self) -> BinningModel:
+        arrays = (
+            self.binning_num_bins,
+            self.binning_correction_indices,
+            self.binning_corrections,
+            self.binning_fend_indices,
+        )
+        num_bins, offset, corrections, indices = arrays
+        if num_bins is None or offset is None or corrections is None or indices is None:
+            raise StateError(
+                "precorrect=True needs binning corrections; call find_binning_fend_corrections "
+                "first, or leave it False"
+            )
+        names = tuple(map(str, [] if self.model_parameters is None else self.model_parameters))
+        return BinningModel(names, num_bins, offset, corrections, indices)
+
+    def _distance(self, binary: bool, what: str) -> tuple[Float32, Float32]:
         parameters = self.bin_distance_parameters if binary else self.distance_parameters
         if parameters is None or self.chromosome_means is None:
             raise StateError(
-                "remove_distance=True needs the distance dependence; call find_distance_parameters "
-                "first, or pass remove_distance=False"
+                f"{what} needs the distance dependence; call find_distance_parameters first"
             )
         return parameters, self.chromosome_means
 

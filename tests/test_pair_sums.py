@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hifive_dask._kernels import pair_sums
-from hifive_dask._kernels.pair_sums import build_trees, log_sums, power_sums
+from hifive_dask._kernels.pair_sums import log_sums, power_sums
+from hifive_dask._kernels.pair_trees import LEAF, TOLERANCE, build_trees
 
 Array = NDArray[Any]
 
@@ -162,7 +163,7 @@ def test_power_sums__of_one_segment_are_within_the_promised_error(
 
 def test_series__hardest_pair_of_nodes_is_within_the_tolerance() -> None:
     """All positions at the ends of two nodes, as near to each other as the series is used."""
-    half = pair_sums.LEAF + 1
+    half = LEAF + 1
     width = 100_000
     for slope in (-3.0, -1.0, -0.5, 0.7):
         law = pair_sums._power_law(np.array([slope]), np.ones(1))
@@ -178,7 +179,7 @@ def test_series__hardest_pair_of_nodes_is_within_the_tolerance() -> None:
                 trees, np.array([0]), np.array([1]), np.zeros(0, np.int64), law.slope, np.ones(1)
             )[0, 0]
             exact = math.fsum(((b[None, :] - a[:, None]).astype(float) ** slope).ravel())
-            assert abs(cell / exact - 1) < pair_sums.TOLERANCE
+            assert abs(cell / exact - 1) < TOLERANCE
 
 
 def test_power_sums__are_symmetric_and_in_the_order_asked_for(chromosome: Array) -> None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from hifive_dask._kernels.heatmap import TRANS, Side, add_to_cells, impossible_pairs
-from hifive_dask._kernels.pair_sums import build_trees, power_sums
+from hifive_dask._kernels.pair_sums import power_sums
+from hifive_dask._kernels.pair_trees import build_trees
 from hifive_dask._store.pairs import PairRows
 from hifive_dask.heatmap.axes import Segment, Stretch, join_segments
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import run
 from hifive_dask._kernels.distance import impossible_sums, observed_sums
-from hifive_dask._kernels.pair_sums import PairTrees, build_trees, log_sums
+from hifive_dask._kernels.pair_sums import log_sums
+from hifive_dask._kernels.pair_trees import PairTrees, build_trees
 from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.partition import Units

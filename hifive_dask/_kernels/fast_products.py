@@ -1,0 +1,411 @@
+"""Sums over all pairs of positions, for every position, in nearly linear time.
+
+For q_ij = m(d_ij) w_i w_j, with a power law m per segment of distance, and a loss f(q), either q or
+-ln(1 - q), these are the total of f(q_ij) and, for every i, the sum of q_ij f'(q_ij) over its
+partners. Pairs of distant nodes of a tree exchange moments of their weights for local expansions
+(the fast multipole method), with the series of `pair_trees`. The logarithm is expanded, too:
+-ln(1 - q) = q + q^2 / 2 + ..., where power t is a product of its own, with weights w^t and the law
+m^t. Like the series of m, the sum takes the fewest powers whose remainder, ``q^t / (1 - q)``
+relative to the pair, is below `ACCURACY` for the largest q of two nodes; where `POWERS` do not
+suffice, nodes are split, and pairs visited one by one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._kernels.jit import jit
+from hifive_dask._kernels.pair_trees import (
+    LEAF,
+    STACK,
+    TERMS,
+    PairTrees,
+    enough_terms,
+    power_series,
+    push,
+    segment_of,
+    split,
+)
+
+__all__ = ["LEAST", "Law", "Terms", "fast_terms", "loss", "mean_at", "power_law"]
+
+POWERS = 6
+ACCURACY = 1e-8
+LEAST = 1e-7  # of 1 - q
+
+
+class Terms(NamedTuple):
+    """What pairs add to a likelihood.
+
+    Parameters
+    ----------
+    cost
+        Sum of the losses.
+    gradient
+        float64 (n): derivative of the cost by the natural log of each weight.
+    clipped
+        Number of pairs with 1 - q below `LEAST`, where the loss is constant; binomial only.
+    """
+
+    cost: float
+    gradient: NDArray[np.float64]
+    clipped: int
+
+
+class Law(NamedTuple):
+    """exp(intercept) max(1, d)^slope per segment of distance.
+
+    Parameters
+    ----------
+    thresholds
+        int64 (K), not decreasing, bp: segment k holds distances above threshold k - 1, up to k.
+    slope, intercept
+        float64 (K + 1); an intercept of minus infinity leaves a segment out.
+    top
+        float64 (K + 1): largest value in each segment.
+    coefficient, derivative
+        float64 (powers, K + 1, terms): series of (1 + v)^(t slope), for the powers t.
+    reach
+        float64 (powers, K + 1, terms + 1): largest v for every number of terms.
+    limit
+        float64 (powers + 1): largest q for every number of powers.
+    """
+
+    thresholds: NDArray[np.int64]
+    slope: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+    top: NDArray[np.float64]
+    coefficient: NDArray[np.float64]
+    derivative: NDArray[np.float64]
+    reach: NDArray[np.float64]
+    limit: NDArray[np.float64]
+
+
+def power_law(
+    thresholds: NDArray[np.int64],
+    slope: NDArray[np.float64],
+    intercept: NDArray[np.float64],
+    longest: int,
+    *,
+    binomial: bool,
+) -> Law:
+    """Prepare a law for distances up to `longest` bp, and for the loss q or, binomial, -ln(1 - q).
+
+    Parameters
+    ----------
+    thresholds
+        int64 (K).
+    slope, intercept
+        float64 (K + 1).
+    """
+    slope = np.where(np.isneginf(intercept), 0.0, slope)
+    ends = np.log(np.clip([np.r_[0, thresholds], np.r_[thresholds, longest]], 1, max(1, longest)))
+    top = np.exp(np.maximum(*(slope * ends)) + intercept)
+    powers = np.arange(1, POWERS + 1) if binomial else np.ones(1)
+    series = [power_series((slope * t).tobytes(), ACCURACY) for t in powers]
+    coefficient, derivative, reach = (np.array(part) for part in zip(*series, strict=True))
+    limit = np.full(2, np.inf)
+    if binomial:
+        q = ACCURACY ** (1 / powers)
+        limit = np.r_[0.0, q * (1 - q) ** (1 / powers)]
+    return Law(thresholds, slope, intercept, top, coefficient, derivative, reach, limit)
+
+
+@jit
+def mean_at(law, k, distance):
+    """Value of the law at a distance in segment k: the same bits wherever it is used."""
+    return np.exp(law.slope[k] * np.log(float(max(1, distance))) + law.intercept[k])
+
+
+@jit
+def loss(q, binomial):
+    """f(q), q f'(q), and whether q is clipped."""
+    if not binomial:
+        return q, q, 0
+    if 1.0 - q <= LEAST:
+        return -np.log(LEAST), 0.0, 1
+    return -np.log1p(-q), q / (1.0 - q), 0
+
+
+@jit
+def _enough_powers(limit, q):
+    """Number of powers that suffice up to q, more than there are if none does."""
+    powers = 1
+    while powers < len(limit) and q > limit[powers]:
+        powers += 1
+    return powers
+
+
+@jit
+def _shift(centre, half, parent, child, powers, shift):
+    """Matrix from offsets in a child to offsets in its parent: powers of scale, and of the step."""
+    scale = 1.0 / half[parent] if half[parent] > 0 else 0.0
+    step, factor = (centre[child] - centre[parent]) * scale, half[child] * scale
+    shift[0], powers[0] = 1.0, 1.0
+    for m in range(1, TERMS):
+        shift[m] = shift[m - 1] * step / m
+        powers[m] = powers[m - 1] * factor
+
+
+@jit
+def _upward(trees, weight, moment, largest):
+    """Moments of the powers of the weights, and the largest weight, of every node."""
+    mid, left, right, centre, half = trees.mid, trees.left, trees.right, trees.centre, trees.half
+    powers, shift = np.empty(TERMS), np.empty(TERMS)
+    for node in range(len(left) - 1, -1, -1):  # children come after their parents
+        if left[node] < 0:
+            scale = 1.0 / half[node] if half[node] > 0 else 0.0
+            for i in range(trees.first[node], trees.stop[node]):
+                offset = (mid[i] - centre[node]) * scale
+                largest[node] = max(largest[node], weight[i])
+                power = 1.0
+                for t in range(moment.shape[1]):
+                    power *= weight[i]
+                    term = power
+                    for m in range(TERMS):
+                        moment[node, t, m] += term
+                        term *= offset / (m + 1)
+            continue
+        for child in (left[node], right[node]):
+            largest[node] = max(largest[node], largest[child])
+            _shift(centre, half, node, child, powers, shift)
+            for t in range(moment.shape[1]):
+                for m in range(TERMS):
+                    total = 0.0
+                    for k in range(m + 1):
+                        total += shift[m - k] * powers[k] * moment[child, t, k]
+                    moment[node, t, m] += total
+
+
+@jit
+def _downward(trees, weight, local, gradient):
+    """Hand the expansions of every node down to its positions; returns half their product."""
+    mid, left, right, centre, half = trees.mid, trees.left, trees.right, trees.centre, trees.half
+    powers, shift = np.empty(TERMS), np.empty(TERMS)
+    cost = 0.0
+    for node in range(len(left)):
+        if left[node] < 0:
+            scale = 1.0 / half[node] if half[node] > 0 else 0.0
+            for i in range(trees.first[node], trees.stop[node]):
+                offset = (mid[i] - centre[node]) * scale
+                power = 1.0
+                for t in range(local.shape[1]):
+                    power *= weight[i]
+                    value = local[node, t, TERMS - 1]
+                    for m in range(TERMS - 1, 0, -1):
+                        value = local[node, t, m - 1] + value * offset / m
+                    gradient[i] += power * value
+                    cost += 0.5 * power * value / (t + 1)
+            continue
+        for child in (left[node], right[node]):
+            _shift(centre, half, node, child, powers, shift)
+            for t in range(local.shape[1]):
+                for k in range(TERMS):
+                    total = 0.0
+                    for m in range(k, TERMS):
+                        total += local[node, t, m] * shift[m - k]
+                    local[child, t, k] += powers[k] * total
+    return cost
+
+
+@jit
+def _translate(moment, local, a, b, t, lead, step_a, step_b, derivative, terms, one, two):
+    """Add what two nodes mean to each other to their expansions."""
+    power_a, power_b = 1.0, 1.0
+    for m in range(terms):
+        one[m] = moment[a, t, m] * power_a
+        two[m] = moment[b, t, m] * power_b
+        power_a *= step_a
+        power_b *= step_b
+    power_a, power_b = lead, lead
+    for m in range(terms):
+        to_a, to_b = 0.0, 0.0
+        for k in range(terms - m):
+            to_a += derivative[m + k] * two[k]
+            to_b += derivative[m + k] * one[k]
+        local[a, t, m] += power_a * to_a
+        local[b, t, m] += power_b * to_b
+        power_a *= step_a
+        power_b *= step_b
+
+
+@jit
+def _far(trees, law, moment, largest, local, a, b, k, distance, one, two):
+    """Sum two nodes in one segment by series; returns whether these converge."""
+    wide = trees.half[a] + trees.half[b]
+    if enough_terms(law.reach[0, k], wide, distance) > TERMS:
+        return False
+    lead = np.exp(law.slope[k] * np.log(distance) + law.intercept[k])
+    powers = 1
+    if len(law.reach) > 1:
+        highest = lead * np.exp(abs(law.slope[k]) * wide / (distance - wide))
+        powers = _enough_powers(law.limit, highest * largest[a] * largest[b])
+        if powers > len(law.reach):
+            return False
+        for t in range(1, powers):
+            if enough_terms(law.reach[t, k], wide, distance) > TERMS:
+                return False
+    step_a, step_b = -trees.half[a] / distance, trees.half[b] / distance
+    power = 1.0
+    for t in range(powers):
+        power *= lead
+        terms = enough_terms(law.reach[t, k], wide, distance)
+        derivative = law.derivative[t, k]
+        _translate(moment, local, a, b, t, power, step_a, step_b, derivative, terms, one, two)
+    return True
+
+
+@jit
+def _series_leaves(
+    place, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, centre, short,
+    means, row, costs, gradient,
+):  # fmt: skip
+    """Sum two leaves, in one segment or two, by the series of both: loops the compiler unrolls."""
+    one, two = law.coefficient[0, low], law.coefficient[0, high]
+    lead_one = np.exp(law.slope[low] * np.log(centre) + law.intercept[low])
+    lead_two = np.exp(law.slope[high] * np.log(centre) + law.intercept[high])
+    limit = float(law.thresholds[low]) if low < high else np.inf
+    binomial = len(law.reach) > 1
+    inverse, n = 1.0 / centre, b_hi - b_lo
+    costs[:n] = 0.0
+    for i in range(a_lo, a_hi):
+        here, own = place[i], weight[i]
+        for j in range(n):
+            d = place[b_lo + j] - here
+            v = (d - centre) * inverse
+            if short:
+                x = ((one[3] * v + one[2]) * v + one[1]) * v + one[0]
+                y = ((two[3] * v + two[2]) * v + two[1]) * v + two[0]
+            else:
+                x = ((one[7] * v + one[6]) * v + one[5]) * v + one[4]
+                y = ((two[7] * v + two[6]) * v + two[5]) * v + two[4]
+                x = (((x * v + one[3]) * v + one[2]) * v + one[1]) * v + one[0]
+                y = (((y * v + two[3]) * v + two[2]) * v + two[1]) * v + two[0]
+            means[j] = lead_one * x if d <= limit else lead_two * y
+        total = 0.0
+        for j in range(n):
+            q = means[j] * own * weight[b_lo + j]
+            if binomial:
+                part = ((q * (1 / 6) + 1 / 5) * q + 1 / 4) * q + 1 / 3
+                costs[j] += ((part * q + 1 / 2) * q + 1.0) * q
+                row[j] = q / (1.0 - q)
+            else:
+                costs[j] += q
+                row[j] = q
+            gradient[b_lo + j] += row[j]
+        for j in range(n):
+            total += row[j]
+        gradient[i] += total
+    return costs[:n].sum()
+
+
+@jit
+def _plain_leaves(mid, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, gradient):
+    """Sum the pairs of two leaves one by one; returns their cost, and how many are clipped."""
+    binomial = len(law.reach) > 1
+    cost, clipped = 0.0, 0
+    for i in range(a_lo, a_hi):
+        k = low
+        row = 0.0
+        for j in range(max(i + 1, b_lo), b_hi):
+            distance = mid[j] - mid[i]
+            while k < high and distance > law.thresholds[k]:
+                k += 1
+            q = (mean_at(law, k, distance) * weight[i]) * weight[j]
+            value, slope, beyond = loss(q, binomial)
+            cost += value
+            clipped += beyond
+            row += slope
+            gradient[j] += slope
+        gradient[i] += row
+    return cost, clipped
+
+
+@jit
+def _near(trees, place, law, weight, largest, a, b, low, high, buffer, gradient):
+    """Sum the pairs of two leaves; returns their cost, and how many are clipped."""
+    a_lo, a_hi, b_lo, b_hi = trees.first[a], trees.stop[a], trees.first[b], trees.stop[b]
+    centre, wide = trees.centre[b] - trees.centre[a], trees.half[a] + trees.half[b]
+    if high - low < 2:
+        terms = max(
+            enough_terms(law.reach[0, low], wide, centre),
+            enough_terms(law.reach[0, high], wide, centre),
+        )
+        highest = max(law.top[low], law.top[high]) * largest[a] * largest[b]
+        if terms <= TERMS and _enough_powers(law.limit, highest) <= len(law.reach):
+            cost = _series_leaves(
+                place, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, centre, terms <= 4,
+                buffer[0], buffer[1], buffer[2], gradient,
+            )  # fmt: skip
+            return cost, 0
+    return _plain_leaves(trees.mid, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, gradient)
+
+
+@jit
+def _fast_terms(trees, law, row_lo, row_hi, weight, moment, largest, local, gradient):
+    mid, first, stop, root = trees.mid, trees.first, trees.stop, trees.root
+    left, right, centre, half = trees.left, trees.right, trees.centre, trees.half
+    _upward(trees, weight, moment, largest)
+    stack = np.empty((STACK, 4), dtype=np.int64)
+    place, buffer = mid.astype(np.float64), np.empty((3, LEAF))
+    one, two = np.empty(TERMS), np.empty(TERMS)
+    cost, clipped = 0.0, 0
+    for row in range(row_lo, row_hi):
+        for other in range(row, len(root)):
+            if root[row] < 0 or root[other] < 0:
+                continue
+            depth = push(stack, 0, root[row], root[other], 0, len(law.thresholds))
+            while depth > 0:
+                depth -= 1
+                a, b = stack[depth, 0], stack[depth, 1]
+                low, high = stack[depth, 2], stack[depth, 3]
+                nearest = max(0, mid[first[b]] - mid[stop[a] - 1])
+                low = segment_of(law.thresholds, nearest, low, high)
+                high = segment_of(law.thresholds, mid[stop[b] - 1] - mid[first[a]], low, high)
+                distance = centre[b] - centre[a]
+                if low == high and (
+                    law.intercept[low] == -np.inf
+                    or _far(trees, law, moment, largest, local, a, b, low, distance, one, two)
+                ):
+                    continue
+                if left[a] < 0 and left[b] < 0:
+                    near = _near(
+                        trees, place, law, weight, largest, a, b, low, high, buffer, gradient
+                    )
+                    cost += near[0]
+                    clipped += near[1]
+                else:
+                    depth = split(left, right, half, a, b, low, high, stack, depth)
+    return cost + _downward(trees, weight, local, gradient), clipped
+
+
+def fast_terms(
+    trees: PairTrees, law: Law, row_lo: int, row_hi: int, weight: NDArray[np.float64]
+) -> Terms:
+    """Sum the losses of all pairs i < j, each once.
+
+    Parameters
+    ----------
+    trees
+        Groups of positions; their weights do not matter.
+    law
+        See `power_law`.
+    row_lo, row_hi
+        Groups of the first position of a pair; the second lies in the same or any later group.
+    weight
+        float64 (n), not negative.
+
+    Returns
+    -------
+    Terms. The error of every pair's part is below 2e-8 of that part.
+    """
+    nodes, powers = len(trees.first), len(law.reach)
+    moment, local = np.zeros((2, nodes, powers, TERMS))
+    largest, gradient = np.zeros(nodes), np.zeros(len(weight))
+    cost, clipped = _fast_terms(
+        trees, law, row_lo, row_hi, weight, moment, largest, local, gradient
+    )
+    return Terms(cost, gradient, clipped)

@@ -1,0 +1,181 @@
+"""Likelihood of reads: the parts that are summed pair by pair."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._kernels.fast_products import Law, Terms, loss, mean_at
+from hifive_dask._kernels.jit import jit
+from hifive_dask._kernels.pair_rule import is_possible
+from hifive_dask._kernels.pair_trees import segment_of
+
+__all__ = ["NO_FACTORS", "Factors", "impossible_pairs", "listed_terms", "pair_means", "plain_terms"]
+
+Int32 = NDArray[np.int32]
+Float64 = NDArray[np.float64]
+Factors = tuple[Int32, NDArray[np.float32]]  # fend_indices and corrections of a binning model
+
+NO_FACTORS: Factors = (np.zeros((0, 0, 2), dtype=np.int32), np.zeros(0, dtype=np.float32))
+
+
+@jit
+def _factor(i, j, indices, corrections):
+    product = 1.0
+    for h in range(indices.shape[1]):
+        low, high = (i, j) if indices[i, h, 0] <= indices[j, h, 0] else (j, i)
+        product *= corrections[indices[low, h, 1] + indices[high, h, 0]]
+    return product
+
+
+@jit
+def _pair_means(first, second, mid, law, indices, corrections, mean):
+    for row in range(len(first)):
+        i, j = first[row], second[row]
+        distance = mid[j] - mid[i]
+        k = segment_of(law.thresholds, distance, 0, len(law.thresholds))
+        mean[row] = mean_at(law, k, distance) * _factor(i, j, indices, corrections)
+
+
+def pair_means(
+    first: Int32, second: Int32, mid: NDArray[np.int64], law: Law, factors: Factors = NO_FACTORS
+) -> Float64:
+    """float64: what is expected of pairs of units, before their corrections.
+
+    Parameters
+    ----------
+    first, second
+        int32: units.
+    mid
+        int64 (n): midpoints in bp.
+    law
+        Of distance.
+    factors
+        Of a binning model, for the same units: feature bins int32 (n, features, 2), corrections.
+    """
+    mean = np.empty(len(first))
+    _pair_means(first, second, mid, law, *factors, mean)
+    return mean
+
+
+@jit
+def _impossible_pairs(unit, pairs):
+    rows = 0
+    for i in range(len(unit)):
+        for j in range(i + 1, min(len(unit), i + 4)):
+            if unit[j] - unit[i] < 4 and not is_possible(unit[i], unit[j], True):
+                pairs[0, rows], pairs[1, rows] = i, j
+                rows += 1
+    return rows
+
+
+def impossible_pairs(unit: NDArray[np.int64]) -> tuple[Int32, Int32]:
+    """Pairs among some fends of one chromosome that cannot be observed.
+
+    Parameters
+    ----------
+    unit
+        int64 (n), increasing: numbers of the fends; 0 is a left fend.
+
+    Returns
+    -------
+    first, second
+        int32: places in `unit`.
+    """
+    pairs = np.empty((2, 3 * len(unit)), dtype=np.int32)
+    rows = _impossible_pairs(unit, pairs)
+    return pairs[0, :rows].copy(), pairs[1, :rows].copy()
+
+
+@jit
+def _listed_terms(first, second, mean, weight, binomial, gradient):
+    cost, clipped = 0.0, 0
+    for row in range(len(first)):
+        i, j = first[row], second[row]
+        value, slope, beyond = loss((mean[row] * weight[i]) * weight[j], binomial)
+        cost += value
+        clipped += beyond
+        gradient[i] += slope
+        gradient[j] += slope
+    return cost, clipped
+
+
+def listed_terms(
+    first: Int32, second: Int32, mean: Float64, weight: Float64, *, binomial: bool
+) -> Terms:
+    """Sum the losses of the pairs of a list.
+
+    Parameters
+    ----------
+    first, second
+        int32: units; a unit with itself is one pair, whose loss has twice the derivative.
+    mean
+        float64: of `pair_means`.
+    weight
+        float64 (n).
+    binomial
+        Loss -ln(1 - q) in place of q.
+    """
+    gradient = np.zeros(len(weight))
+    cost, clipped = _listed_terms(first, second, mean, weight, binomial, gradient)
+    return Terms(cost, gradient, clipped)
+
+
+@jit
+def _plain_terms(mid, unit, fends, law, indices, corrections, lo, hi, weight, binomial, gradient):
+    cost, clipped = 0.0, 0
+    last = len(law.thresholds)
+    for i in range(lo, hi):
+        k = 0
+        row = 0.0
+        for j in range(i + 1, len(mid)):
+            distance = mid[j] - mid[i]
+            while k < last and distance > law.thresholds[k]:
+                k += 1
+            if law.intercept[k] == -np.inf:
+                if k == last:
+                    break
+                continue
+            if unit[j] - unit[i] < 4 and not is_possible(unit[i], unit[j], fends):
+                continue
+            mean = mean_at(law, k, distance) * _factor(i, j, indices, corrections)
+            value, slope, beyond = loss((mean * weight[i]) * weight[j], binomial)
+            cost += value
+            clipped += beyond
+            row += slope
+            gradient[j] += slope
+        gradient[i] += row
+    return cost, clipped
+
+
+def plain_terms(
+    mid: NDArray[np.int64],
+    unit: NDArray[np.int64],
+    law: Law,
+    factors: Factors,
+    rows: tuple[int, int],
+    weight: Float64,
+    *,
+    fends: bool,
+    binomial: bool,
+) -> Terms:
+    """Sum the losses of all possible pairs i < j, one by one.
+
+    Parameters
+    ----------
+    mid, unit
+        int64 (n): midpoints in bp, and numbers in the chromosome, both increasing.
+    law, factors
+        See `pair_means`.
+    rows
+        Range of i.
+    weight
+        float64 (n).
+    fends
+        Whether the rule of impossible pairs holds.
+    binomial
+        Loss -ln(1 - q) in place of q.
+    """
+    gradient = np.zeros(len(weight))
+    cost, clipped = _plain_terms(mid, unit, fends, law, *factors, *rows, weight, binomial, gradient)
+    return Terms(cost, gradient, clipped)

@@ -1,0 +1,210 @@
+"""Descent to the corrections at which a likelihood is largest.
+
+In u = ln c both costs are convex (the binomial one where it is not clipped), and the matrix of
+expected reads is dense: scaled by the expected reads of each unit, the second derivative is close
+to a multiple of one. A quasi-Newton method (L-BFGS) with this scale needs some ten iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask.model.likelihood import Likelihood
+
+__all__ = ["HIGHEST", "LOWEST", "Limits", "State", "advance", "begin", "descend"]
+
+Float64 = NDArray[np.float64]
+
+LOWEST, HIGHEST = 0.01, 100.0  # corrections, as documented
+BALANCE = 10.0  # relative imbalance of a unit that is allowed, in units of minchange
+_FLOOR, _CEILING = np.log(LOWEST), np.log(HIGHEST)
+_MEMORY = 8
+_TRIES = 20
+_ARMIJO = 1e-4
+_FARTHEST = 2.0  # step of a logarithm
+_RUNNING, _CONVERGED, _STALLED = range(3)
+
+
+class Limits(NamedTuple):
+    """When to stop, and how to shorten a step."""
+
+    minchange: float
+    max_iterations: int
+    learningstep: float
+
+
+class State(NamedTuple):
+    """Where a descent is; all that it needs to go on.
+
+    Parameters
+    ----------
+    point
+        float64 (n): ln(c).
+    slope, total
+        float64 (n): derivative of the cost by ln(c), and its part without observed pairs.
+    clipped
+        Pairs without reads on the plateau of the binomial cost.
+    steps, bends
+        float64 (k, n): the last steps, and how the slope changed.
+    trace
+        float64 (iterations + 1, 2): cost, and largest mean gradient, at the start and afterwards.
+    outcome
+        0 while it goes on, 1 converged, 2 no step lowers the cost.
+    """
+
+    point: Float64
+    slope: Float64
+    total: Float64
+    clipped: int
+    steps: Float64
+    bends: Float64
+    trace: Float64
+    outcome: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether the limits are met."""
+        return int(self.outcome) == _CONVERGED
+
+    @property
+    def stalled(self) -> bool:
+        """Whether no shorter step lowered the cost."""
+        return int(self.outcome) == _STALLED
+
+
+class _Value(NamedTuple):
+    cost: float
+    slope: Float64
+    total: Float64
+    clipped: int
+
+
+def _evaluate(likelihood: Likelihood, point: Float64) -> _Value:
+    terms = likelihood.terms(np.exp(point))
+    cost = terms.cost - float(np.dot(likelihood.observed, point)) - likelihood.constant
+    return _Value(cost, terms.gradient - likelihood.observed, terms.gradient, terms.clipped)
+
+
+def begin(likelihood: Likelihood, corrections: Float64, limits: Limits) -> State:
+    """Start at some corrections, or lower ones if pairs without reads are clipped there."""
+    point = np.log(np.clip(corrections, LOWEST, HIGHEST))
+    value = _evaluate(likelihood, point)
+    while value.clipped > 0 and point.max() > _FLOOR:
+        point = np.maximum(_FLOOR, point + np.log(0.5))
+        value = _evaluate(likelihood, point)
+    none = np.zeros((0, len(point)))
+    return _judge(likelihood, limits, point, value, none, none, np.zeros((0, 2)))
+
+
+def _judge(
+    likelihood: Likelihood,
+    limits: Limits,
+    point: Float64,
+    value: _Value,
+    steps: Float64,
+    bends: Float64,
+    trace: Float64,
+) -> State:
+    """Add a point to the trace, and say whether it is the last."""
+    force = np.where(_free(point, value.slope), np.abs(value.slope), 0.0)
+    change = float(np.max(force * np.exp(-2 * point) / likelihood.possible, initial=0.0))
+    scale = np.maximum(value.total, likelihood.observed)
+    imbalance = float(np.max(np.divide(force, scale, out=force, where=scale > 0), initial=0.0))
+    done = change <= limits.minchange and imbalance <= BALANCE * limits.minchange
+    return State(
+        point,
+        value.slope,
+        value.total,
+        value.clipped,
+        steps[-_MEMORY:],
+        bends[-_MEMORY:],
+        np.concatenate([trace, [[value.cost, change]]]),
+        _CONVERGED if done else _RUNNING,
+    )
+
+
+def _free(point: Float64, slope: Float64) -> NDArray[np.bool_]:
+    """Units that are not held at a limit by their slope."""
+    held: NDArray[np.bool_] = ((point <= _FLOOR) & (slope > 0)) | (
+        (point >= _CEILING) & (slope < 0)
+    )
+    return ~held
+
+
+def _direction(state: State, free: NDArray[np.bool_], scale: Float64) -> Float64:
+    """Two-loop recursion of L-BFGS over the free units, from the diagonal `scale`."""
+    way = np.where(free, state.slope, 0.0)
+    inverse = np.where(free, 1.0 / scale, 0.0)
+    pairs = []
+    for step, bend in zip(state.steps[::-1], state.bends[::-1], strict=True):
+        bend = np.where(free, bend, 0.0)
+        curvature = float(np.dot(step, bend))
+        if curvature > 0:
+            part = float(np.dot(step, way)) / curvature
+            way = way - part * bend
+            pairs.append((step, bend, curvature, part))
+    factor = 0.5  # each unit's share of a change that all units make together
+    if pairs:
+        step, bend, curvature, _ = pairs[0]
+        factor = curvature / float(np.dot(bend, inverse * bend))
+    way = factor * inverse * way
+    for step, bend, curvature, part in reversed(pairs):
+        way = way + (part - float(np.dot(bend, way)) / curvature) * step
+    return np.where(free, -way, 0.0)
+
+
+def advance(likelihood: Likelihood, state: State, limits: Limits) -> State:
+    """Take one step that lowers the cost, and does not add clipped pairs."""
+    free = _free(state.point, state.slope)
+    scale = np.maximum(np.maximum(state.total, likelihood.observed), 1e-300)
+    memories = [state, state._replace(steps=state.steps[:0], bends=state.bends[:0])]
+    for memory in memories if len(state.steps) else memories[1:]:
+        way = _direction(memory, free, scale)
+        if not np.dot(way, state.slope) < 0:
+            continue
+        way *= min(1.0, _FARTHEST / np.abs(way).max())
+        length = 1.0
+        for _ in range(_TRIES):
+            point = np.clip(state.point + length * way, _FLOOR, _CEILING)
+            value = _evaluate(likelihood, point)
+            step = point - state.point
+            bound = state.trace[-1, 0] + _ARMIJO * min(0.0, float(np.dot(state.slope, step)))
+            if value.cost <= bound and value.clipped <= state.clipped:
+                steps = np.concatenate([memory.steps, [step]])
+                bends = np.concatenate([memory.bends, [value.slope - state.slope]])
+                return _judge(likelihood, limits, point, value, steps, bends, state.trace)
+            length *= limits.learningstep
+    trace = np.concatenate([state.trace, state.trace[-1:]])
+    return state._replace(trace=trace, outcome=_STALLED)
+
+
+def descend(
+    likelihood: Likelihood,
+    state: State,
+    limits: Limits,
+    save: Callable[[State], None] | None = None,
+) -> State:
+    """Go on until the limits are met, or no step lowers the cost, or after `max_iterations`.
+
+    Parameters
+    ----------
+    likelihood
+        Whose cost is lowered.
+    state
+        Of `begin`, or one that was saved.
+    limits
+        Converged: for no unit that is free to move is the mean gradient per possible pair, divided
+        by the correction, above ``minchange``, nor the difference of expected and observed reads,
+        divided by the larger, above `BALANCE` times ``minchange``.
+    save
+        Called with every state.
+    """
+    while int(state.outcome) == _RUNNING and len(state.trace) <= limits.max_iterations:
+        state = advance(likelihood, state, limits)
+        if save is not None:
+            save(state)
+    return state
