@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dask
 import numpy as np
@@ -28,7 +29,7 @@ def unit_table(
     Parameters
     ----------
     problem
-        Units in use, pairs, window, and what the pairs are divided by besides the corrections.
+        Units in use, cis pairs, window, and what the pairs are divided by besides the corrections.
     corrections
         float32 (N), or None for none.
     silent
@@ -37,10 +38,10 @@ def unit_table(
     Returns
     -------
     One row per unit in use that has possible partners: ``chromosome``, ``start`` and ``stop`` (bp),
-    ``length`` (bp), the features of the partition, ``correction``, ``possible`` (partners),
-    ``observed`` (reads), ``coverage`` and ``corrected``: reads per possible partner before and
-    after the correction, relative to the mean of all rows. `corrected` is 1 throughout if the
-    corrections balance the pairs.
+    ``length`` (bp), the features of the partition, ``correction``, ``possible`` (partners), and
+    ``coverage`` and ``corrected``: reads over those expected at their distances, per possible
+    partner, before and after the correction, relative to the mean of all rows. `corrected` is 1
+    throughout where the corrections balance the pairs.
 
     Raises
     ------
@@ -50,52 +51,56 @@ def unit_table(
     units, store = problem.units, problem.store
     values = np.ones(len(units), dtype=np.float32) if corrections is None else corrections
     groups = cis_groups(store, problem.chroms)
-    settings, task = settings_of(problem), dask.delayed(_sums, pure=True)
+    before, after = settings_of(replace(problem, binning=None)), settings_of(problem)
+    task = dask.delayed(_sums, pure=True)
     spans = [group_span(units, group) for group in groups]
     tasks = [
-        task(cis_pieces(store, group), span, values[span], settings)
+        task(cis_pieces(store, group), span, values[span], before, after)
         for group, span in zip(groups, spans, strict=True)
     ]
-    observed, corrected = np.zeros(len(units)), np.zeros(len(units))
+    sums = np.zeros((2, len(units)))
     results = run(tasks, title="summing reads of units", silent=silent)
-    for span, (reads, balanced) in zip(spans, results, strict=True):
-        observed[span], corrected[span] = reads, balanced
+    for span, own in zip(spans, results, strict=True):
+        sums[:, span] = own
     possible = possible_partners(problem)
     use = (problem.valid > 0) & (possible > 0) & (values > 0)
     if not use.any():
         raise StateError("no unit in use has a possible partner; see filter_fends")
-    names = np.array(units.chromosomes, dtype=object)
+    names = np.array(units.chromosomes, dtype=object)[units.chromosome[use]]
     table = pd.DataFrame(
         {
-            "chromosome": pd.Categorical(names[units.chromosome[use]], list(units.chromosomes)),
+            "chromosome": pd.Categorical(names, list(units.chromosomes)),
             "start": units.start[use],
             "stop": units.stop[use],
             "length": units.stop[use] - units.start[use],
             **{name: feature[use] for name, feature in units.features.items()},
             "correction": values[use],
             "possible": possible[use],
-            "observed": observed[use].astype(np.int64),
         },
         index=pd.Index(np.flatnonzero(use), name="unit"),
     )
-    for name, sums in (("coverage", observed), ("corrected", corrected)):
-        mean = sums[use] / possible[use]
-        table[name] = mean / (mean.mean() or 1.0)
+    for name, own in zip(("coverage", "corrected"), sums[:, use] / possible[use], strict=True):
+        table[name] = own / (own.mean() or 1.0)
     return table
 
 
 def _sums(
-    pieces: Sequence[Piece], span: slice, values: NDArray[np.float32], settings: Settings
-) -> tuple[Float64, Float64]:
-    """Reads, and reads divided by all that is expected, of the units of a span."""
-    reads, balanced = np.zeros(len(values)), np.zeros(len(values))
+    pieces: Sequence[Piece],
+    span: slice,
+    values: NDArray[np.float32],
+    before: Settings,
+    after: Settings,
+) -> Float64:
+    """float64 (2, n): sums of weights of the units of a span, without and with corrections."""
+    sums = np.zeros((2, len(values)))
     for piece in pieces:
-        for cis, columns in rows_by_kind(piece, settings.units, "cis"):
-            first, second, count, weight = weigh(columns, cis, settings)
-            first, second = first - span.start, second - span.start
+        for cis, columns in rows_by_kind(piece, before.units, "cis"):
+            plain = weigh(columns, cis, before)
+            weight = plain.weight if after.binning is None else weigh(columns, cis, after).weight
+            first, second = plain.first - span.start, plain.second - span.start
             both = values[first].astype(np.float64) * values[second]
-            share = np.divide(weight, both, out=np.zeros(len(both)), where=both > 0)
+            balanced = np.divide(weight, both, out=np.zeros(len(both)), where=both > 0)
             for ends in (first, second):
-                reads += np.bincount(ends, count, len(reads))
-                balanced += np.bincount(ends, share, len(reads))
-    return reads, balanced
+                sums[0] += np.bincount(ends, plain.weight, len(values))
+                sums[1] += np.bincount(ends, balanced, len(values))
+    return sums
