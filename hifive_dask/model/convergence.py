@@ -9,7 +9,7 @@ import numpy as np
 
 from hifive_dask.errors import ConvergenceError, ConvergenceWarning, ParameterError
 
-__all__ = ["OnNonconvergence", "check_limits", "report"]
+__all__ = ["OnNonconvergence", "check_limits", "check_policy", "report"]
 
 OnNonconvergence = Literal["warn", "error", "ignore"]
 
@@ -18,6 +18,11 @@ def check_limits(minchange: Any, policy: str) -> None:
     """Raise `ParameterError` unless `minchange` is above 0 and the policy is known."""
     if not isinstance(minchange, int | float | np.number) or not minchange > 0:
         raise ParameterError(f"minchange is {minchange!r}, expected a number above 0")
+    check_policy(policy)
+
+
+def check_policy(policy: str) -> None:
+    """Raise `ParameterError` unless the policy is known."""
     if policy not in ("warn", "error", "ignore"):
         raise ParameterError(
             f"on_nonconvergence is {policy!r}, expected 'warn', 'error' or 'ignore'"
