@@ -60,7 +60,7 @@ class HiC(Learning):
     history : str
         All calls that led here, one a line.
     normalization : str
-        ``"none"`` or ``"express"``; in projects of HiFive also ``"probability"``, ``"binning"``,
+        ``"none"``, ``"express"`` or ``"binning"``; in projects of HiFive also ``"probability"``,
         ``"binning-express"`` or ``"binning-probability"``.
     data : HiCData
         The pairs.
@@ -79,11 +79,24 @@ class HiC(Learning):
         float32 (N): multiplicative bias of every unit; 0 where it is not in use. None before a
         normalization.
     trans_means : numpy.ndarray
-        float64 (C (C - 1) / 2): mean reads per possible pair of every two chromosomes. From HiFive;
-        None after the next filter or normalization.
-    model_parameters, binning_num_bins, binning_fend_indices, binning_corrections, \
+        float64 (C (C - 1) / 2): mean reads per possible pair of every two chromosomes, (0, 1),
+        (0, 2), ... None before `find_trans_means`, and after the next filter or normalization.
+    trans_mean : float
+        The mean of all of them, weighted by possible pairs.
+    model_parameters : numpy.ndarray
+        Names of the features of the binning model, M of them. It is None, as are the following,
+        before `find_binning_fend_corrections`.
+    binning_num_bins : numpy.ndarray
+        int32 (M): bins of each feature.
+    binning_corrections : numpy.ndarray
+        float32: corrections of every two bins of a feature, the upper triangles in order.
     binning_correction_indices : numpy.ndarray
-        A binning model of HiFive. Kept and saved, not applied; None in other projects.
+        int32 (M + 1): first correction of every feature, then their number.
+    binning_fend_indices : numpy.ndarray
+        int32 (N, M, 2): bin b of every fend, and what the number of the other bin, if it is not
+        lower, adds up with to the index of a correction.
+    binning_model : BinningModel
+        All of these together.
     trace : numpy.ndarray
         float64 (iterations, 2): cost and largest relative change of the last normalization.
     comm, rank, num_procs
@@ -318,7 +331,8 @@ class HiC(Learning):
         binsize
             bp; 0 for one bin per unit.
         datatype
-            What is expected: ``"raw"`` 1 per possible pair, ``"fend"`` the corrections,
+            What is expected: ``"raw"`` 1 per possible pair, ``"fend"`` the corrections of fends
+            and of their feature bins, as far as the normalization has them,
             ``"distance"`` the distance dependence, ``"enrichment"`` both. ``"expected"``: as
             "enrichment" ("distance" without corrections), with the number of possible pairs in
             place of observed reads. Where corrections matter, units without one are left out.
@@ -340,12 +354,6 @@ class HiC(Learning):
             If what `datatype` needs was not learned yet.
         """
         data, _ = self._loaded()
-        if self.normalization.startswith("binning") and datatype not in ("raw", "distance"):
-            raise StateError(
-                f"datatype {datatype!r} needs the {self.normalization!r} corrections, which this "
-                "version keeps but cannot apply; ask for datatype 'raw' or 'distance', or call "
-                "find_express_fend_corrections"
-            )
         return heatmap(
             self.units,
             data.store,
@@ -354,7 +362,8 @@ class HiC(Learning):
             region2=region2,
             binsize=binsize,
             datatype=datatype,
-            corrections=self.corrections,
+            corrections=self._applied_corrections(),
+            binning=self._applied_binning(),
             distance=self.distance_parameters,
             chromosome_means=self.chromosome_means,
             maxdistance=maxdistance or 0,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.genome.partition import Units
 from hifive_dask.hic_data import HiCData
+from hifive_dask.model.binning import fit_binning
 from hifive_dask.model.convergence import OnNonconvergence
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.express import Method, balance
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import UseReads, filter_units
 from hifive_dask.model.probability import Model, maximize
+from hifive_dask.model.trans_means import fit_trans_means, possible_trans
 from hifive_dask.provenance import History
 
 __all__ = ["DISTANCE_SUMS", "Learning"]
@@ -284,7 +287,7 @@ class Learning(ABC):
                 "kr=True and accelerate=True exclude each other: Knight-Ruiz is fast as it is"
             )
         method: Method = "knight-ruiz" if kr else "accelerated" if accelerate else "plain"
-        binning = self._binning_model() if precorrect else None
+        binning = self._needed_binning() if precorrect else None
         chosen = self.units.select(chroms)
         removes = remove_distance and usereads != "trans"
         least = mininteractions or self.options.get("mininteractions") or 1
@@ -421,7 +424,7 @@ class Learning(ABC):
         >>> hic.normalization
         'probability'
         """
-        binning = self._binning_model() if precorrect else None
+        binning = self._needed_binning() if precorrect else None
         chosen = self.units.select(chroms)
         parameters, means = self._distance(model == "binomial", "Probability")
         result = maximize(
@@ -469,21 +472,215 @@ class Learning(ABC):
             },
         )
 
-    def _binning_model(self) -> BinningModel:
-        arrays = (
-            self.binning_num_bins,
-            self.binning_correction_indices,
-            self.binning_corrections,
-            self.binning_fend_indices,
-        )
-        num_bins, offset, corrections, indices = arrays
-        if num_bins is None or offset is None or corrections is None or indices is None:
-            raise StateError(
-                "precorrect=True needs binning corrections; call find_binning_fend_corrections "
-                "first, or leave it False"
+    def find_binning_fend_corrections(
+        self,
+        mindistance: int = 0,
+        maxdistance: int | None = 0,
+        chroms: str | Sequence[str] | None = (),
+        num_bins: Sequence[int] = (20, 20, 20),
+        parameters: Sequence[str] = ("even", "even", "even-const"),
+        model: Sequence[str] = ("gc", "len", "distance"),
+        learning_threshold: float = 1.0,
+        max_iterations: int = 10,
+        usereads: UseReads = "cis",
+        pseudocounts: int | None = 0,
+        *,
+        remove_distance: bool | None = None,
+        on_nonconvergence: OnNonconvergence = "warn",
+    ) -> None:
+        """Learn corrections of every two bins of fend features, by maximum likelihood.
+
+        A possible pair is observed with a probability that is a product: the share of all pairs, a
+        constant factor of its distance bin, and for every feature a correction of the bins of both
+        fends. Features are updated in turn, each to its most likely values. `corrections`, if there
+        are any, stay but are not applied until the next normalization.
+
+        Parameters
+        ----------
+        mindistance, maxdistance
+            bp: cis pairs with ``mindistance <= d <= maxdistance`` are used; 0 or None: no limit.
+        chroms
+            Chromosomes to learn from; empty or None for all. All fends get feature bins.
+        num_bins
+            Number of bins of every name in `model`.
+        parameters
+            ``"even"`` for bins with equal numbers of fends, ``"fixed"`` for equal ranges of values;
+            with ``"-const"`` corrections stay where they start. ``"distance"`` has bins evenly
+            spaced in ln(bp), and constant factors, whatever is said here.
+        model
+            Features of the partition, ``"len"`` for the length of fends, ``"distance"``.
+        learning_threshold
+            Convergence: least gain in log2-likelihood of an iteration.
+        max_iterations
+            It stops here if it has not converged.
+        usereads
+            ``"cis"``, ``"trans"`` or ``"all"``; the last puts trans pairs into the last distance
+            bin.
+        pseudocounts
+            Added to the observed and the possible pairs of every ordered combination of bins.
+        remove_distance
+            Ignored, with a warning: the distance is part of `model`.
+        on_nonconvergence
+            At `max_iterations` ``"warn"``, raise an ``"error"``, or ``"ignore"``.
+
+        Raises
+        ------
+        ParameterError
+            For values out of range, unknown features or chromosomes, features with values that are
+            not finite, and for projects of bins.
+        StateError
+            Before `load_data`, or if no pair can be used.
+        ConvergenceError
+            With ``on_nonconvergence="error"``. Whatever is raised, the project stays as it was.
+
+        Warns
+        -----
+        HifiveDaskWarning
+            If no correction can be learned for some pairs of bins; they stay where they start.
+
+        References
+        ----------
+        Yaffe and Tanay, Probabilistic modeling of Hi-C contact maps eliminates systematic biases to
+        characterize global chromosomal architecture. Nature Genetics 43, 1059 (2011); as in HiFive.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.find_binning_fend_corrections(
+        ...     num_bins=(3, 10), parameters=("even", "even-const"), model=("len", "distance")
+        ... )
+        >>> hic.binning_corrections.shape
+        (6,)
+        """
+        if remove_distance is not None:
+            warnings.warn(
+                "remove_distance has no effect here; name 'distance' in model, or leave it out",
+                HifiveDaskWarning,
+                stacklevel=2,
             )
-        names = tuple(map(str, [] if self.model_parameters is None else self.model_parameters))
-        return BinningModel(names, num_bins, offset, corrections, indices)
+        chosen = self.units.select(chroms)
+        result = fit_binning(
+            self.units,
+            self.filter,
+            self.data.store,
+            model=model,
+            num_bins=num_bins,
+            parameters=parameters,
+            mindistance=mindistance,
+            maxdistance=maxdistance or 0,
+            usereads=usereads,
+            chroms=chosen,
+            learning_threshold=learning_threshold,
+            max_iterations=max_iterations,
+            pseudocounts=pseudocounts or 0,
+            on_nonconvergence=on_nonconvergence,
+            silent=self.silent,
+        )
+        self._set_binning(result.model)
+        self.trace = np.stack([result.cost[:-1], result.change], axis=1)
+        self.normalization, self.trans_means = "binning", None
+        self.records.add(
+            "HiC.find_binning_fend_corrections",
+            {
+                "max_iterations": max_iterations,
+                "mindistance": mindistance,
+                "maxdistance": maxdistance or 0,
+                "usereads": usereads,
+                "chroms": [self.units.chromosomes[c] for c in chosen] if chroms else [],
+                "num_bins": [int(bins) for bins in num_bins],
+                "parameters": list(parameters),
+                "model": list(model),
+                "learning_threshold": learning_threshold,
+                "pseudocounts": pseudocounts or 0,
+            },
+            results={
+                "iterations": len(result.change),
+                "converged": result.converged,
+                "log2_likelihood": -float(result.cost[-1]),
+                "not_learned": sum(map(len, result.kept.values())),
+            },
+        )
+
+    def find_trans_means(self) -> None:
+        """Learn the mean number of reads per possible pair of every two chromosomes.
+
+        Reads of pairs of units in use are divided by the corrections of both, if the present
+        normalization has any; corrections of feature bins do not enter. Sets `trans_means`, and so
+        `trans_mean`. Heatmaps find the same means by themselves.
+
+        Raises
+        ------
+        StateError
+            Before `load_data`.
+        """
+        corrections = self._applied_corrections()
+        weight = self._usable().astype(np.float64)
+        if corrections is not None:
+            weight *= corrections
+        self.trans_means = fit_trans_means(self.units, weight, self.data.store, silent=self.silent)
+        self.records.add("HiC.find_trans_mean", {}, results={"trans_mean": self.trans_mean})
+
+    @property
+    def trans_mean(self) -> float | None:
+        """Mean reads per possible trans pair, of all `trans_means`; None without them."""
+        if self.trans_means is None:
+            return None
+        possible = possible_trans(self.units, self._usable())
+        return float(possible @ self.trans_means / max(1.0, possible.sum()))
+
+    @property
+    def binning_model(self) -> BinningModel | None:
+        """The binning model, applied or not; None if there is none.
+
+        Raises
+        ------
+        StateError
+            If its arrays do not go together.
+        """
+        names, num_bins = self.model_parameters, self.binning_num_bins
+        offset, values = self.binning_correction_indices, self.binning_corrections
+        indices = self.binning_fend_indices
+        if names is None or num_bins is None or offset is None or values is None or indices is None:
+            return None
+        return BinningModel(tuple(map(str, names)), num_bins, offset, values, indices)
+
+    def _set_binning(self, model: BinningModel) -> None:
+        self.model_parameters = np.array(model.features)
+        self.binning_num_bins, self.binning_correction_indices = model.num_bins, model.offset
+        self.binning_corrections = model.corrections
+        self.binning_fend_indices = model.fend_indices
+
+    # What the present normalization applies
+
+    def _applied_corrections(self) -> Float32 | None:
+        return None if self.normalization in ("none", "binning") else self.corrections
+
+    def _applied_binning(self) -> BinningModel | None:
+        if not self.normalization.startswith("binning"):
+            return None
+        model = self.binning_model
+        if model is None:
+            raise StateError(
+                f"the normalization is {self.normalization!r}, but there is no binning model; call "
+                "find_binning_fend_corrections again"
+            )
+        return model
+
+    def _usable(self) -> NDArray[np.bool_]:
+        """bool (N): units in use, which have a correction if these are applied."""
+        corrections = self._applied_corrections()
+        usable = self.filter > 0
+        return usable if corrections is None else usable & (corrections > 0)
+
+    def _needed_binning(self) -> BinningModel:
+        model = self.binning_model
+        if model is None:
+            raise StateError(
+                "precorrect=True needs a binning model; call find_binning_fend_corrections first"
+            )
+        return model
 
     def _distance(self, binary: bool, what: str) -> tuple[Float32, Float32]:
         parameters = self.bin_distance_parameters if binary else self.distance_parameters
@@ -492,23 +689,6 @@ class Learning(ABC):
                 f"{what} needs the distance dependence; call find_distance_parameters first"
             )
         return parameters, self.chromosome_means
-
-    def _binning_model(self) -> BinningModel:
-        """The binning model; `StateError` before there is one."""
-        features, corrections = self.model_parameters, self.binning_corrections
-        num_bins, offset = self.binning_num_bins, self.binning_correction_indices
-        indices = self.binning_fend_indices
-        if (
-            features is None
-            or corrections is None
-            or num_bins is None
-            or offset is None
-            or indices is None
-        ):
-            raise StateError(
-                "precorrect=True needs a binning model; call find_binning_fend_corrections first"
-            )
-        return BinningModel(tuple(features.tolist()), num_bins, offset, corrections, indices)
 
     def _ones(self) -> Float32:
         return np.ones(len(self.units), dtype=np.float32)

@@ -19,6 +19,7 @@ from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import ParameterError, RegionError, StateError
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.query import heatmap
+from hifive_dask.model.factors import BinningModel
 
 from .reference_model import store_of
 from .test_model_golden import World
@@ -534,6 +535,7 @@ def test_stop_beyond_the_chromosome__is_its_end(second: bool) -> None:
 # Reference results
 
 
+BINNING = ["binning", "binning-express"]
 CIS = [
     *[f"none_{datatype}_upper" for datatype in ("raw", "distance", "expected")],
     *[f"express_{d}_upper" for d in ("raw", "fend", "distance", "enrichment", "expected")],
@@ -542,10 +544,14 @@ CIS = [
     "express_enrichment_full",
     "express_enrichment_startstop",
     "express_enrichment_unbinned",
+    *[f"{s}_{d}_upper" for s in BINNING for d in DATATYPES],
+    "binning-express_enrichment_unbinned_upper",
 ]
 TRANS = [
     *[f"none_{datatype}" for datatype in ("raw", "distance", "expected")],
     *[f"express_{d}" for d in ("raw", "fend", "distance", "enrichment", "expected")],
+    *[f"{s}_{d}" for s in BINNING for d in DATATYPES],
+    "rectangle_binning",
 ]
 
 
@@ -578,16 +584,24 @@ def test_sim_small__heatmaps(shared: Path, compare: ModuleType, section: str, na
     world = World(folder, "hifive/sim.fends", "hifive/sim.hcd")
     with h5py.File(folder / f"hifive/state_{state}.hcp") as file:
         learned = {name: file[name][...] for name in file}
+    binning = None
+    if state.startswith("binning"):
+        names = ("num_bins", "correction_indices", "corrections", "fend_indices")
+        arrays = [learned[f"binning_{name}"] for name in names]
+        binning = BinningModel(tuple(map(str, learned["model_parameters"])), *arrays)
     first = "chrom" if section == "cis" else "chrom1"
     dataset = heatmap(
         world.units,
         world.store,
         learned["filter"],
-        region=(call[first], call.get("start"), call.get("stop")),
-        region2=call.get("chrom2"),
+        region=(call[first], *(call.get(k, call.get(f"{k}1")) for k in ("start", "stop"))),
+        region2=(call["chrom2"], call.get("start2"), call.get("stop2"))
+        if section == "trans"
+        else None,
         binsize=call["binsize"],
         datatype=call["datatype"],
-        corrections=learned["corrections"] if state == "express" else None,
+        corrections=learned.get("corrections"),
+        binning=binning,
         distance=learned.get("distance_parameters"),
         chromosome_means=learned.get("chromosome_means"),
         maxdistance=call.get("maxdistance", 0),

@@ -7,9 +7,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hifive_dask._kernels.binning import factor_of
 from hifive_dask._kernels.jit import jit
 
-__all__ = ["TRANS", "Side", "add_to_cells", "impossible_pairs"]
+__all__ = ["TRANS", "BinnedUnits", "Side", "add_to_cells", "impossible_pairs", "pair_cells"]
 
 TRANS = 1 << 31  # above every distance in bp, below any difference of places in trans
 Value = TypeVar("Value", np.int64, np.float64)
@@ -109,3 +110,95 @@ def impossible_pairs(
             possible &= (near + first) % 2 == 0
         pairs.append((near[possible], far[possible]))
     return np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])
+
+
+class BinnedUnits(NamedTuple):
+    """Consecutive units of one chromosome in consecutive bins of a heatmap.
+
+    Parameters
+    ----------
+    number
+        Number of the first bin.
+    edge
+        int64 (bins + 1): units of bin b are ``edge[b]`` to ``edge[b + 1]``.
+    mid
+        int32 (n): midpoints in bp, not decreasing.
+    weight
+        float64 (n).
+    feature_bins
+        int32 (n, features, 2): `indices` of `pair_factors`.
+    """
+
+    number: int
+    edge: NDArray[np.int64]
+    mid: NDArray[np.int32]
+    weight: NDArray[np.float64]
+    feature_bins: NDArray[np.int32]
+
+
+@jit
+def _cell(low, r, high, c, factors, thresholds, slope, scale):
+    """Sum over the pairs of bin r of `low` with bin c of `high`, which is the same or follows."""
+    same = low.number + r == high.number + c
+    total = 0.0
+    for i in range(low.edge[r], low.edge[r + 1]):
+        if low.weight[i] == 0.0:
+            continue
+        k = 0
+        start = high.edge[c] + (i - low.edge[r] + 1 if same else 0)
+        for j in range(start, high.edge[c + 1]):
+            if high.weight[j] == 0.0:
+                continue
+            distance = high.mid[j] - low.mid[i]
+            while k < len(thresholds) and distance > thresholds[k]:
+                k += 1
+            if scale[k] == 0.0:
+                continue
+            value = scale[k] * low.weight[i] * high.weight[j]
+            if slope[k] != 0.0:
+                value *= np.exp(slope[k] * np.log(float(max(1, distance))))
+            total += value * factor_of(low.feature_bins[i], high.feature_bins[j], factors)
+    return total
+
+
+@jit
+def _pair_cells(one, two, factors, thresholds, slope, scale, cells):
+    ahead = two.number - one.number
+    for r in range(cells.shape[0]):
+        for c in range(cells.shape[1]):
+            mirrored = ahead + c
+            if 0 <= mirrored < r and 0 <= r - ahead < cells.shape[1]:
+                cells[r, c] = cells[mirrored, r - ahead]
+            elif mirrored >= r:
+                cells[r, c] = _cell(one, r, two, c, factors, thresholds, slope, scale)
+            else:
+                cells[r, c] = _cell(two, c, one, r, factors, thresholds, slope, scale)
+
+
+def pair_cells(
+    one: BinnedUnits,
+    two: BinnedUnits,
+    factors: NDArray[np.float32],
+    thresholds: NDArray[np.int64],
+    slope: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    cells: NDArray[np.float64],
+) -> None:
+    """Sum what is expected of every pair of units into the cells of a heatmap.
+
+    That is the product of weights, of corrections of feature bins, and of ``scale d^slope``.
+
+    Parameters
+    ----------
+    one, two
+        Rows and columns, on one chromosome.
+    factors
+        float32: `corrections` of `pair_factors`.
+    thresholds
+        int64 (K): segment k holds distances up to threshold k, bp.
+    slope, scale
+        float64 (K + 1): of every segment of distance.
+    cells
+        float64 (rows, columns), set in place. A pair inside one bin is added once.
+    """
+    _pair_cells(one, two, factors, thresholds, slope, scale, cells)

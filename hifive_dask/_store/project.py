@@ -101,16 +101,18 @@ def check_sizes(
 ) -> None:
     """Raise `LinkError` if arrays are not of the units, or chromosomes, of the linked partition."""
     expected = {
-        "filter/valid": units,
-        f"corrections/{content.normalization}/values": units,
-        "distance/chromosome_means": chromosomes,
+        "filter/valid": (units,),
+        f"corrections/{content.normalization}/values": (units,),
+        "distance/chromosome_means": (chromosomes,),
+        "distance/trans_means": (chromosomes * (chromosomes - 1) // 2,),
+        "binning/fend_indices": (units, len(content.arrays.get("binning/num_bins", ())), 2),
     }
-    for name, size in expected.items():
+    for name, shape in expected.items():
         values = content.arrays.get(name)
-        if values is not None and values.shape != (size,):
+        if values is not None and values.shape != shape:
             raise LinkError(
                 f"{os.fspath(path)}: the array {name!r} has the shape {values.shape}, expected "
-                f"{(size,)} as {content.pairs} and its partition have {units:,} units on "
+                f"{shape} as {content.pairs} and its partition have {units:,} units on "
                 f"{chromosomes:,} chromosomes; restore the files that belong together, or make the "
                 "project anew"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,25 +15,19 @@ from hifive_dask.cli._stores import StorePath, check_output
 if TYPE_CHECKING:
     from hifive_dask import HiC
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_EXPRESS = ("iterations", "max_iterations", "minchange", "usereads")
+_EXPRESS = ("iterations", "max_iterations", "minchange", "usereads", "accelerate")
 _WINDOW = ("mindistance", "maxdistance")
 
 
-class _Names(click.ParamType):
-    """Values separated by commas."""
+def _names(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(","))
 
-    name = "names"
 
-    def __init__(self, kind: type = str) -> None:
-        self._kind = kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return tuple(self._kind(part.strip()) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no list of whole numbers such as 20,20,20", param, ctx)
+def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no list of whole numbers such as 20,20") from None
 
 
 _project = stack(
@@ -92,6 +86,12 @@ _balance = stack(
         "[default: as filtered]",
     ),
     click.option("--binary", is_flag=True, help="Use whether a pair was seen, not its reads."),
+)
+
+_accelerate = click.option(
+    "--accelerate",
+    is_flag=True,
+    help="Go to the same corrections by Newton's method, in fewer passes over the pairs.",
 )
 
 _kr = stack(
@@ -158,21 +158,24 @@ _probability = stack(
 _binning = stack(
     click.option(
         "--features",
-        type=_Names(),
+        callback=_names,
+        metavar="NAMES",
         default="gc,len,distance",
         show_default=True,
         help="Features of fends, len, and distance.",
     ),
     click.option(
         "--num-bins",
-        type=_Names(int),
+        callback=_numbers,
+        metavar="NUMBERS",
         default="20,20,20",
         show_default=True,
         help="Bins of each feature.",
     ),
     click.option(
         "--types",
-        type=_Names(),
+        callback=_names,
+        metavar="NAMES",
         default="even,even,even-const",
         show_default=True,
         help="Of each: even (equal numbers of fends) or fixed (equal widths); with -const its "
@@ -219,6 +222,7 @@ def command() -> None:
 @command.command("express")
 @_project
 @express_options
+@_accelerate
 @_where
 @_balance
 @_policy
@@ -280,6 +284,7 @@ def binning(settings: Settings, /, project: Path, out: Path | None, **options: A
 @_project
 @_binning
 @express_options
+@_accelerate
 @_where
 @_balance
 @_policy
@@ -336,14 +341,22 @@ def _run(
     settings.say(f"{target} is complete.")
 
 
-def _balanced(hic: HiC, checkpoint: Path, options: dict[str, Any], **method: bool) -> None:
-    names = ("max_iterations", "minchange", "usereads") if method.get("kr") else _EXPRESS
+def _balanced(
+    hic: HiC,
+    checkpoint: Path,
+    options: dict[str, Any],
+    *,
+    kr: bool = False,
+    precorrect: bool = False,
+) -> None:
+    names = ("max_iterations", "minchange", "usereads") if kr else _EXPRESS
     hic.find_express_fend_corrections(
         **given(options, *names, *_WINDOW, "chroms", "mininteractions", "binary"),
         remove_distance=not options["keep_distance"] and options["usereads"] != "trans",
         on_nonconvergence=options["on_nonconvergence"],
         checkpoint=checkpoint,
-        **method,
+        precorrect=precorrect,
+        kr=kr,
     )
 
 

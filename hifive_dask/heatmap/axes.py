@@ -32,6 +32,8 @@ class Stretch:
         bool (n): units in use.
     correction
         float32 (n), or None if nothing is corrected.
+    feature_bins
+        int32 (n, features, 2), ``fend_indices`` of a binning model; None without one.
     """
 
     first: int
@@ -39,6 +41,7 @@ class Stretch:
     mid: NDArray[np.int32]
     valid: NDArray[np.bool_]
     correction: NDArray[np.float32] | None
+    feature_bins: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.mid)
@@ -52,7 +55,8 @@ class Stretch:
         """Units ``lo`` to ``hi``."""
         own = slice(lo - self.first, hi - self.first)
         correction = None if self.correction is None else self.correction[own]
-        return Stretch(lo, self.chrom[own], self.mid[own], self.valid[own], correction)
+        bins = None if self.feature_bins is None else self.feature_bins[own]
+        return Stretch(lo, self.chrom[own], self.mid[own], self.valid[own], correction, bins)
 
     def weight(self, corrected: bool) -> NDArray[np.float64]:
         """float64: 1 or its correction for every unit, 0 for those not in use."""
@@ -126,12 +130,14 @@ def join_segments(segments: Sequence[Segment]) -> Segment:
         return segments[0]
     stretches = [segment.units for segment in segments]
     corrections = [s.correction for s in stretches if s.correction is not None]
+    bins = [s.feature_bins for s in stretches if s.feature_bins is not None]
     units = Stretch(
         stretches[0].first,
         np.concatenate([s.chrom for s in stretches]),
         np.concatenate([s.mid for s in stretches]),
         np.concatenate([s.valid for s in stretches]),
         np.concatenate(corrections) if corrections else None,
+        np.concatenate(bins) if bins else None,
     )
     return Segment(
         segments[0].number,

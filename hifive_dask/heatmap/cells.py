@@ -13,38 +13,43 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from hifive_dask._kernels.heatmap import TRANS, Side, add_to_cells, impossible_pairs
+from hifive_dask._kernels.binning import pair_factors
+from hifive_dask._kernels.heatmap import (
+    TRANS,
+    BinnedUnits,
+    Side,
+    add_to_cells,
+    impossible_pairs,
+    pair_cells,
+)
 from hifive_dask._kernels.pair_sums import power_sums
 from hifive_dask._kernels.pair_trees import build_trees
 from hifive_dask._store.pairs import PairRows
 from hifive_dask.heatmap.axes import Segment, Stretch, join_segments
 
-__all__ = [
-    "Datatype",
-    "Expectation",
-    "TransSums",
-    "expected_cells",
-    "observed_cells",
-    "trans_means",
-    "trans_sums",
-]
+__all__ = ["Datatype", "Expectation", "expected_cells", "observed_cells"]
 
 Datatype = Literal["raw", "fend", "distance", "enrichment", "expected"]
 Float64 = NDArray[np.float64]
-TransSums = tuple[NDArray[np.int32], NDArray[np.int32], Float64]
 
 # What is left of a cell when all of its pairs were subtracted is rounding, relative to them.
 _ROUNDING = 1e-8
+_BLOCK = 1 << 22  # factors at a time
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What is expected of a possible pair: product of weights; in cis times a power of distance.
+    """What is expected of a possible pair.
+
+    That is the product of the weights of its units, of the corrections of their feature bins, and
+    in cis of a power of distance.
 
     Parameters
     ----------
     corrected
         Whether the weight of a unit is its correction, else 1.
+    factors
+        float32, corrections of a binning model; None without one.
     fends
         Whether the rule of impossible pairs holds.
     by_distance
@@ -59,6 +64,7 @@ class Expectation:
     """
 
     corrected: bool
+    factors: NDArray[np.float32] | None
     fends: bool
     by_distance: bool
     thresholds: NDArray[np.int64]
@@ -126,15 +132,20 @@ def expected_cells(
         What is expected of a pair.
     means
         Factor of a trans pair by both chromosomes, by default 1.
+
+    Notes
+    -----
+    Of n units in c bins with k combinations of feature bins this takes O(n + c^2) operations, with
+    a distance dependence O(n log n + c^2), with a binning model O(k^2 c + c n), with both O(n^2).
     """
-    sums = [each.sums(each.units.weight(expectation.corrected)) for each in (one, two)]
-    cells = np.outer(*sums)
+    cells = _weight_sums(one, two, expectation)
     if means is not None:
         cells *= _dense(means, one.chrom, two.chrom)
     if expectation.by_distance:
+        sums = _distance_sums if expectation.factors is None else _pair_sums
         for chrom in np.intersect1d(one.chrom, two.chrom).tolist():
             rows, columns = one.span(chrom), two.span(chrom)
-            cells[rows, columns] = _distance_sums(
+            cells[rows, columns] = sums(
                 one.part(rows.start, rows.stop),
                 two.part(columns.start, columns.stop),
                 expectation,
@@ -144,6 +155,70 @@ def expected_cells(
     if expectation.fends:
         _remove_impossible(cells, one, two, expectation)
     return cells.astype(np.float32)
+
+
+def _weight_sums(one: Segment, two: Segment, expectation: Expectation) -> Float64:
+    """float64 (bins, bins): sums over all ordered pairs, whatever their distance."""
+    weights = [each.units.weight(expectation.corrected) for each in (one, two)]
+    if expectation.factors is None:
+        return np.outer(one.sums(weights[0]), two.sums(weights[1]))
+    if expectation.by_distance and len({*one.chrom[[0, -1]], *two.chrom[[0, -1]]}) == 1:
+        return np.zeros((len(one), len(two)))
+    (rows, kinds), (columns, kinds2) = map(_kind_sums, (one, two), weights)
+    both = np.concatenate([kinds, kinds2])
+    factored = np.empty((len(kinds), len(two)))
+    second = np.arange(len(kinds), len(both))
+    step = max(1, _BLOCK // max(1, len(second)))
+    for lo in range(0, len(kinds), step):
+        first = np.arange(lo, min(lo + step, len(kinds)))
+        factors = pair_factors(
+            np.repeat(first, len(second)),
+            np.tile(second, len(first)),
+            both,
+            expectation.factors,
+        )
+        factored[first] = (columns @ factors.reshape(len(first), -1).T).T
+    cells: Float64 = rows @ factored
+    if one is two or one.number == two.number:  # the order of the sum must not be seen
+        size = min(cells.shape)
+        square = np.triu(cells[:size, :size])
+        cells[:size, :size] = square + np.triu(square, 1).T
+    return cells
+
+
+def _kind_sums(segment: Segment, weight: Float64) -> tuple[csr_array, NDArray[np.int32]]:
+    """Weights by bin and combination of feature bins, and feature bins of the combinations."""
+    bins = segment.units.feature_bins
+    assert bins is not None
+    used = np.flatnonzero(weight)
+    flat = bins[used].reshape(len(used), -1)
+    kinds, kind = np.unique(flat, axis=0, return_inverse=True)
+    shape = len(segment), len(kinds)
+    sums = coo_array((weight[used], (segment.bin_of[used], kind.ravel())), shape=shape).tocsr()
+    return csr_array(sums), kinds.reshape(len(kinds), *bins.shape[1:])
+
+
+def _pair_sums(one: Segment, two: Segment, expectation: Expectation, chrom: int) -> Float64:
+    """As `_distance_sums`, pair by pair: a binning model has factors of pairs."""
+    cells = np.zeros((len(one), len(two)))
+    assert expectation.factors is not None
+    pair_cells(
+        _binned(one, expectation.corrected),
+        _binned(two, expectation.corrected),
+        expectation.factors,
+        expectation.thresholds,
+        expectation.slope,
+        expectation.scale(chrom),
+        cells,
+    )
+    return cells
+
+
+def _binned(segment: Segment, corrected: bool) -> BinnedUnits:
+    units = segment.units
+    assert units.feature_bins is not None
+    edge = segment.edge - units.first
+    return BinnedUnits(segment.number, edge, units.mid, units.weight(corrected), units.feature_bins)
 
 
 def _dense(means: csr_array, rows: NDArray[np.int32], columns: NDArray[np.int32]) -> Float64:
@@ -177,7 +252,7 @@ def _correct_diagonal(cells: Float64, one: Segment, two: Segment, expectation: E
     """Bring the cells of a bin with itself from all ordered pairs to each pair once."""
     rows = np.flatnonzero(np.isin(one.numbers, two.numbers))
     columns = rows + one.number - two.number
-    squares = one.sums(one.units.weight(expectation.corrected) ** 2)[rows]
+    squares = one.sums(_products(one.units, *2 * (np.arange(len(one.units)),), expectation))[rows]
     if not expectation.by_distance:  # power sums hold each pair once already
         cells[rows, columns] = (cells[rows, columns] - squares) / 2
     if not expectation.fends:  # a bin of the genome with itself, at distance 0, counts half
@@ -195,8 +270,7 @@ def _remove_impossible(
         return
     near = _gather((one.units, two.units), lo, hi)
     first, second = impossible_pairs(lo, near.chrom, near.valid)
-    weight = near.weight(expectation.corrected)
-    value = weight[first] * weight[second]
+    value = _products(near, first, second, expectation)
     value *= expectation.at(near.mid[second] - near.mid[first], near.chrom[first])
     removed = np.zeros_like(cells)
     add_to_cells(first + lo, second + lo, value, _side(one), _side(two), removed)
@@ -204,74 +278,38 @@ def _remove_impossible(
     cells[cells < _ROUNDING * removed] = 0
 
 
+def _products(
+    units: Stretch,
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    expectation: Expectation,
+) -> Float64:
+    """Product of the weights of pairs, and of the factors of their feature bins."""
+    weight = units.weight(expectation.corrected)
+    product = weight[first] * weight[second]
+    if expectation.factors is not None:
+        assert units.feature_bins is not None
+        product *= pair_factors(first, second, units.feature_bins, expectation.factors)
+    return product
+
+
 def _gather(stretches: Sequence[Stretch], lo: int, hi: int) -> Stretch:
     """Units ``lo`` to ``hi``; those of no stretch are not in use."""
+    bins = stretches[0].feature_bins
     found = Stretch(
         lo,
         np.full(hi - lo, -1, dtype=np.int32),
         np.zeros(hi - lo, dtype=np.int32),
         np.zeros(hi - lo, dtype=bool),
         None if stretches[0].correction is None else np.zeros(hi - lo, dtype=np.float32),
+        None if bins is None else np.zeros((hi - lo, *bins.shape[1:]), dtype=np.int32),
     )
     for stretch in stretches:
         first, stop = max(lo, stretch.first), min(hi, stretch.stop)
         if first >= stop:
             continue
-        for name in ("chrom", "mid", "valid", "correction"):
+        for name in ("chrom", "mid", "valid", "correction", "feature_bins"):
             values: Any = getattr(found.part(first, stop), name)
             if values is not None:
                 values[:] = getattr(stretch.part(first, stop), name)
     return found
-
-
-# Trans means
-
-
-def trans_sums(rows: Iterable[PairRows], one: Stretch, two: Stretch) -> TransSums:
-    """Reads over product of weights, summed per pair of chromosomes.
-
-    Parameters
-    ----------
-    rows
-        Consecutive rows; those of other pairs do not matter.
-    one, two
-        Units of whole chromosomes, the same or apart.
-
-    Returns
-    -------
-    int32, int32, float64: both chromosomes, and the sum, of pairs of chromosomes that were seen. A
-    pair can come more than once.
-    """
-    low, high = sorted((one, two), key=lambda stretch: stretch.first)
-    weight = low.weight(True), high.weight(True)
-    found = []
-    for read in rows:
-        first, second, count = read()
-        inside = (first >= low.first) & (first < low.stop)
-        inside &= (second >= high.first) & (second < high.stop)
-        i, j = first[inside] - low.first, second[inside] - high.first
-        product = weight[0][i] * weight[1][j]
-        chrom1, chrom2 = low.chrom[i], high.chrom[j]
-        used = (product > 0) & (count[inside] > 0) & (chrom1 != chrom2)
-        if not used.any():
-            continue
-        chrom1, chrom2 = chrom1[used], chrom2[used]
-        border = np.r_[True, (np.diff(chrom1) != 0) | (np.diff(chrom2) != 0)]
-        sums = np.add.reduceat(count[inside][used] / product[used], np.flatnonzero(border))
-        found.append((chrom1[border], chrom2[border], sums))
-    none = np.zeros(0, dtype=np.int32)
-    chrom1, chrom2 = (np.concatenate([none, *(f[k] for f in found)]) for k in (0, 1))
-    return chrom1, chrom2, np.concatenate([np.zeros(0), *(f[2] for f in found)])
-
-
-def trans_means(parts: Sequence[TransSums], one: Stretch, two: Stretch) -> csr_array:
-    """Mean per possible pair of units of two chromosomes: symmetric, 0 where nothing was seen."""
-    chrom1, chrom2, sums = (np.concatenate([part[k] for part in parts]) for k in range(3))
-    size = 1 + max(int(one.chrom[-1]), int(two.chrom[-1]))
-    total = coo_array((sums, (chrom1, chrom2)), shape=(size, size)).tocsr().tocoo()
-    units = np.maximum(
-        *(np.bincount(each.chrom, each.weight(True) > 0, minlength=size) for each in (one, two))
-    )
-    mean = total.data / np.maximum(1, units[total.row] * units[total.col])
-    upper = coo_array((mean, (total.row, total.col)), shape=(size, size)).tocsr()
-    return csr_array(upper + upper.T)

@@ -12,15 +12,10 @@ import numpy as np
 
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask.heatmap.axes import Segment, Stretch, cut
-from hifive_dask.heatmap.cells import (
-    Expectation,
-    expected_cells,
-    observed_cells,
-    trans_means,
-    trans_sums,
-)
+from hifive_dask.heatmap.cells import Expectation, expected_cells, observed_cells
 from hifive_dask.heatmap.rows import RowFinder, Rows
 from hifive_dask.model.rows import SPAN
+from hifive_dask.model.trans_means import WeightedUnits, lazy_trans_means
 
 __all__ = ["Axis", "expected_array", "observed_array", "trans_means_of"]
 
@@ -69,7 +64,7 @@ def expected_array(expectation: Expectation, means: Any, one: Axis, two: Axis) -
     expectation
         Of a pair.
     means
-        Lazy result of `trans_means`, or None for 1.
+        Lazy means of pairs of chromosomes, or None for 1.
     one, two
         Rows and columns.
     """
@@ -84,14 +79,15 @@ def expected_array(expectation: Expectation, means: Any, one: Axis, two: Axis) -
 
 
 def trans_means_of(finder: RowFinder, one: Stretch, two: Stretch) -> Any:
-    """Lazy `trans_means` of whole chromosomes: one pass over the rows between them."""
+    """Lazy means of whole chromosomes: one pass over the rows between them."""
     rows = finder.between(one, two, trans=True)
-    same = one.first == two.first
-    first = dask.delayed(one, traverse=False)
-    second = first if same else dask.delayed(two, traverse=False)
-    task = dask.delayed(trans_sums, pure=True)
-    parts = [task(readers, first, second) for readers in finder.readers(rows) or [[]]]
-    return dask.delayed(trans_means, pure=True)(parts, first, second)
+    first = _weighted(one)
+    second = first if one.first == two.first else _weighted(two)
+    return lazy_trans_means(finder.readers(rows), first, second)
+
+
+def _weighted(stretch: Stretch) -> WeightedUnits:
+    return WeightedUnits(stretch.first, stretch.chrom, stretch.weight(corrected=True))
 
 
 def _groups(

@@ -18,6 +18,7 @@ from hifive_dask.heatmap.cells import Datatype, Expectation
 from hifive_dask.heatmap.chunks import Axis, expected_array, observed_array, trans_means_of
 from hifive_dask.heatmap.rows import RowFinder
 from hifive_dask.model.distance import log_thresholds
+from hifive_dask.model.factors import BinningModel
 from hifive_dask.regions import Region, parse_region
 
 __all__ = ["Datatype", "heatmap"]
@@ -36,6 +37,7 @@ def heatmap(
     binsize: int,
     datatype: Datatype = "enrichment",
     corrections: Float32 | None = None,
+    binning: BinningModel | None = None,
     distance: Float32 | None = None,
     chromosome_means: Float32 | None = None,
     maxdistance: int = 0,
@@ -53,13 +55,16 @@ def heatmap(
     binsize
         bp, or 0 for one bin per unit.
     datatype
-        What is expected of a possible pair: ``"raw"`` 1, ``"fend"`` the product of the corrections,
+        What is expected of a possible pair: ``"raw"`` 1, ``"fend"`` the product of all corrections,
         ``"distance"`` the distance dependence, in trans the mean of the two chromosomes,
         ``"enrichment"`` the product of both. ``"expected"`` expects as the last, or as "distance"
         without corrections, and holds the number of possible pairs in place of observed reads.
     corrections
         float32 (N), for "fend" and "enrichment". For these and "expected" units whose correction
         is 0 are left out, of observed reads too.
+    binning
+        Corrections of pairs of feature bins, alone or besides `corrections`. With a distance
+        dependence every pair of a cis chunk is then visited.
     distance, chromosome_means
         float32 (segments, 3) and (C), for "distance", "enrichment" and "expected".
     maxdistance
@@ -83,14 +88,16 @@ def heatmap(
     StateError
         If `datatype` needs corrections or the distance dependence, and they are missing.
     """
-    _validate(datatype, corrections, distance, maxdistance)
+    uncorrected = corrections is None and binning is None
+    _validate(datatype, uncorrected, distance, maxdistance)
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
     usable = valid > 0
     corrected = usable if corrections is None else usable & (corrections > 0)
     if datatype not in ("raw", "distance"):
         usable = corrected
-    genome = Stretch(0, units.chromosome, units.mid, usable, corrections)
+    bins = None if binning is None else binning.fend_indices
+    genome = Stretch(0, units.chromosome, units.mid, usable, corrections, bins)
     rows = _segment(units, genome, one, binsize)
     columns = rows if two is None else _second(units, genome, one, two, rows, binsize)
     axis = Axis(rows, chunk_bins or _chunk_bins(rows))
@@ -98,7 +105,9 @@ def heatmap(
     finder = RowFinder(store)
 
     def expected_of(datatype: Datatype) -> da.Array:
-        expectation = _expectation(units, datatype, distance, chromosome_means, maxdistance)
+        expectation = _expectation(
+            units, datatype, binning, distance, chromosome_means, maxdistance
+        )
         means = None
         if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
             known = replace(genome, valid=corrected)
@@ -110,7 +119,7 @@ def heatmap(
     if datatype == "expected":
         # Possible pairs are not whole numbers: a bin with itself counts half.
         seen = expected_of("raw")
-        expected = expected_of("distance" if corrections is None else "enrichment")
+        expected = expected_of("distance" if uncorrected else "enrichment")
     else:
         seen = observed_array(finder, axis, axis2, maxdistance)
         expected = expected_of(datatype)
@@ -137,15 +146,13 @@ def _chunk_bins(bins: Segment) -> int:
     return min(512, max(64, len(bins) // 8))
 
 
-def _validate(
-    datatype: str, corrections: Float32 | None, distance: Float32 | None, maxdistance: int
-) -> None:
+def _validate(datatype: str, uncorrected: bool, distance: Float32 | None, maxdistance: int) -> None:
     if datatype not in get_args(Datatype):
         known = ", ".join(map(repr, get_args(Datatype)))
         raise ParameterError(f"unknown datatype {datatype!r}; known are {known}")
     if maxdistance < 0:
         raise ParameterError(f"maxdistance is {maxdistance}, expected bp, or 0 for no limit")
-    if datatype in ("fend", "enrichment") and corrections is None:
+    if datatype in ("fend", "enrichment") and uncorrected:
         raise StateError(
             f"datatype {datatype!r} needs corrections; call find_express_fend_corrections first, "
             "or ask for datatype 'raw' or 'distance'"
@@ -188,6 +195,7 @@ def _whole(units: Units, genome: Stretch, bins: Segment) -> Stretch:
 def _expectation(
     units: Units,
     datatype: Datatype,
+    binning: BinningModel | None,
     distance: Float32 | None,
     chromosome_means: Float32 | None,
     maxdistance: int,
@@ -207,8 +215,10 @@ def _expectation(
         n = int((thresholds < maxdistance).sum())
         thresholds = np.r_[thresholds[:n], maxdistance]
         slope, intercept = np.r_[slope[: n + 1], 0.0], np.r_[intercept[: n + 1], -np.inf]
+    corrected = datatype in ("fend", "enrichment")
     return Expectation(
-        datatype in ("fend", "enrichment"),
+        corrected,
+        binning.corrections if binning is not None and corrected else None,
         units.fends,
         by_distance or maxdistance > 0,
         thresholds,

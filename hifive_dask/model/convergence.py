@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hifive_dask.errors import ConvergenceError, ConvergenceWarning, ParameterError
 from hifive_dask.genome.partition import Units
 
-__all__ = ["OnNonconvergence", "check_limits", "name_units", "report"]
+__all__ = ["OnNonconvergence", "check_limits", "check_policy", "name_units", "report"]
 
 OnNonconvergence = Literal["warn", "error", "ignore"]
 
@@ -20,6 +20,11 @@ def check_limits(minchange: Any, policy: str) -> None:
     """Raise `ParameterError` unless `minchange` is above 0 and the policy is known."""
     if not isinstance(minchange, int | float | np.number) or not minchange > 0:
         raise ParameterError(f"minchange is {minchange!r}, expected a number above 0")
+    check_policy(policy)
+
+
+def check_policy(policy: str) -> None:
+    """Raise `ParameterError` unless the policy is known."""
     if policy not in ("warn", "error", "ignore"):
         raise ParameterError(
             f"on_nonconvergence is {policy!r}, expected 'warn', 'error' or 'ignore'"
