@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -19,6 +20,9 @@ from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.query import Datatype, heatmap
 from hifive_dask.hic_data import HiCData
 from hifive_dask.learning import DISTANCE_SUMS, Learning
+from hifive_dask.model.diagnostics import unit_table
+from hifive_dask.model.rows import longest_distance
+from hifive_dask.model.weights import Problem
 from hifive_dask.provenance import History
 from hifive_dask.regions import Region
 
@@ -306,6 +310,54 @@ class HiC(Learning):
     @property
     def _kind(self) -> str:
         return "fends" if self.units.fends else "bins"
+
+    # Diagnostics
+
+    def unit_table(self) -> pd.DataFrame:
+        """Return reads of every unit in use before and after correction, beside its features.
+
+        Cis pairs count, divided by what is expected at their distance if that is known. It shows
+        what of a feature is left in the corrected reads, and whether they are balanced; draw it
+        with `hifive_dask.plot.biases`, `marginals` and `chromosomes`.
+
+        Returns
+        -------
+        Indexed by ``unit``: ``chromosome``, ``start``, ``stop`` and ``length`` (bp), the features
+        of the partition, ``correction``, ``possible`` (partners), ``coverage`` and ``corrected``
+        (reads per possible partner, relative to their means, before and after the correction).
+
+        Raises
+        ------
+        StateError
+            Before `load_data`, or if no unit in use has a possible partner.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.filter_fends(mininteractions=5)
+        >>> hic.find_express_fend_corrections(remove_distance=False, minchange=1e-6)
+        >>> table = hic.unit_table()
+        >>> bool(table["corrected"].std() < 0.001 < table["coverage"].std())
+        True
+        """
+        units, store = self.units, self.data.store
+        parameters, means = self.distance_parameters, self.chromosome_means
+        distance = None if parameters is None or means is None else (parameters, means)
+        window = (0, longest_distance(units, store, silent=self.silent) + 1)
+        problem = Problem(
+            units,
+            self.filter,
+            store,
+            tuple(range(len(units.chromosomes))),
+            window,
+            "cis",
+            distance,
+            binary=False,
+            binning=self._applied_binning(),
+        )
+        return unit_table(problem, self._applied_corrections(), silent=self.silent)
 
     # Heatmaps
 

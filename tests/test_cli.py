@@ -23,8 +23,8 @@ from hifive_dask.cli import main
 from hifive_dask.errors import InputWarning
 
 COMMANDS = (
-    "demo", "run", "fends", "pairs", "combine", "project", "normalize", "query", "plot", "stats",
-    "info", "simulate",
+    "demo", "run", "fends", "pairs", "combine", "project", "normalize", "diagnose", "query", "plot",
+    "stats", "info", "simulate",
 )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ _COMMANDS = {
     "combine": "Add up the pair stores of replicates.",
     "project": "Filter fends and learn the distance dependence.",
     "normalize": "Learn the corrections of a project.",
+    "diagnose": "Draw what tells whether a project can be trusted.",
     "query": "Write a region of a map as text or arrays.",
     "plot": "Draw a region of a map.",
     "stats": "Tell what became of the reads, also as a picture.",

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from hifive_dask import HiC
     from hifive_dask.plot.heatmap import Variable
 
-__all__ = ["DPI", "check_picture", "draw_map", "draw_project", "draw_statistics"]
+__all__ = [
+    "DPI",
+    "check_picture",
+    "draw_diagnostics",
+    "draw_map",
+    "draw_project",
+    "draw_statistics",
+]
 
 DPI = 200
 
@@ -54,14 +61,24 @@ def draw_map(chosen: Map, variable: Variable) -> Figure:
     return plot.heatmap(chosen.dataset, variable=variable, pseudocount=1, title=title)
 
 
+def draw_diagnostics(hic: HiC, folder: Path) -> dict[str, str]:
+    """Draw what tells whether a project can be trusted; return caption by file name."""
+    return _save(_diagnostics(hic), folder)
+
+
 def draw_project(
     hic: HiC, folder: Path, regions: Iterable[str], binsize: int | None
 ) -> dict[str, str]:
     """Draw maps and diagnostics of a normalized project; return caption by file name."""
+    maps = _maps(hic, tuple(regions), binsize)
+    return {**_save(maps, folder), **_save(_diagnostics(hic), folder)}
+
+
+def _save(pictures: Iterable[tuple[str, Figure, str]], folder: Path) -> dict[str, str]:
     from hifive_dask.plot import save
 
     drawn: dict[str, str] = {}
-    for name, figure, caption in (*_maps(hic, tuple(regions), binsize), *_diagnostics(hic)):
+    for name, figure, caption in pictures:
         save(figure, folder / name, dpi=DPI)
         drawn[name] = caption
     return drawn
@@ -98,21 +115,28 @@ def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
         plot.statistics({Path(data.file).name: _reads(data.stats_table())}),
         "What became of the reads, and the distances of the valid ones",
     )
-    yield (
-        "distance.png",
-        plot.decay(
-            np.exp(sums["mean_log_distance"]),
-            sums["signal"] / sums["possible"],
-            hic.distance_parameters,
-        ),
-        "Reads per possible pair, by distance",
-    )
+    if sums:
+        yield (
+            "distance.png",
+            plot.decay(
+                np.exp(sums["mean_log_distance"]),
+                sums["signal"] / sums["possible"],
+                hic.distance_parameters,
+            ),
+            "Reads per possible pair, by distance",
+        )
     if data.insert_distribution[:, 0].any():
         inserts = plot.insert_sizes(data.insert_distribution, data.maxinsert)
         yield "insert_sizes.png", inserts, "Distances of both read ends to their cut sites, summed"
     if hic.corrections is not None and hic.trace is not None:
         yield "corrections.png", plot.corrections(hic.corrections, hic.filter), "Corrections"
         yield "convergence.png", plot.trace(hic.trace), "Convergence of the corrections"
+    if hic.normalization != "none":
+        table = hic.unit_table()
+        caption = "Reads per possible partner of every unit, before and after the correction"
+        yield "marginals.png", plot.marginals(table), caption
+        yield "biases.png", plot.biases(table), "The same, against features of the units"
+        yield "chromosomes.png", plot.chromosomes(table), "Corrections by chromosome"
 
 
 def _longest(hic: HiC) -> str:

@@ -14,10 +14,22 @@ Examples
 'chr1 (kb)'
 """
 
+from hifive_dask.plot.biases import biases, chromosomes, marginals
 from hifive_dask.plot.decay import decay
 from hifive_dask.plot.diagnostics import corrections, insert_sizes, trace
 from hifive_dask.plot.heatmap import heatmap
 from hifive_dask.plot.libraries import statistics
 from hifive_dask.plot.style import save
 
-__all__ = ["corrections", "decay", "heatmap", "insert_sizes", "save", "statistics", "trace"]
+__all__ = [
+    "biases",
+    "chromosomes",
+    "corrections",
+    "decay",
+    "heatmap",
+    "insert_sizes",
+    "marginals",
+    "save",
+    "statistics",
+    "trace",
+]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
@@ -81,7 +81,7 @@ def biases(
             ylabel="log2 relative coverage",
             frame=False,
         )
-    _legend(figure.axes[0])
+    _legend(figure.axes[0], "lower right")
     return figure
 
 
@@ -102,6 +102,7 @@ def _draw_feature(ax: Any, table: pd.DataFrame, name: str) -> None:
     ax.axhline(0, color=INK, linewidth=0.6, linestyle=":")
     if name in ("length", "coverage") and (values[use] > 0).all():
         ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
@@ -134,7 +135,7 @@ def marginals(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure
             axes.stairs(share, edges, fill=True, color=fill)
         axes.stairs(share, edges, color=colour, linewidth=1.2)
     adorn(axes, title=title, xlabel="log2 relative coverage", ylabel="units, %", frame=False)
-    _legend(axes)
+    _legend(axes, "upper right")
     return figure
 
 
@@ -191,6 +192,6 @@ def _log2(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return logs
 
 
-def _legend(ax: Any) -> None:
+def _legend(ax: Any, place: str) -> None:
     handles = [Line2D([], [], color=c, linewidth=1.6) for c in (MUTED, ACCENT)]
-    ax.legend(handles, ["before", "after"], frameon=False, fontsize=8, loc="upper right")
+    ax.legend(handles, ["before", "after"], frameon=False, fontsize=8, loc=place)
