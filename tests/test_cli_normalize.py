@@ -1,0 +1,109 @@
+"""The command line: every normalization, its options, and what it says."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from hifive_dask import HiC, testing
+from hifive_dask.cli import main
+
+
+def run(*arguments: object, code: int = 0) -> Result:
+    texts = ["--scheduler", "sync", *(str(a) for a in arguments)]
+    result = CliRunner().invoke(main, texts)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a filtered project."""
+    folder = tmp_path_factory.mktemp("normalize")
+    files = testing.toy_files(folder)
+    run("fends", "--sites", files.sites, "-o", folder / "fends.zarr")
+    run("pairs", folder / "fends.zarr", files.raw, "-o", folder / "pairs.zarr")
+    options = ("--minsize", 2000, "--numbins", 20, "--mininteractions", 5)
+    run("project", folder / "pairs.zarr", *options, "-o", folder / "project.zarr")
+    return folder
+
+
+BINS = ("--features", "len,distance", "--num-bins", "3,5", "--types", "even,fixed-const")
+CASES = {
+    "express": ("express", (), "express"),
+    "express accelerated": ("express", ("--accelerate",), "express"),
+    "express of trans reads": ("express", ("--usereads", "trans"), "express"),
+    "express with all options": (
+        "express",
+        ("--keep-distance", "--binary", "--chrom", "chr1", "--maxdistance", 200_000),
+        "express",
+    ),
+    "kr": ("kr", (), "express"),
+    "probability": ("probability", ("--model", "poisson"), "probability"),
+    "binning": ("binning", (*BINS, "--pseudocounts", 1), "binning"),
+    "binning-express": ("binning-express", BINS, "binning-express"),
+    "binning-probability": ("binning-probability", BINS, "binning-probability"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, case: str) -> None:
+    method, options, normalization = CASES[case]
+    out, before = prepared / "out.zarr", HiC(prepared / "project.zarr")
+    result = run("normalize", method, prepared / "project.zarr", *options, "-o", out)
+    assert result.output.splitlines()[-2].startswith(f"{normalization}: converged after ")
+    hic = HiC(out)
+    assert hic.normalization == normalization
+    assert hic.trace is not None
+    assert (hic.binning_corrections is None) == (not normalization.startswith("binning"))
+    if normalization != "binning":
+        assert hic.corrections is not None
+        assert np.isfinite(hic.corrections).all()
+    assert HiC(prepared / "project.zarr").history == before.history
+    left = {path.name for path in prepared.iterdir() if "checkpoint" in path.name}
+    assert not left
+    assert normalization in run("info", out).output
+    shutil.rmtree(out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("binning", "--num-bins", "3,x"), 2, "'3,x' is no list of whole numbers such as 20,20"),
+        (
+            ("binning", "--features", "len,oops", "--num-bins", "3,3", "--types", "even,even"),
+            1,
+            "oops",
+        ),
+        (("express", "--chrom", "chr9"), 1, "chr9"),
+        (("probability", "--learningstep", "2"), 1, "learningstep is 2"),
+        (("express", "--max-iterations", "5"), 1, "iterations is 100"),
+    ],
+)
+def test_errors__leave_the_project_as_it_was(
+    prepared: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    project = prepared / "project.zarr"
+    method, *options = arguments
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*")}
+    result = run("normalize", method, project, *options, code=code)
+    assert message in result.stderr
+    assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
+
+
+def test_nonconvergence__is_a_warning_or_an_error(prepared: Path) -> None:
+    short = ("--iterations", 2, "--max-iterations", 2)
+    project, out = prepared / "project.zarr", prepared / "short.zarr"
+    result = run("normalize", "express", project, *short, "-o", out)
+    assert "not converged after 2 iterations" in result.stderr
+    shutil.rmtree(out)
+    strict = (*short, "--on-nonconvergence", "error")
+    result = run("normalize", "express", project, *strict, "-o", out, code=1)
+    assert "not converged after 2 iterations" in result.stderr
+    assert not out.exists()
