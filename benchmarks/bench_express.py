@@ -1,5 +1,8 @@
 """Express: seconds per iteration and pairs per second, by number of stored cis pairs.
 
+And iterations and seconds until they have converged: plain, accelerated, Knight-Ruiz. They are of
+fends with at least six partners, and include the setup.
+
 Timed is the whole balancing, scheduling included, without its setup: the difference of a long and a
 short run, over the difference of their iterations.
 
@@ -14,8 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import dask
 import numba
@@ -33,11 +37,14 @@ from harness import (
 
 import hifive_dask as hd
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.model.express import ExpressResult, balance, possible_partners
+from hifive_dask.model import iterations
+from hifive_dask.model.express import ExpressResult, Method, balance, possible_partners
+from hifive_dask.model.filtering import filter_units
 from hifive_dask.model.rows import longest_distance
 from hifive_dask.model.weights import Problem
 
 Figures = dict[str, Any]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 # ln(reads) against ln(distance): one slope up to e^12 bp, a steeper one beyond.
 DISTANCE = np.array([[12, -0.7, 0], [np.inf, -1.0, 3.6]], dtype=np.float32)
@@ -45,20 +52,22 @@ DISTANCE = np.array([[12, -0.7, 0], [np.inf, -1.0, 3.6]], dtype=np.float32)
 
 def express(fends: str, pairs: str, workers: int, short: int, extra: int) -> Figures:
     """Time `extra` iterations; call it in a fresh process for its peak memory."""
+    # Among random pairs are fends with one partner, whose corrections grow without end.
+    iterations.BOUND = np.inf
     units, store = hd.Fend(fends).units, PairStore.open(pairs)
     first, second, _ = store.rows_of(0, len(store))()
     valid = used_units(units, first, second)
     del first, second
     chromosomes = len(units.chromosomes)
 
-    def run(iterations: int) -> ExpressResult:
+    def run(steps: int) -> ExpressResult:
         return balance(
             units,
             valid,
             store,
             np.ones(len(units), dtype=np.float32),
-            iterations=iterations,
-            max_iterations=iterations,
+            iterations=steps,
+            max_iterations=steps,
             minchange=1e-9,
             mindistance=0,
             maxdistance=0,
@@ -76,6 +85,51 @@ def express(fends: str, pairs: str, workers: int, short: int, extra: int) -> Fig
         setup, result = best(lambda: run(short), 2)
         whole, _ = best(lambda: run(short + extra), 2)
     return {"seconds": (whole - setup) / extra, "cost": result.trace[-1, 0], "GB": peak_gb()}
+
+
+def converge(fends: str, pairs: str, workers: int, limit: int) -> Figures:
+    """Time every method until its change, or residual, is below 1e-4."""
+    units, store = hd.Fend(fends).units, PairStore.open(pairs)
+    chromosomes = len(units.chromosomes)
+    figures: Figures = {}
+    found = {}
+    with dask.config.set(scheduler="threads", num_workers=workers):
+        valid = filter_units(
+            units,
+            np.ones(len(units), dtype=np.int32),
+            store,
+            mininteractions=6,
+            mindistance=0,
+            maxdistance=0,
+            usereads="cis",
+            silent=True,
+        )
+        for method in METHODS:
+            start = time.perf_counter()
+            result = balance(
+                units,
+                valid,
+                store,
+                np.ones(len(units), dtype=np.float32),
+                iterations=1,
+                max_iterations=limit,
+                minchange=1e-4,
+                mindistance=0,
+                maxdistance=0,
+                usereads="cis",
+                distance=(DISTANCE, np.zeros(chromosomes, dtype=np.float32)),
+                binary=False,
+                chroms=range(chromosomes),
+                mininteractions=1,
+                method=method,
+                silent=True,
+            )
+            figures[f"{method} s"] = time.perf_counter() - start
+            figures[method] = len(result.trace)
+            found[method] = result.corrections[valid > 0]
+    if not np.allclose(found["plain"], found["accelerated"], rtol=0.05):
+        raise ArithmeticError("the accelerated corrections are not those of the plain iteration")
+    return figures
 
 
 @numba.njit
@@ -124,9 +178,10 @@ def main(
     fends: int = 1_600_000,
     short: int = 20,
     extra: int = 100,
+    limit: int = 3000,
 ) -> list[Figures]:
     """Run all sizes; print a table."""
-    rows = []
+    rows, ends = [], []
     with tempfile.TemporaryDirectory(dir=".") as directory:
         where = Path(directory)
         genome = human_fends(where / "fends.zarr", fends)
@@ -150,14 +205,19 @@ def main(
                         "ratio": plain["seconds"] / figures["seconds"],
                     }
                 )
+            if n >= 10 * fends:  # with fewer, hardly a fend has six partners
+                figures = fresh(converge, str(where / "fends.zarr"), stored, threads[-1], limit)
+                ends.append({"pairs": n, "threads": threads[-1], **figures})
     print(table("Express", rows))
+    if ends:
+        print(table("Iterations, or products, until converged", ends))
     for count in threads:
         own = [row for row in rows if row["threads"] == count]
         name = f"{count} threads"
         print(growth(name, [r["pairs"] for r in own], [r["ms/iteration"] for r in own]))
     own = [row for row in rows if row["threads"] == threads[0]]
     print(growth("baseline", [r["pairs"] for r in own], [r["baseline ms"] for r in own]))
-    return rows
+    return rows + ends
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -287,26 +288,27 @@ class Learning(ABC):
                 "kr=True and accelerate=True exclude each other: Knight-Ruiz is fast as it is"
             )
         method: Method = "knight-ruiz" if kr else "accelerated" if accelerate else "plain"
-        binning = self._needed_binning() if precorrect else None
         chosen = self.units.select(chroms)
         removes = remove_distance and usereads != "trans"
-        least = mininteractions or self.options.get("mininteractions") or 1
+        arguments: dict[str, Any] = {
+            "iterations": iterations,
+            "mindistance": mindistance,
+            "maxdistance": maxdistance or 0,
+            "usereads": usereads,
+            "mininteractions": mininteractions or self.options.get("mininteractions") or 1,
+            "minchange": minchange,
+            "binary": binary,
+            "max_iterations": max_iterations,
+        }
         result = balance(
             self.units,
             self.filter,
             self.data.store,
             self.corrections if self.corrections is not None else self._ones(),
-            iterations=iterations,
-            max_iterations=max_iterations,
-            minchange=minchange,
-            mindistance=mindistance,
-            maxdistance=maxdistance or 0,
-            usereads=usereads,
+            **arguments,
             distance=self._distance(binary, "remove_distance=True") if removes else None,
-            binary=binary,
+            binning=self._needed_binning() if precorrect else None,
             chroms=chosen,
-            mininteractions=least,
-            binning=binning,
             method=method,
             on_nonconvergence=on_nonconvergence,
             checkpoint=checkpoint,
@@ -318,23 +320,16 @@ class Learning(ABC):
             self.chromosome_means = result.chromosome_means
         self.normalization = "binning-express" if precorrect else "express"
         self.trans_means = None
+        arguments |= {
+            "remove_distance": remove_distance,
+            "chroms": [self.units.chromosomes[c] for c in chosen] if chroms else [],
+            "precorrect": precorrect,
+            "kr": kr,
+            "accelerate": accelerate,
+        }
         self.records.add(
             "HiC.find_express_fend_corrections",
-            {
-                "iterations": iterations,
-                "mindistance": mindistance,
-                "maxdistance": maxdistance or 0,
-                "remove_distance": remove_distance,
-                "usereads": usereads,
-                "mininteractions": least,
-                "minchange": minchange,
-                "chroms": [self.units.chromosomes[c] for c in chosen] if chroms else [],
-                "precorrect": precorrect,
-                "binary": binary,
-                "kr": kr,
-                "accelerate": accelerate,
-                "max_iterations": max_iterations,
-            },
+            arguments,
             results={
                 "iterations": len(result.trace),
                 "converged": result.converged,

@@ -298,7 +298,7 @@ PROJECT = StoreSchema(
             ("iteration",),
             "float64",
             "1",
-            "Cost before each update.",
+            "Cost before each update, or, by Newton's method, after each product.",
             optional=True,
         ),
         Variable(
@@ -306,7 +306,7 @@ PROJECT = StoreSchema(
             ("iteration",),
             "float64",
             "1",
-            "Largest relative change of each update.",
+            "Largest relative change of each update, or of a plain one after each product.",
             optional=True,
         ),
         Variable(

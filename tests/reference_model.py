@@ -9,6 +9,7 @@ import numpy as np
 
 from hifive_dask._store.pairs import PairStore
 from hifive_dask.genome.partition import Units
+from hifive_dask.model.factors import BinningModel
 
 Array = np.ndarray[Any, Any]
 
@@ -129,10 +130,37 @@ def plain_express(
     distance: tuple[Array, Array] | None,
     binary: bool,
     steps: int,
+    factors: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """Dense iteration without limits of distance but the longest one; no final scaling.
 
     Returns corrections, trace, and whether units have a pair that is used.
+    """
+    dense, possible = dense_weights(
+        units, rows, valid, usereads=usereads, distance=distance, binary=binary, factors=factors
+    )
+    used = dense.any(axis=1)
+    c, trace = np.ones(len(units)), []
+    for _ in range(steps):
+        q = (dense / np.outer(c, c)).sum(axis=1)[used] / possible[used]
+        trace.append((np.sqrt(((q - 1) ** 2).sum()), np.abs(np.sqrt(q) - 1).max(initial=0.0)))
+        c[used] *= np.sqrt(q)
+    return c, np.array(trace), used
+
+
+def dense_weights(
+    units: Units,
+    rows: Array,
+    valid: Array,
+    *,
+    usereads: str,
+    distance: tuple[Array, Array] | None = None,
+    binary: bool = False,
+    factors: Array | None = None,
+) -> tuple[Array, Array]:
+    """The symmetric matrix that is balanced, and the possible partners of every unit.
+
+    `factors` (N, N) are divided out of all weights, but not out of the mean of trans pairs.
     """
     cis = [(i, j) for i, j, _ in rows.tolist() if units.chromosome[i] == units.chromosome[j]]
     window = (0, max((int(units.mid[j] - units.mid[i]) for i, j in cis), default=-1) + 1)
@@ -145,6 +173,7 @@ def plain_express(
         reads = 1 if binary else n
         total[trans] += reads
         mean = 1.0 if trans or distance is None else expected_reads(units, i, j, *distance)
+        mean *= 1.0 if factors is None else factors[i, j]
         kinds[trans, i, j] += reads / mean
         kinds[trans, j, i] += reads / mean
     per = np.bincount(units.chromosome, weights=valid)
@@ -153,11 +182,33 @@ def plain_express(
         scale[1] = (per.sum() ** 2 - (per**2).sum()) / 2 / total[1]
     if usereads != "cis" and distance is None and total.any():
         scale[:] = possible.sum() / (2 * total.sum())
-    dense = kinds[0] * scale[0] + kinds[1] * scale[1]
-    used = dense.any(axis=1)
-    c, trace = np.ones(len(units)), []
-    for _ in range(steps):
-        q = (dense / np.outer(c, c)).sum(axis=1)[used] / possible[used]
-        trace.append((np.sqrt(((q - 1) ** 2).sum()), np.abs(np.sqrt(q) - 1).max(initial=0.0)))
-        c[used] *= np.sqrt(q)
-    return c, np.array(trace), used
+    return kinds[0] * scale[0] + kinds[1] * scale[1], possible
+
+
+def random_binning(units: Units, seed: int, bins: Sequence[int]) -> tuple[BinningModel, Array]:
+    """A binning model of some features, and its factors (N, N) by a loop over pairs."""
+    rng = np.random.default_rng(seed)
+    factors = np.ones((len(units), len(units)))
+    indices = np.zeros((len(units), len(bins), 2), dtype=np.int32)
+    offset, corrections = [0], []
+    for h, number in enumerate(bins):
+        own = rng.integers(0, number, len(units))
+        values = {}
+        for p in range(number):
+            for q in range(p, number):
+                values[p, q] = float(np.float32(rng.uniform(0.5, 2)))
+                corrections.append(values[p, q])
+        for i in range(len(units)):
+            for j in range(len(units)):
+                factors[i, j] *= values[min(own[i], own[j]), max(own[i], own[j])]
+        indices[:, h, 0] = own
+        indices[:, h, 1] = offset[-1] + own * (number - 1) - own * (own - 1) // 2
+        offset.append(len(corrections))
+    model = BinningModel(
+        tuple(f"feature{h}" for h in range(len(bins))),
+        np.array(bins, dtype=np.int32),
+        np.array(offset, dtype=np.int32),
+        np.array(corrections, dtype=np.float32),
+        indices,
+    )
+    return model, factors

@@ -44,8 +44,10 @@ def test_bench_filter__keeps_what_its_baseline_keeps() -> None:
 
 
 def test_bench_express__has_the_cost_of_its_baseline() -> None:
-    (row,) = _load("bench_express").main([20_000], [1], fends=2_000, short=3, extra=3)
-    assert row["pairs"] == 20_000
+    row, ends = _load("bench_express").main([20_000], [1], fends=2_000, short=3, extra=3)
+    assert row["pairs"] == ends["pairs"] == 20_000
+    assert ends["accelerated"] < ends["plain"]
+    assert ends["knight-ruiz"] > 5
 
 
 def test_bench_distance__agrees_with_its_baseline() -> None:

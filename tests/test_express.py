@@ -26,6 +26,7 @@ from tests.reference_model import (
     plain_core,
     plain_express,
     plain_possible,
+    random_binning,
     random_world,
     store_of,
     toy_rows,
@@ -183,6 +184,7 @@ def cut_finely(patch: pytest.MonkeyPatch, span: int = 7, chunk: int = 1) -> None
     removes=st.booleans(),
     binary=st.booleans(),
     fends=st.booleans(),
+    features=st.sampled_from([(), (), (1,), (3,), (2, 4)]),
     cut=st.sampled_from([None, (7, 1), (1 << 22, 1), (1 << 22, 25)]),
 )
 @settings(max_examples=100, deadline=None)
@@ -193,9 +195,11 @@ def test_iterations__equal_dense_oracle(
     removes: bool,
     binary: bool,
     fends: bool,
+    features: tuple[int, ...],
     cut: tuple[int, int] | None,
 ) -> None:
     units, rows = random_world(seed, fends=fends, density=0.6)
+    model, factors = random_binning(units, seed, features) if features else (None, None)
     valid = (np.random.default_rng(seed).random(len(units)) < 0.9).astype(np.int32)
     if usereads == "trans":  # units without any partner leave the filter first
         valid = np.array(plain_core(units, rows, valid, 1, (0, 0), usereads), dtype=np.int32)
@@ -206,13 +210,15 @@ def test_iterations__equal_dense_oracle(
             cut_finely(patch, *cut)
         result = run(
             units, rows, valid=valid, usereads=usereads, binary=binary, distance=distance,
-            max_iterations=6, minchange=1e-13, on_nonconvergence="ignore",
+            binning=model, max_iterations=6, minchange=1e-13, on_nonconvergence="ignore",
         )  # fmt: skip
     c, trace, used = plain_express(
-        units, rows, valid, usereads=usereads, distance=distance, binary=binary, steps=6
-    )
+        units, rows, valid, usereads=usereads, distance=distance, binary=binary, steps=6,
+        factors=factors,
+    )  # fmt: skip
     # Weights are kept as float32: whole numbers are exact.
-    tolerance = {"rtol": 2e-6, "atol": 1e-6} if removes else {"rtol": 1e-9, "atol": 1e-12}
+    exact = not removes and model is None
+    tolerance = {"rtol": 1e-9, "atol": 1e-12} if exact else {"rtol": 2e-6, "atol": 1e-6}
     np.testing.assert_allclose(result.trace, trace[: len(result.trace)], **tolerance)
     for chrom in range(3):
         own = np.flatnonzero(used[units.span(chrom)]) + units.offset[chrom]
@@ -223,6 +229,15 @@ def test_iterations__equal_dense_oracle(
     assert result.unused.tolist() == np.flatnonzero((valid > 0) & ~used).tolist()
     assert (result.corrections[result.unused] == 1).all()
     assert not result.corrections[valid == 0].any()
+
+
+@pytest.mark.parametrize("usereads", KINDS)
+def test_binning_corrections_of_0__where_reads_are_raise(usereads: str) -> None:
+    units, rows = toy_units(), toy_rows()
+    model, _ = random_binning(units, 1, (2,))
+    model.corrections[1] = 0
+    with pytest.raises(StateError, match="the binning corrections are not above 0 for all pairs"):
+        run(units, rows, usereads=usereads, binning=model)
 
 
 @given(seed=st.integers(0, 10**6))

@@ -171,6 +171,32 @@ def test_history__has_one_line_per_call(project: hd.HiC) -> None:
     assert record["results"]["converged"] is True
 
 
+@pytest.mark.golden
+def test_golden_sim_small__binning_then_express(
+    tmp_path: Path, shared: Path, compare: ModuleType
+) -> None:
+    folder = shared / "golden/sim-small/hifive"
+    for file in ("sim.fends", "sim.hcd", "state_binning.hcp"):
+        shutil.copy(folder / file, tmp_path / file)
+    hic = hd.HiC(tmp_path / "state_binning.hcp", silent=True)
+    hic.find_express_fend_corrections(precorrect=True)
+    assert hic.normalization == "binning-express"
+    results = {
+        "chained/binning-express.corrections": hic.corrections,
+        "chained/binning-express.chromosome_means": hic.chromosome_means,
+        "chained/binning-express.trace": hic.trace,
+    }
+    case = compare.load_case(str(shared / "golden/sim-small"))
+    assert compare.compare(case, results, only="chained/binning-express.")
+    hic.save(tmp_path / "again.zarr")
+    again = hd.HiC(tmp_path / "again.zarr", silent=True)
+    assert again.normalization == "binning-express"
+    np.testing.assert_array_equal(again.corrections, hic.corrections)
+    np.testing.assert_array_equal(again.binning_corrections, hic.binning_corrections)
+    hic.find_express_fend_corrections()
+    assert hic.normalization == "express"
+
+
 def test_failed_calls__change_nothing(project: hd.HiC) -> None:
     learned(project)
     before = {name: np.copy(project[name]) for name in ("filter", "corrections", "trace")}

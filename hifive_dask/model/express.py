@@ -166,9 +166,9 @@ def balance(
     system: System = (SpanSystem if spans else CisSystem)(problem, possible, silent)
     balancing = Balancing(problem, system, start, possible, limits, method, keep, silent)
     values, trace, converged = solve(balancing)
-    if not converged:
-        message = not_converged(balancing, values, trace)
-        report(message, "error" if method == "knight-ruiz" else on_nonconvergence)
+    policy = "error" if method == "knight-ruiz" else on_nonconvergence
+    if not converged and policy != "ignore":
+        report(not_converged(balancing, values, trace), policy)
     result = _finish(balancing, corrections, kept, values, trace, converged)
     keep.remove()
     return result
