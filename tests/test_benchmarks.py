@@ -72,3 +72,9 @@ def test_random_cis_pairs__are_distinct_sorted_and_possible(tmp_path: Path) -> N
     assert (count >= 1).all()
     assert (units.chromosome[first] == units.chromosome[second]).all()
     assert (second - first > 3).all()
+
+
+def test_bench_binning__counts_what_its_baseline_counts() -> None:
+    rows = _load("bench_binning").main([2_000, 4_000], [1], bins=4, per_fend=1)
+    assert [row["fends"] > 1_900 for row in rows] == [True, True]
+    assert all(row["baseline s"] is not None for row in rows)

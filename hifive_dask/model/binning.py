@@ -3,8 +3,9 @@
 A possible pair is observed with the probability ``p = pi kd prod_h kh``: the overall share, a
 constant factor of its distance, and for every feature a factor of both bins. Features are updated
 in turn, each with the newest values of the others; all factors of one feature are independent of
-each other, and each is the root of one equation. So the likelihood cannot fall, but for the first
-sweep: factors start as ratios of marginal sums, where a probability can be above 1.
+each other, and each is the root of one equation. So the likelihood cannot fall, but where
+probabilities above 1 count as 1: at the start, as factors are ratios of marginal sums, and in
+classes all of whose possible pairs were observed.
 """
 
 from __future__ import annotations
@@ -137,6 +138,10 @@ def fit_binning(
     chosen = np.zeros(len(units), dtype=np.int32)
     for span in spans.values():
         chosen[span] = valid[span] > 0
+    if not chosen.any():
+        raise StateError(
+            "no fend of the chosen chromosomes is in use; see filter_fends and reset_filter"
+        )
     longest = max(
         (int(np.ptp(units.mid[s])) for s in spans.values() if s.stop > s.start), default=0
     )
@@ -202,7 +207,7 @@ def _check_counts(counts: ClassCounts) -> None:
     if not counts.possible.any():
         raise StateError(
             "no pair is possible: no two fends in use on the chosen chromosomes are within the "
-            "distances; see filter_fends and reset_filter"
+            "distances; see mindistance and maxdistance"
         )
     if not counts.observed.any():
         raise StateError(
