@@ -357,9 +357,14 @@ class Learning(ABC):
 
         A pair is expected to have m c_i c_j reads (Poisson), or to be seen with that probability
         (binomial), where m is what `find_distance_parameters` learned. The negative log-likelihood
-        is lowered by a quasi-Newton descent in ln(c); it never rises, and its minimum, which does
-        not depend on the start, is found with 0.01 <= c <= 100. Afterwards corrections are scaled
-        per chromosome so that c_i c_j is 1 on average, and `chromosome_means` are ln of the factor.
+        is lowered by a quasi-Newton descent in ln(c). Its minimum with 0.01 <= c <= 100 does not
+        depend on the start. Afterwards corrections are scaled per chromosome so that c_i c_j is 1
+        on average, and `chromosome_means` are ln of the factor.
+
+        `trace` holds the cost and the change (see `minchange`) at the start and after every
+        iteration: cost summed over the chromosomes, the largest change. Each iteration lowers the
+        cost; but the binomial cost of pairs without reads is first continued smoothly from
+        m c_i c_j = 0.9 on, and rises a little when that edge is raised towards 1.
 
         Distant pairs are summed by series: time and memory grow about as the number of fends, and
         no `maxdistance` is needed. The error of each pair's part is below 2e-8 of it. With
@@ -372,13 +377,12 @@ class Learning(ABC):
         minchange
             Convergence: largest abs(g_i / c_i), where g is the derivative of the cost by c, divided
             by the number of possible partners. For large chromosomes this is small anywhere;
-            observed and expected reads of a unit must not differ by more than 10 `minchange`,
+            observed and expected reads of a unit must not differ by more than 100 `minchange`,
             relative to the larger, either. Units that are held at 0.01 or 100 do not count.
         max_iterations
             It stops here if it has not converged.
         learningstep
-            Factor of a step that does not lower the cost enough (Armijo), or that takes pairs
-            without reads beyond m c_i c_j = 1, where the binomial cost is flat.
+            Factor of a step that does not lower the cost enough (Armijo).
         chroms
             Chromosomes to learn; empty or None for all. The corrections of others stay.
         precalculate

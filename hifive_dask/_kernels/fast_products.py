@@ -30,11 +30,12 @@ from hifive_dask._kernels.pair_trees import (
     split,
 )
 
-__all__ = ["LEAST", "Law", "Terms", "fast_terms", "loss", "mean_at", "power_law"]
+__all__ = ["CLIP", "Law", "Terms", "fast_terms", "loss", "mean_at", "power_law"]
 
 POWERS = 6
 ACCURACY = 1e-8
 LEAST = 1e-7  # of 1 - q
+CLIP = 1.0 - LEAST
 
 
 class Terms(NamedTuple):
@@ -46,13 +47,17 @@ class Terms(NamedTuple):
         Sum of the losses.
     gradient
         float64 (n): derivative of the cost by the natural log of each weight.
+    curvature
+        float64 (n): for every weight the sum of its pairs' second derivatives by its natural log.
     clipped
-        Number of pairs with 1 - q below `LEAST`, where the loss is constant; binomial only.
+        int64 (n): for every weight the number of its pairs with q at or above the edge, binomial
+        only: up to `CLIP` the loss goes on from there as a parabola in ln(q), at `CLIP` it is flat.
     """
 
     cost: float
     gradient: NDArray[np.float64]
-    clipped: int
+    curvature: NDArray[np.float64]
+    clipped: NDArray[np.int64]
 
 
 class Law(NamedTuple):
@@ -121,13 +126,23 @@ def mean_at(law, k, distance):
 
 
 @jit
-def loss(q, binomial):
-    """f(q), q f'(q), and whether q is clipped."""
-    if not binomial:
-        return q, q, 0
-    if 1.0 - q <= LEAST:
-        return -np.log(LEAST), 0.0, 1
-    return -np.log1p(-q), q / (1.0 - q), 0
+def loss(q, edge):
+    """f(q), its first and second derivative by ln(q), and whether q is beyond the edge.
+
+    Edge 0 stands for f(q) = q.
+    """
+    if edge == 0.0:
+        return q, q, q, 0
+    if q < edge:
+        slope = q / (1.0 - q)
+        return -np.log1p(-q), slope, slope / (1.0 - q), 0
+    rest = 1.0 - edge
+    if rest <= LEAST:
+        return -np.log(LEAST), 0.0, 0.0, 1
+    slope = edge / rest
+    bend = slope / rest
+    step = np.log(q / edge)
+    return -np.log(rest) + (slope + 0.5 * bend * step) * step, slope + bend * step, bend, 1
 
 
 @jit
@@ -181,7 +196,7 @@ def _upward(trees, weight, moment, largest):
 
 
 @jit
-def _downward(trees, weight, local, gradient):
+def _downward(trees, weight, local, gradient, curvature):
     """Hand the expansions of every node down to its positions; returns half their product."""
     mid, left, right, centre, half = trees.mid, trees.left, trees.right, trees.centre, trees.half
     powers, shift = np.empty(TERMS), np.empty(TERMS)
@@ -198,6 +213,7 @@ def _downward(trees, weight, local, gradient):
                     for m in range(TERMS - 1, 0, -1):
                         value = local[node, t, m - 1] + value * offset / m
                     gradient[i] += power * value
+                    curvature[i] += (t + 1) * power * value
                     cost += 0.5 * power * value / (t + 1)
             continue
         for child in (left[node], right[node]):
@@ -261,7 +277,7 @@ def _far(trees, law, moment, largest, local, a, b, k, distance, one, two):
 @jit
 def _series_leaves(
     place, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, centre, short,
-    means, row, costs, gradient,
+    means, row, bend, costs, gradient, curvature,
 ):  # fmt: skip
     """Sum two leaves, in one segment or two, by the series of both: loops the compiler unrolls."""
     one, two = law.coefficient[0, low], law.coefficient[0, high]
@@ -285,48 +301,62 @@ def _series_leaves(
                 x = (((x * v + one[3]) * v + one[2]) * v + one[1]) * v + one[0]
                 y = (((y * v + two[3]) * v + two[2]) * v + two[1]) * v + two[0]
             means[j] = lead_one * x if d <= limit else lead_two * y
-        total = 0.0
+        total, total_bend = 0.0, 0.0
         for j in range(n):
             q = means[j] * own * weight[b_lo + j]
             if binomial:
                 part = ((q * (1 / 6) + 1 / 5) * q + 1 / 4) * q + 1 / 3
                 costs[j] += ((part * q + 1 / 2) * q + 1.0) * q
-                row[j] = q / (1.0 - q)
+                inverse_rest = 1.0 / (1.0 - q)
+                row[j] = q * inverse_rest
+                bend[j] = row[j] * inverse_rest
             else:
                 costs[j] += q
                 row[j] = q
+                bend[j] = q
             gradient[b_lo + j] += row[j]
+            curvature[b_lo + j] += bend[j]
         for j in range(n):
             total += row[j]
+            total_bend += bend[j]
         gradient[i] += total
+        curvature[i] += total_bend
     return costs[:n].sum()
 
 
 @jit
-def _plain_leaves(mid, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, gradient):
-    """Sum the pairs of two leaves one by one; returns their cost, and how many are clipped."""
-    binomial = len(law.reach) > 1
-    cost, clipped = 0.0, 0
+def _plain_leaves(
+    mid, law, weight, edge, a_lo, a_hi, b_lo, b_hi, low, high, gradient, curvature, clipped
+):
+    """Sum the pairs of two leaves one by one; returns their cost."""
+    cost = 0.0
     for i in range(a_lo, a_hi):
         k = low
-        row = 0.0
+        row, row_bend = 0.0, 0.0
         for j in range(max(i + 1, b_lo), b_hi):
             distance = mid[j] - mid[i]
             while k < high and distance > law.thresholds[k]:
                 k += 1
             q = (mean_at(law, k, distance) * weight[i]) * weight[j]
-            value, slope, beyond = loss(q, binomial)
+            value, slope, bend, beyond = loss(q, edge)
             cost += value
-            clipped += beyond
+            if beyond:
+                clipped[i] += 1
+                clipped[j] += 1
             row += slope
+            row_bend += bend
             gradient[j] += slope
+            curvature[j] += bend
         gradient[i] += row
-    return cost, clipped
+        curvature[i] += row_bend
+    return cost
 
 
 @jit
-def _near(trees, place, law, weight, largest, a, b, low, high, buffer, gradient):
-    """Sum the pairs of two leaves; returns their cost, and how many are clipped."""
+def _near(
+    trees, place, law, weight, edge, largest, a, b, low, high, buffer, gradient, curvature, clipped
+):
+    """Sum the pairs of two leaves; returns their cost."""
     a_lo, a_hi, b_lo, b_hi = trees.first[a], trees.stop[a], trees.first[b], trees.stop[b]
     centre, wide = trees.centre[b] - trees.centre[a], trees.half[a] + trees.half[b]
     if high - low < 2:
@@ -338,21 +368,37 @@ def _near(trees, place, law, weight, largest, a, b, low, high, buffer, gradient)
         if terms <= TERMS and _enough_powers(law.limit, highest) <= len(law.reach):
             cost = _series_leaves(
                 place, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, centre, terms <= 4,
-                buffer[0], buffer[1], buffer[2], gradient,
+                buffer[0], buffer[1], buffer[2], buffer[3], gradient, curvature,
             )  # fmt: skip
-            return cost, 0
-    return _plain_leaves(trees.mid, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, gradient)
+            return cost
+    return _plain_leaves(
+        trees.mid,
+        law,
+        weight,
+        edge,
+        a_lo,
+        a_hi,
+        b_lo,
+        b_hi,
+        low,
+        high,
+        gradient,
+        curvature,
+        clipped,
+    )
 
 
 @jit
-def _fast_terms(trees, law, row_lo, row_hi, weight, moment, largest, local, gradient):
+def _fast_terms(
+    trees, law, row_lo, row_hi, weight, edge, moment, largest, local, gradient, curvature, clipped
+):
     mid, first, stop, root = trees.mid, trees.first, trees.stop, trees.root
     left, right, centre, half = trees.left, trees.right, trees.centre, trees.half
     _upward(trees, weight, moment, largest)
     stack = np.empty((STACK, 4), dtype=np.int64)
-    place, buffer = mid.astype(np.float64), np.empty((3, LEAF))
+    place, buffer = mid.astype(np.float64), np.empty((4, LEAF))
     one, two = np.empty(TERMS), np.empty(TERMS)
-    cost, clipped = 0.0, 0
+    cost = 0.0
     for row in range(row_lo, row_hi):
         for other in range(row, len(root)):
             if root[row] < 0 or root[other] < 0:
@@ -372,18 +418,17 @@ def _fast_terms(trees, law, row_lo, row_hi, weight, moment, largest, local, grad
                 ):
                     continue
                 if left[a] < 0 and left[b] < 0:
-                    near = _near(
-                        trees, place, law, weight, largest, a, b, low, high, buffer, gradient
-                    )
-                    cost += near[0]
-                    clipped += near[1]
+                    cost += _near(
+                        trees, place, law, weight, edge, largest, a, b, low, high, buffer,
+                        gradient, curvature, clipped,
+                    )  # fmt: skip
                 else:
                     depth = split(left, right, half, a, b, low, high, stack, depth)
-    return cost + _downward(trees, weight, local, gradient), clipped
+    return cost + _downward(trees, weight, local, gradient, curvature)
 
 
 def fast_terms(
-    trees: PairTrees, law: Law, row_lo: int, row_hi: int, weight: NDArray[np.float64]
+    trees: PairTrees, law: Law, row_lo: int, row_hi: int, weight: NDArray[np.float64], edge: float
 ) -> Terms:
     """Sum the losses of all pairs i < j, each once.
 
@@ -397,6 +442,8 @@ def fast_terms(
         Groups of the first position of a pair; the second lies in the same or any later group.
     weight
         float64 (n), not negative.
+    edge
+        See `Terms`; 0 if the law was not prepared for -ln(1 - q).
 
     Returns
     -------
@@ -404,8 +451,20 @@ def fast_terms(
     """
     nodes, powers = len(trees.first), len(law.reach)
     moment, local = np.zeros((2, nodes, powers, TERMS))
-    largest, gradient = np.zeros(nodes), np.zeros(len(weight))
-    cost, clipped = _fast_terms(
-        trees, law, row_lo, row_hi, weight, moment, largest, local, gradient
+    largest, (gradient, curvature) = np.zeros(nodes), np.zeros((2, len(weight)))
+    clipped = np.zeros(len(weight), dtype=np.int64)
+    cost = _fast_terms(
+        trees,
+        law,
+        row_lo,
+        row_hi,
+        weight,
+        edge,
+        moment,
+        largest,
+        local,
+        gradient,
+        curvature,
+        clipped,
     )
-    return Terms(cost, gradient, clipped)
+    return Terms(cost, gradient, curvature, clipped)

@@ -88,21 +88,23 @@ def impossible_pairs(unit: NDArray[np.int64]) -> tuple[Int32, Int32]:
 
 
 @jit
-def _listed_terms(first, second, mean, weight, binomial, gradient):
-    cost, clipped = 0.0, 0
+def _listed_terms(first, second, mean, weight, edge, gradient, curvature, clipped):
+    cost = 0.0
     for row in range(len(first)):
         i, j = first[row], second[row]
-        value, slope, beyond = loss((mean[row] * weight[i]) * weight[j], binomial)
+        value, slope, bend, beyond = loss((mean[row] * weight[i]) * weight[j], edge)
         cost += value
-        clipped += beyond
+        if beyond:
+            clipped[i] += 1
+            clipped[j] += 1
         gradient[i] += slope
         gradient[j] += slope
-    return cost, clipped
+        curvature[i] += bend
+        curvature[j] += bend
+    return cost
 
 
-def listed_terms(
-    first: Int32, second: Int32, mean: Float64, weight: Float64, *, binomial: bool
-) -> Terms:
+def listed_terms(first: Int32, second: Int32, mean: Float64, weight: Float64, edge: float) -> Terms:
     """Sum the losses of the pairs of a list.
 
     Parameters
@@ -113,21 +115,24 @@ def listed_terms(
         float64: of `pair_means`.
     weight
         float64 (n).
-    binomial
-        Loss -ln(1 - q) in place of q.
+    edge
+        Loss -ln(1 - q), continued from q = edge, see `Terms`; 0: loss q.
     """
-    gradient = np.zeros(len(weight))
-    cost, clipped = _listed_terms(first, second, mean, weight, binomial, gradient)
-    return Terms(cost, gradient, clipped)
+    gradient, curvature = np.zeros((2, len(weight)))
+    clipped = np.zeros(len(weight), dtype=np.int64)
+    cost = _listed_terms(first, second, mean, weight, edge, gradient, curvature, clipped)
+    return Terms(cost, gradient, curvature, clipped)
 
 
 @jit
-def _plain_terms(mid, unit, fends, law, indices, corrections, lo, hi, weight, binomial, gradient):
-    cost, clipped = 0.0, 0
+def _plain_terms(
+    mid, unit, fends, law, indices, corrections, lo, hi, weight, edge, gradient, curvature, clipped
+):
+    cost = 0.0
     last = len(law.thresholds)
     for i in range(lo, hi):
         k = 0
-        row = 0.0
+        row, row_bend = 0.0, 0.0
         for j in range(i + 1, len(mid)):
             distance = mid[j] - mid[i]
             while k < last and distance > law.thresholds[k]:
@@ -139,13 +144,18 @@ def _plain_terms(mid, unit, fends, law, indices, corrections, lo, hi, weight, bi
             if unit[j] - unit[i] < 4 and not is_possible(unit[i], unit[j], fends):
                 continue
             mean = mean_at(law, k, distance) * _factor(i, j, indices, corrections)
-            value, slope, beyond = loss((mean * weight[i]) * weight[j], binomial)
+            value, slope, bend, beyond = loss((mean * weight[i]) * weight[j], edge)
             cost += value
-            clipped += beyond
+            if beyond:
+                clipped[i] += 1
+                clipped[j] += 1
             row += slope
+            row_bend += bend
             gradient[j] += slope
+            curvature[j] += bend
         gradient[i] += row
-    return cost, clipped
+        curvature[i] += row_bend
+    return cost
 
 
 def plain_terms(
@@ -157,7 +167,7 @@ def plain_terms(
     weight: Float64,
     *,
     fends: bool,
-    binomial: bool,
+    edge: float,
 ) -> Terms:
     """Sum the losses of all possible pairs i < j, one by one.
 
@@ -173,9 +183,12 @@ def plain_terms(
         float64 (n).
     fends
         Whether the rule of impossible pairs holds.
-    binomial
-        Loss -ln(1 - q) in place of q.
+    edge
+        Loss -ln(1 - q), continued from q = edge, see `Terms`; 0: loss q.
     """
-    gradient = np.zeros(len(weight))
-    cost, clipped = _plain_terms(mid, unit, fends, law, *factors, *rows, weight, binomial, gradient)
-    return Terms(cost, gradient, clipped)
+    gradient, curvature = np.zeros((2, len(weight)))
+    clipped = np.zeros(len(weight), dtype=np.int64)
+    cost = _plain_terms(
+        mid, unit, fends, law, *factors, *rows, weight, edge, gradient, curvature, clipped
+    )
+    return Terms(cost, gradient, curvature, clipped)

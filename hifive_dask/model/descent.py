@@ -1,8 +1,14 @@
 """Descent to the corrections at which a likelihood is largest.
 
-In u = ln c both costs are convex (the binomial one where it is not clipped), and the matrix of
-expected reads is dense: scaled by the expected reads of each unit, the second derivative is close
-to a multiple of one. A quasi-Newton method (L-BFGS) with this scale needs some ten iterations.
+In u = ln c the Poisson cost is convex, and so is the binomial one where it is not clipped, that is
+where no pair without reads has q = m c_i c_j near 1. Beyond q = 1 the latter has a plateau, which
+would trap a descent. So the loss of such pairs, -ln(1 - q), is continued beyond an edge below 1 by
+the parabola in ln(q) with the same value and two derivatives: this cost is convex everywhere and
+has one minimum, wherever the descent begins. If no pair without reads is beyond the edge there, it
+is the minimum of the likelihood itself; else the descent goes on from there with the next edge.
+
+The matrix of expected reads is dense, and the second derivative, scaled by its diagonal, close to a
+multiple of one: a quasi-Newton method (L-BFGS) with this scale needs few iterations.
 """
 
 from __future__ import annotations
@@ -15,12 +21,14 @@ from numpy.typing import NDArray
 
 from hifive_dask.model.likelihood import Likelihood
 
-__all__ = ["HIGHEST", "LOWEST", "Limits", "State", "advance", "begin", "descend"]
+__all__ = ["EDGES", "HIGHEST", "LOWEST", "Limits", "State", "advance", "begin", "descend"]
 
 Float64 = NDArray[np.float64]
 
 LOWEST, HIGHEST = 0.01, 100.0  # corrections, as documented
-BALANCE = 10.0  # relative imbalance of a unit that is allowed, in units of minchange
+BALANCE = 100.0  # relative imbalance of a unit that is allowed, in units of minchange
+# Of q = m c_i c_j. Beyond the edge the binomial loss of pairs without reads goes on as a parabola.
+EDGES = (0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 _FLOOR, _CEILING = np.log(LOWEST), np.log(HIGHEST)
 _MEMORY = 8
 _TRIES = 20
@@ -44,22 +52,23 @@ class State(NamedTuple):
     ----------
     point
         float64 (n): ln(c).
-    slope, total
-        float64 (n): derivative of the cost by ln(c), and its part without observed pairs.
-    clipped
-        Pairs without reads on the plateau of the binomial cost.
+    slope, scale
+        float64 (n): derivative of the cost by ln(c); second derivative, or more.
+    stage
+        Number of the edge, of `EDGES` if binomial.
     steps, bends
         float64 (k, n): the last steps, and how the slope changed.
     trace
         float64 (iterations + 1, 2): cost, and largest mean gradient, at the start and afterwards.
+        The cost falls, but for iterations at which a higher edge begins.
     outcome
         0 while it goes on, 1 converged, 2 no step lowers the cost.
     """
 
     point: Float64
     slope: Float64
-    total: Float64
-    clipped: int
+    scale: Float64
+    stage: int
     steps: Float64
     bends: Float64
     trace: Float64
@@ -79,47 +88,55 @@ class State(NamedTuple):
 class _Value(NamedTuple):
     cost: float
     slope: Float64
-    total: Float64
-    clipped: int
+    scale: Float64
+    beyond: bool  # whether pairs without reads are beyond the edge
 
 
-def _evaluate(likelihood: Likelihood, point: Float64) -> _Value:
-    terms = likelihood.terms(np.exp(point))
+def _evaluate(likelihood: Likelihood, point: Float64, stage: int) -> _Value:
+    terms = likelihood.terms(np.exp(point), likelihood.edges[int(stage)])
     cost = terms.cost - float(np.dot(likelihood.observed, point)) - likelihood.constant
-    return _Value(cost, terms.gradient - likelihood.observed, terms.gradient, terms.clipped)
+    slope = terms.gradient - likelihood.observed
+    scale = np.maximum(np.maximum(terms.curvature, terms.gradient), likelihood.observed)
+    return _Value(cost, slope, np.maximum(scale, 1e-300), bool(terms.clipped.any()))
 
 
 def begin(likelihood: Likelihood, corrections: Float64, limits: Limits) -> State:
-    """Start at some corrections, or lower ones if pairs without reads are clipped there."""
+    """Start at some corrections."""
     point = np.log(np.clip(corrections, LOWEST, HIGHEST))
-    value = _evaluate(likelihood, point)
-    while value.clipped > 0 and point.max() > _FLOOR:
-        point = np.maximum(_FLOOR, point + np.log(0.5))
-        value = _evaluate(likelihood, point)
+    return _restart(likelihood, point, 0, limits, np.zeros((0, 2)))
+
+
+def _restart(
+    likelihood: Likelihood, point: Float64, stage: int, limits: Limits, trace: Float64
+) -> State:
     none = np.zeros((0, len(point)))
-    return _judge(likelihood, limits, point, value, none, none, np.zeros((0, 2)))
+    value = _evaluate(likelihood, point, stage)
+    return _judge(likelihood, limits, point, stage, value, none, none, trace)
 
 
 def _judge(
     likelihood: Likelihood,
     limits: Limits,
     point: Float64,
+    stage: int,
     value: _Value,
     steps: Float64,
     bends: Float64,
     trace: Float64,
 ) -> State:
-    """Add a point to the trace, and say whether it is the last."""
+    """Add a point to the trace, and say whether it is the last, or goes on with the next edge."""
     force = np.where(_free(point, value.slope), np.abs(value.slope), 0.0)
     change = float(np.max(force * np.exp(-2 * point) / likelihood.possible, initial=0.0))
-    scale = np.maximum(value.total, likelihood.observed)
-    imbalance = float(np.max(np.divide(force, scale, out=force, where=scale > 0), initial=0.0))
+    larger = np.maximum(value.slope, 0.0) + likelihood.observed  # of expected and observed
+    imbalance = float(np.max(np.divide(force, larger, out=force, where=larger > 0), initial=0.0))
     done = change <= limits.minchange and imbalance <= BALANCE * limits.minchange
+    if done and value.beyond and stage + 1 < len(likelihood.edges):
+        return _restart(likelihood, point, stage + 1, limits, trace)
     return State(
         point,
         value.slope,
-        value.total,
-        value.clipped,
+        value.scale,
+        stage,
         steps[-_MEMORY:],
         bends[-_MEMORY:],
         np.concatenate([trace, [[value.cost, change]]]),
@@ -135,10 +152,10 @@ def _free(point: Float64, slope: Float64) -> NDArray[np.bool_]:
     return ~held
 
 
-def _direction(state: State, free: NDArray[np.bool_], scale: Float64) -> Float64:
-    """Two-loop recursion of L-BFGS over the free units, from the diagonal `scale`."""
+def _direction(state: State, free: NDArray[np.bool_]) -> Float64:
+    """Two-loop recursion of L-BFGS over the free units, from the diagonal of `state`."""
     way = np.where(free, state.slope, 0.0)
-    inverse = np.where(free, 1.0 / scale, 0.0)
+    inverse = np.where(free, 1.0 / state.scale, 0.0)
     pairs = []
     for step, bend in zip(state.steps[::-1], state.bends[::-1], strict=True):
         bend = np.where(free, bend, 0.0)
@@ -158,26 +175,25 @@ def _direction(state: State, free: NDArray[np.bool_], scale: Float64) -> Float64
 
 
 def advance(likelihood: Likelihood, state: State, limits: Limits) -> State:
-    """Take one step that lowers the cost, and does not add clipped pairs."""
+    """Take one step that lowers the cost."""
+    stage = int(state.stage)
     free = _free(state.point, state.slope)
-    scale = np.maximum(np.maximum(state.total, likelihood.observed), 1e-300)
     memories = [state, state._replace(steps=state.steps[:0], bends=state.bends[:0])]
     for memory in memories if len(state.steps) else memories[1:]:
-        way = _direction(memory, free, scale)
+        way = _direction(memory, free)
         if not np.dot(way, state.slope) < 0:
             continue
         way *= min(1.0, _FARTHEST / np.abs(way).max())
-        length = 1.0
         for _ in range(_TRIES):
-            point = np.clip(state.point + length * way, _FLOOR, _CEILING)
-            value = _evaluate(likelihood, point)
+            point = np.clip(state.point + way, _FLOOR, _CEILING)
+            value = _evaluate(likelihood, point, stage)
             step = point - state.point
             bound = state.trace[-1, 0] + _ARMIJO * min(0.0, float(np.dot(state.slope, step)))
-            if value.cost <= bound and value.clipped <= state.clipped:
+            if value.cost <= bound:
                 steps = np.concatenate([memory.steps, [step]])
                 bends = np.concatenate([memory.bends, [value.slope - state.slope]])
-                return _judge(likelihood, limits, point, value, steps, bends, state.trace)
-            length *= limits.learningstep
+                return _judge(likelihood, limits, point, stage, value, steps, bends, state.trace)
+            way *= limits.learningstep
     trace = np.concatenate([state.trace, state.trace[-1:]])
     return state._replace(trace=trace, outcome=_STALLED)
 

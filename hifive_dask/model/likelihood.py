@@ -142,16 +142,15 @@ def _no_factors(units: int) -> Factors:
 class Part(Protocol):
     """Pairs that add to the likelihood."""
 
-    def terms(self, weight: Float64) -> Terms:
+    def terms(self, weight: Float64, edge: float) -> Terms:
         """What they add at corrections `weight`."""
 
 
 def _join(parts: Sequence[Terms]) -> Terms:
     """Sum, in order."""
-    gradient: Float64 = np.sum([part.gradient for part in parts], axis=0)
-    return Terms(
-        float(np.sum([part.cost for part in parts])), gradient, sum(part.clipped for part in parts)
-    )
+    cost, gradient, curvature, clipped = zip(*parts, strict=True)
+    sums = (np.sum(part, axis=0) for part in (gradient, curvature, clipped))
+    return Terms(float(np.sum(cost)), *sums)
 
 
 @dataclass(frozen=True)
@@ -161,8 +160,8 @@ class _Fast:
     lo: int
     hi: int
 
-    def terms(self, weight: Float64) -> Terms:
-        return fast_terms(self.trees, self.law, self.lo, self.hi, weight)
+    def terms(self, weight: Float64, edge: float) -> Terms:
+        return fast_terms(self.trees, self.law, self.lo, self.hi, weight, edge)
 
 
 @dataclass(frozen=True)
@@ -170,13 +169,12 @@ class _Plain:
     chromosome: Chromosome
     law: Law
     rows: tuple[int, int]
-    binomial: bool
 
-    def terms(self, weight: Float64) -> Terms:
+    def terms(self, weight: Float64, edge: float) -> Terms:
         own = self.chromosome
         return plain_terms(
             own.mid, own.unit, self.law, own.factors, self.rows, weight,
-            fends=own.fends, binomial=self.binomial,
+            fends=own.fends, edge=edge,
         )  # fmt: skip
 
 
@@ -186,11 +184,12 @@ class _List:
     second: Int32
     mean: Float64
     sign: int
-    binomial: bool
 
-    def terms(self, weight: Float64) -> Terms:
-        terms = listed_terms(self.first, self.second, self.mean, weight, binomial=self.binomial)
-        return Terms(self.sign * terms.cost, self.sign * terms.gradient, self.sign * terms.clipped)
+    def terms(self, weight: Float64, edge: float) -> Terms:
+        terms = listed_terms(self.first, self.second, self.mean, weight, edge)
+        cost, gradient, curvature, clipped = terms
+        sign = self.sign
+        return Terms(sign * cost, sign * gradient, sign * curvature, sign * clipped)
 
 
 _PIECES = 32  # trees of a chromosome that is summed by several tasks
@@ -203,23 +202,23 @@ def dense_part(chromosome: Chromosome, task: int, tasks: int, binomial: bool) ->
         # The first unit of a pair has all later ones as partners: equal shares of that triangle.
         share = 1 - np.sqrt(1 - np.array([task, task + 1]) / tasks)
         lo, hi = np.round(share * n).astype(int).tolist()
-        return _Plain(chromosome, law, (lo, hi), binomial)
+        return _Plain(chromosome, law, (lo, hi))
     pieces = _PIECES if tasks > 1 else 1
     edges = np.linspace(0, n, pieces + 1).astype(np.int64)
     trees = build_trees(chromosome.mid, np.ones(n), edges)
     return _Fast(trees, law, pieces * task // tasks, pieces * (task + 1) // tasks)
 
 
-def list_part(chromosome: Chromosome, binomial: bool) -> Part:
+def list_part(chromosome: Chromosome) -> Part:
     """What the pairs i < j hold too much, impossible pairs, or lack, bins with themselves."""
     n = len(chromosome.mid)
     if not chromosome.fends:
         itself = np.arange(n if chromosome.diagonal else 0, dtype=np.int32)
-        return _List(itself, itself, chromosome.means(itself, itself), 1, binomial)
+        return _List(itself, itself, chromosome.means(itself, itself), 1)
     first, second = impossible_pairs(chromosome.unit)
     if chromosome.plain:  # not visited at all
         first, second = first[:0], second[:0]
-    return _List(first, second, chromosome.means(first, second), -1, binomial)
+    return _List(first, second, chromosome.means(first, second), -1)
 
 
 # Observed pairs
@@ -251,7 +250,7 @@ def observe(chromosome: Chromosome, first: Int32, second: Int32, count: Int32) -
     total: Float64 = np.zeros(n)
     total += np.bincount(first, reads, n) + np.bincount(second, reads, n)
     constant = float(np.dot(reads, np.log(mean)))
-    part = _List(first, second, mean, -1, True) if chromosome.binomial else None
+    part = _List(first, second, mean, -1) if chromosome.binomial else None
     return Observed(total, constant, part)
 
 
@@ -270,14 +269,17 @@ class Likelihood(ABC):
         int64 (n): possible partners of every unit.
     constant
         What to take off the cost, whatever the corrections.
+    edges
+        Where to continue the binomial loss, one after the other, see `Terms`; Poisson: (0,).
     """
 
     observed: Float64
     possible: Int64
     constant: float
+    edges: tuple[float, ...]
 
     @abstractmethod
-    def terms(self, weight: Float64) -> Terms:
+    def terms(self, weight: Float64, edge: float) -> Terms:
         """What pairs add at corrections `weight`, besides ln(c) of the observed ones."""
 
 
@@ -287,13 +289,13 @@ class Here(Likelihood):
 
     parts: Sequence[Part]
 
-    def terms(self, weight: Float64) -> Terms:
+    def terms(self, weight: Float64, edge: float) -> Terms:
         """Sum of the parts."""
-        return _join([part.terms(weight) for part in self.parts])
+        return _join([part.terms(weight, edge) for part in self.parts])
 
 
-def _terms(part: Part, weight: Float64) -> Terms:
-    return part.terms(weight)
+def _terms(part: Part, weight: Float64, edge: float) -> Terms:
+    return part.terms(weight, edge)
 
 
 @dataclass(frozen=True)
@@ -304,10 +306,10 @@ class Spread(Likelihood):
     title: str
     silent: bool
 
-    def terms(self, weight: Float64) -> Terms:
+    def terms(self, weight: Float64, edge: float) -> Terms:
         """Sum of the parts, in an order of their own."""
         shared, task = dask.delayed(weight), dask.delayed(_terms)
-        whole = tree_reduce([task(part, shared) for part in self.parts], _join)
+        whole = tree_reduce([task(part, shared, edge) for part in self.parts], _join)
         terms: Terms
         (terms,) = run([whole], title=self.title, silent=self.silent)
         return terms

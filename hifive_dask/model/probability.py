@@ -26,7 +26,7 @@ from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
 from hifive_dask.model.convergence import OnNonconvergence, check_limits, report
-from hifive_dask.model.descent import HIGHEST, LOWEST, Limits, State, begin, descend
+from hifive_dask.model.descent import EDGES, HIGHEST, LOWEST, Limits, State, begin, descend
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import check_window
 from hifive_dask.model.likelihood import (
@@ -69,7 +69,7 @@ class ProbabilityResult:
         float32 (C): natural log; others than the chosen ones as given.
     trace
         float64 (iterations + 1, 2): cost, summed over the chromosomes, and largest change, at the
-        start and after every iteration.
+        start and after every iteration; see `hifive_dask.model.descent`.
     traces
         The same of each chromosome that was learned, by its index.
     converged
@@ -108,6 +108,11 @@ class _Problem(NamedTuple):
     start: Float32 | None  # None to begin with the means of the units
     limits: Limits
     binning: BinningModel | None
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """See `Likelihood`."""
+        return EDGES if self.binomial else (0.0,)
 
 
 class _Fit(NamedTuple):
@@ -287,14 +292,14 @@ def _fit_group(pieces: Sequence[Piece], group: Sequence[int], problem: _Problem)
         seen = _observe(problem, chromosome, chrom, first[own], second[own], count[own])
         dense: list[Part] = [
             dense_part(chromosome, 0, 1, problem.binomial),
-            list_part(chromosome, problem.binomial),
+            list_part(chromosome),
         ]
         parts = dense if seen.part is None else [*dense, seen.part]
-        likelihood = Here(seen.total, chromosome.possible, seen.constant, parts)
+        likelihood = Here(seen.total, chromosome.possible, seen.constant, problem.edges, parts)
         linear = dense
         if problem.binomial and problem.start is None:
-            linear = [dense_part(chromosome, 0, 1, False), list_part(chromosome, False)]
-        means = Here(seen.total, chromosome.possible, 0.0, linear)
+            linear = [dense_part(chromosome, 0, 1, False), list_part(chromosome)]
+        means = Here(seen.total, chromosome.possible, 0.0, (0.0,), linear)
         fits.append(_fit(problem, chrom, likelihood, means))
     return fits
 
@@ -349,19 +354,19 @@ def _fit_large(
     )
     seen = [see([piece], shared, chrom, settings) for piece in cis_pieces(store, [chrom])]
     binomial = problem.binomial
-    lazy = [*(dense(shared, k, TASKS, binomial) for k in range(TASKS)), listed(shared, binomial)]
+    lazy = [*(dense(shared, k, TASKS, binomial) for k in range(TASKS)), listed(shared)]
     held = hold([*lazy, *seen], title=f"reading {name}", silent=silent)
     parts, seen = held[: len(lazy)], held[len(lazy) :]
     totals = run([dask.delayed(_total)(one) for one in seen], silent=True)
     total = np.sum([one[0] for one in totals], axis=0) + np.zeros(len(chromosome.mid))
     linear = parts
     if binomial:
-        linear = [*(dense(shared, k, TASKS, False) for k in range(TASKS)), listed(shared, False)]
+        linear = [*(dense(shared, k, TASKS, False) for k in range(TASKS)), listed(shared)]
         parts = [*parts, *(dask.delayed(_part)(one) for one in seen)]
     title = f"maximizing the likelihood of {name}"
     constant = float(sum(one[1] for one in totals))
-    likelihood = Spread(total, chromosome.possible, constant, parts, title, silent)
-    means = Spread(total, chromosome.possible, 0.0, linear, title, silent)
+    likelihood = Spread(total, chromosome.possible, constant, problem.edges, parts, title, silent)
+    means = Spread(total, chromosome.possible, 0.0, (0.0,), linear, title, silent)
 
     def save(state: State) -> None:
         checkpoint.save(_pack(fits, state))
@@ -399,14 +404,14 @@ def _fit(
 def _start(problem: _Problem, chrom: int, observed: Float64, linear: Likelihood) -> Float64:
     """Means of the units, as documented, or what was learned before.
 
-    The binomial start is the root of the means, at most 1: pairs without reads should be below the
-    plateau of the cost.
+    The binomial start is the root of the means, at most 1: most pairs without reads are then below
+    the edges of the cost.
     """
     if problem.start is not None:
         span = problem.units.span(chrom)
         given = problem.start[span][problem.used[span] > 0].astype(np.float64)
         return np.where(given > 0, given, 1.0)
-    expected = linear.terms(np.ones(len(observed))).gradient
+    expected = linear.terms(np.ones(len(observed)), 0.0).gradient
     means: Float64 = np.divide(observed, expected, out=np.ones_like(expected), where=expected > 0)
     return np.minimum(1.0, np.sqrt(means)) if problem.binomial else means
 
