@@ -29,7 +29,6 @@ from hifive_dask.errors import (
 # Methods of later versions; every other documented one must be there.
 LATER = {
     "HiC": {
-        "find_probability_fend_corrections",
         "learn_fend_3D_model",
         "cis_heatmap",
         "trans_heatmap",
