@@ -30,7 +30,6 @@ from hifive_dask.errors import (
 LATER = {
     "HiC": {
         "find_binning_fend_corrections",
-        "find_probability_fend_corrections",
         "find_trans_means",
         "learn_fend_3D_model",
         "cis_heatmap",
