@@ -17,32 +17,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._graph.run import hold, run
-from hifive_dask._kernels.coverage import select_pairs
-from hifive_dask._kernels.possible import possible_cis
-from hifive_dask._kernels.probability import NO_FACTORS
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
+from hifive_dask.errors import HifiveDaskWarning, ParameterError
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
+from hifive_dask.model.chromosomes import (
+    Problem,
+    chromosome_of,
+    likelihoods,
+    observe_rows,
+    plan,
+    used_rows,
+)
 from hifive_dask.model.convergence import OnNonconvergence, check_limits, report
-from hifive_dask.model.descent import EDGES, HIGHEST, LOWEST, Limits, State, begin, descend
+from hifive_dask.model.descent import HIGHEST, LOWEST, Limits, State, begin, descend
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import check_window
 from hifive_dask.model.likelihood import (
     Chromosome,
-    Here,
     Likelihood,
     Observed,
     Part,
-    Segments,
     Spread,
     dense_part,
     list_part,
-    observe,
-    segments,
 )
-from hifive_dask.model.rows import Piece, cis_groups, cis_pieces, rows_by_kind
+from hifive_dask.model.rows import Piece, cis_groups, cis_pieces
 
 __all__ = ["Model", "ProbabilityResult", "maximize"]
 
@@ -94,25 +95,6 @@ class ProbabilityResult:
     possible: Int64
     unused: NDArray[np.intp]
     unobserved: NDArray[np.intp]
-
-
-class _Problem(NamedTuple):
-    """All that tasks need besides the rows."""
-
-    units: Units
-    used: Int32  # units with possible partners
-    possible: Int64
-    segments: Segments
-    window: tuple[int, int]
-    binomial: bool
-    start: Float32 | None  # None to begin with the means of the units
-    limits: Limits
-    binning: BinningModel | None
-
-    @property
-    def edges(self) -> tuple[float, ...]:
-        """See `Likelihood`."""
-        return EDGES if self.binomial else (0.0,)
 
 
 class _Fit(NamedTuple):
@@ -181,22 +163,18 @@ def maximize(
     ParameterError, StateError, ConvergenceError
     """
     limits = _limits(model, minchange, max_iterations, learningstep, on_nonconvergence)
-    mindistance, maxdistance = check_window(mindistance, maxdistance, "cis")
-    check_length("the filter", valid, units)
     check_length("corrections", corrections, units)
     chroms = sorted(set(chroms))
-    window = (mindistance, maxdistance + 1 if maxdistance else 0)
-    possible = _possible(units, valid, chroms, window)
-    if not possible.any():
-        raise StateError(
-            "no two units in use have a distance in the window; see filter_fends and reset_filter, "
-            "or widen it"
-        )
-    used = (possible > 0).astype(np.int32)
-    law = segments(parameters, mindistance, maxdistance)
-    start = None if precalculate else corrections
-    problem = _Problem(
-        units, used, possible, law, window, model == "binomial", start, limits, binning
+    problem = plan(
+        units,
+        valid,
+        chroms,
+        parameters=parameters,
+        window=check_window(mindistance, maxdistance, "cis"),
+        binomial=model == "binomial",
+        start=None if precalculate else corrections,
+        limits=limits,
+        binning=binning,
     )
     fits = _learn(problem, store, chroms, checkpoint, silent)
     result = _finish(problem, valid, corrections, chromosome_means, chroms, fits)
@@ -218,42 +196,11 @@ def _limits(
     return Limits(float(minchange), max_iterations, float(learningstep))
 
 
-def _possible(units: Units, valid: Int32, chroms: Sequence[int], window: tuple[int, int]) -> Int64:
-    """int64 (N): possible partners, 0 for units that have none but themselves."""
-    count = np.zeros(len(units), dtype=np.int64)
-    for span in map(units.span, chroms):
-        own = (valid[span] > 0).astype(np.int32)
-        if own.sum() > 1:
-            count[span] = possible_cis(
-                units.mid[span], own, fends=units.fends,
-                mindistance=window[0], maxdistance=window[1],
-            )  # fmt: skip
-    return count
-
-
-def _chromosome(problem: _Problem, chrom: int) -> Chromosome:
-    units, span = problem.units, problem.units.span(chrom)
-    unit = np.flatnonzero(problem.used[span])
-    factors = NO_FACTORS
-    if problem.binning is not None:
-        factors = problem.binning.fend_indices[span][unit], problem.binning.corrections
-    return Chromosome(
-        units.mid[span][unit].astype(np.int64),
-        unit.astype(np.int64),
-        problem.possible[span][unit],
-        units.fends,
-        problem.window[0] <= 0,
-        problem.segments,
-        factors,
-        problem.binomial,
-    )
-
-
 # Learning
 
 
 def _learn(
-    problem: _Problem,
+    problem: Problem,
     store: PairStore,
     chroms: Sequence[int],
     path: str | os.PathLike[str] | None,
@@ -282,63 +229,27 @@ def _learn(
     return fits
 
 
-def _fit_group(pieces: Sequence[Piece], group: Sequence[int], problem: _Problem) -> list[_Fit]:
-    first, second, count = _rows(pieces, problem)
+def _fit_group(pieces: Sequence[Piece], group: Sequence[int], problem: Problem) -> list[_Fit]:
+    first, second, count = used_rows(pieces, problem)
     edges = np.searchsorted(first, problem.units.offset)
     fits = []
     for chrom in group:
         own = slice(edges[chrom], edges[chrom + 1])
-        chromosome = _chromosome(problem, chrom)
-        seen = _observe(problem, chromosome, chrom, first[own], second[own], count[own])
-        dense: list[Part] = [
-            dense_part(chromosome, 0, 1, problem.binomial),
-            list_part(chromosome),
-        ]
-        parts = dense if seen.part is None else [*dense, seen.part]
-        likelihood = Here(seen.total, chromosome.possible, seen.constant, problem.edges, parts)
-        linear = dense
-        if problem.binomial and problem.start is None:
-            linear = [dense_part(chromosome, 0, 1, False), list_part(chromosome)]
-        means = Here(seen.total, chromosome.possible, 0.0, (0.0,), linear)
-        fits.append(_fit(problem, chrom, likelihood, means))
+        whole, linear = likelihoods(problem, chrom, (first[own], second[own], count[own]))
+        fits.append(_fit(problem, chrom, whole, linear))
     return fits
 
 
-def _rows(pieces: Sequence[Piece], problem: _Problem) -> tuple[Int32, Int32, Int32]:
-    """Rows of units in use, inside the window, sorted by their first unit."""
-    low, high = problem.window
-    parts = [
-        select_pairs(
-            *columns, problem.used, problem.units.mid, mindistance=low, maxdistance=high, cis=cis
-        )
-        for piece in pieces
-        for cis, columns in rows_by_kind(piece, problem.units, "cis")
-    ]
-    if not parts:
-        none = np.zeros(0, dtype=np.int32)
-        return none, none, none
-    first, second, count = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return first, second, count
-
-
-def _observe(
-    problem: _Problem, chromosome: Chromosome, chrom: int, first: Int32, second: Int32, count: Int32
-) -> Observed:
-    span = problem.units.span(chrom)
-    place = np.cumsum(problem.used[span], dtype=np.int32) - 1
-    return observe(chromosome, place[first - span.start], place[second - span.start], count)
-
-
 def _observe_pieces(
-    pieces: Sequence[Piece], chromosome: Chromosome, chrom: int, problem: _Problem
+    pieces: Sequence[Piece], chromosome: Chromosome, chrom: int, problem: Problem
 ) -> Observed:
-    rows = _rows(pieces, problem)
-    within = problem.units.chromosome[rows[0]] == chrom  # pieces can hold rows of others
-    return _observe(problem, chromosome, chrom, *(column[within] for column in rows))
+    first, second, count = used_rows(pieces, problem)
+    own = problem.units.chromosome[first] == chrom  # pieces can hold rows of others
+    return observe_rows(problem, chromosome, chrom, (first[own], second[own], count[own]))
 
 
 def _fit_large(
-    problem: _Problem,
+    problem: Problem,
     store: PairStore,
     chrom: int,
     state: State | None,
@@ -347,7 +258,7 @@ def _fit_large(
     silent: bool,
 ) -> _Fit:
     name = problem.units.chromosomes[chrom]
-    chromosome = _chromosome(problem, chrom)
+    chromosome = chromosome_of(problem, chrom)
     shared, settings = dask.delayed(chromosome), dask.delayed(problem)
     see, dense, listed = (
         dask.delayed(f, pure=True) for f in (_observe_pieces, dense_part, list_part)
@@ -384,7 +295,7 @@ def _part(seen: Observed) -> Part:
 
 
 def _fit(
-    problem: _Problem,
+    problem: Problem,
     chrom: int,
     likelihood: Likelihood,
     linear: Likelihood,
@@ -401,7 +312,7 @@ def _fit(
     return _Fit(np.exp(state.point), likelihood.observed, state.trace, int(state.outcome))
 
 
-def _start(problem: _Problem, chrom: int, observed: Float64, linear: Likelihood) -> Float64:
+def _start(problem: Problem, chrom: int, observed: Float64, linear: Likelihood) -> Float64:
     """Means of the units, as documented, or what was learned before.
 
     The binomial start is the root of the means, at most 1: most pairs without reads are then below
@@ -419,7 +330,7 @@ def _start(problem: _Problem, chrom: int, observed: Float64, linear: Likelihood)
 # Unfinished work
 
 
-def _identity(problem: _Problem, store: PairStore, chroms: Sequence[int]) -> list[Any]:
+def _identity(problem: Problem, store: PairStore, chroms: Sequence[int]) -> list[Any]:
     units, binning = problem.units, problem.binning
     factors = [] if binning is None else [binning.fend_indices, binning.corrections]
     given = [] if problem.start is None else [problem.start]
@@ -457,7 +368,7 @@ def _under(packed: dict[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
 
 
 def _finish(
-    problem: _Problem,
+    problem: Problem,
     valid: Int32,
     given: Float32,
     given_means: Float32,
@@ -508,7 +419,7 @@ def _joint_trace(traces: Sequence[Float64]) -> Float64:
 
 
 def _tell(
-    problem: _Problem, fits: dict[int, _Fit], result: ProbabilityResult, policy: OnNonconvergence
+    problem: Problem, fits: dict[int, _Fit], result: ProbabilityResult, policy: OnNonconvergence
 ) -> None:
     notes = []
     if len(result.unused):
