@@ -217,8 +217,16 @@ def plain(
     return observed, expected
 
 
+def random_model(units: int, rng: np.random.Generator) -> BinningModel:
+    """A binning model of two features, its corrections far from 1."""
+    num_bins = np.array([2, 3], dtype=np.int32)
+    bins = rng.integers(0, num_bins, (units, 2)).astype(np.int32)
+    corrections = [np.exp(rng.normal(0, 0.7, size)) for size in (3, 6)]
+    return BinningModel.of_bins(["gc", "len"], num_bins, bins, corrections)
+
+
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_heatmaps__equal_plain_oracle_for_any_chunks(data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     fends = data.draw(st.booleans())
@@ -243,6 +251,7 @@ def test_heatmaps__equal_plain_oracle_for_any_chunks(data: st.DataObject) -> Non
     valid = (rng.random(n) < 0.8).astype(np.int32)
     corrections = (rng.random(n) + 0.5).astype(np.float32)
     means = rng.normal(0, 0.3, 2).astype(np.float32)
+    binning = random_model(n, rng) if data.draw(st.booleans()) else None
     distance = np.array(
         [[np.log(40.5), -0.6, 2.0], [np.log(150.5), -1.2, 3.0], [np.inf, -0.9, 2.2]],
         dtype=np.float32,
@@ -265,8 +274,11 @@ def test_heatmaps__equal_plain_oracle_for_any_chunks(data: st.DataObject) -> Non
     options: dict[str, Any] = {
         "region": region, "region2": region2, "binsize": binsize, "datatype": datatype,
         "corrections": corrections, "distance": distance, "chromosome_means": means,
-        "maxdistance": maxdistance,
+        "maxdistance": maxdistance, "binning": binning,
     }  # fmt: skip
+    if binning is not None and data.draw(st.booleans()):
+        corrections = np.ones(n, dtype=np.float32)
+        options["corrections"] = None
     store = store_of(rows, units)
     try:
         dataset = heatmap(units, store, valid, **options, chunk_bins=data.draw(st.integers(1, 7)))
@@ -284,6 +296,8 @@ def test_heatmaps__equal_plain_oracle_for_any_chunks(data: st.DataObject) -> Non
 
     def value(i: int, j: int) -> float:
         result = float(weight[i] * weight[j])
+        if binning is not None and datatype not in ("raw", "distance"):
+            result *= float(binning.factors(np.array([i]), np.array([j]))[0])
         if datatype in ("raw", "fend"):
             return result
         if units.chromosome[i] != units.chromosome[j]:
@@ -382,13 +396,14 @@ def contigs(number: int, seed: int = 1, fends: bool = True) -> tuple[Units, Pair
     return units, store_of(rows, units)
 
 
-def state_of(units: Units, seed: int = 2) -> dict[str, Any]:
+def state_of(units: Units, seed: int = 2, *, binning: bool = False) -> dict[str, Any]:
     """Corrections, distance dependence and means, all of them far from 1."""
     rng = np.random.default_rng(seed)
     return {
         "corrections": np.exp(rng.normal(0, 0.5, len(units))).astype(np.float32),
         "distance": np.array([[6.1, -0.7, 2], [np.inf, -1.2, 5]], dtype=np.float32),
         "chromosome_means": rng.normal(0, 0.3, len(units.chromosomes)).astype(np.float32),
+        "binning": random_model(len(units), rng) if binning else None,
     }
 
 
@@ -397,10 +412,14 @@ DATATYPES = ["raw", "fend", "distance", "enrichment", "expected"]
 
 @pytest.mark.parametrize("datatype", DATATYPES)
 @pytest.mark.parametrize("maxdistance", [0, 700])
-def test_genome__blocks_equal_maps_of_two_chromosomes(datatype: Any, maxdistance: int) -> None:
+@pytest.mark.parametrize("binning", [False, True])
+def test_genome__blocks_equal_maps_of_two_chromosomes(
+    datatype: Any, maxdistance: int, binning: bool
+) -> None:
     units, store = contigs(7)
     valid = (np.random.default_rng(3).random(len(units)) < 0.8).astype(np.int32)
-    options = {"binsize": 300, "datatype": datatype, "maxdistance": maxdistance, **state_of(units)}
+    state = state_of(units, binning=binning)
+    options = {"binsize": 300, "datatype": datatype, "maxdistance": maxdistance, **state}
     genome = heatmap(units, store, valid, region=None, chunk_bins=9, **options).compute()
     own = {name: genome["chromosome1"].values == name for name in units.chromosomes}
     for one in units.chromosomes:
@@ -418,14 +437,20 @@ def test_genome__blocks_equal_maps_of_two_chromosomes(datatype: Any, maxdistance
     number=st.integers(1, 9),
     datatype=st.sampled_from(DATATYPES),
     fends=st.booleans(),
+    binning=st.booleans(),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_genome__symmetric_and_independent_of_chunk_bins(
-    chunk_bins: int, number: int, datatype: Any, fends: bool
+    chunk_bins: int, number: int, datatype: Any, fends: bool, binning: bool
 ) -> None:
     units, store = contigs(number, seed=number, fends=fends)
     valid = np.ones(len(units), dtype=np.int32)
-    options = {"region": None, "binsize": 500, "datatype": datatype, **state_of(units)}
+    options = {
+        "region": None,
+        "binsize": 500,
+        "datatype": datatype,
+        **state_of(units, binning=binning),
+    }
     whole = heatmap(units, store, valid, chunk_bins=10**6, **options).compute()
     parts = heatmap(units, store, valid, chunk_bins=chunk_bins, **options).compute()
     for name in ("observed", "expected", "enrichment"):

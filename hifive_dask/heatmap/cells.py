@@ -191,7 +191,7 @@ def _kind_sums(segment: Segment, weight: Float64) -> tuple[csr_array, NDArray[np
     bins = segment.units.feature_bins
     assert bins is not None
     used = np.flatnonzero(weight)
-    flat = bins[used].reshape(len(used), -1)
+    flat = bins[used].reshape(len(used), 2 * bins.shape[1])
     kinds, kind = np.unique(flat, axis=0, return_inverse=True)
     shape = len(segment), len(kinds)
     sums = coo_array((weight[used], (segment.bin_of[used], kind.ravel())), shape=shape).tocsr()
