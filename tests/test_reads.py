@@ -502,10 +502,11 @@ def test_standard_input__is_read_like_a_file(
         (b"", "^standard input: is empty"),
         (b"chr1\t1900\t+\tchr1\tx\t+\n", "^standard input:1: the position 'x'"),
         (
-            gzip.compress(b"chr1\t1900\t+\tchr1\tx\t+\n" * 90)[:-9],
+            gzip.compress(b"chr1\t1900\t+\tchr1\tx\t+\n" * 90, mtime=0)[:-9],
             "^standard input.*ends in the mid",
         ),
     ],
+    ids=["empty", "bad position", "truncated"],
 )
 def test_standard_input__is_named_in_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
