@@ -196,7 +196,7 @@ def test_standard_input__is_one_of_two_files_of_mates(toy: Path, tmp_path: Path)
         (["fends.mat", "--fragment-columns"], "--fragment-columns is for pairs, but the format is"),
         ([], "no files of reads were given"),
         (["fends.mat", "bins.mat"], "give one input in the format mat; to add up several, load"),
-        (["m/1.matrix", "m/2.matrix"], "(a template in quotes, as '*.matrix', is one input)"),
+        (["m/1.matrix", "m/2.matrix"], "(a template in quotes, as 'rep1_*.matrix', is one input)"),
         (["-", "--format", "cool"], "the format cool is not read from standard input or pipes"),
         (["fends.mat", "reads.raw"], "load files of one format at a time ("),
         (["none.raw"], "does not exist"),

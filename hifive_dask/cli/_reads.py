@@ -27,7 +27,8 @@ reads_options = stack(
         show_default=True,
         help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; bam: alignments "
         "in BAM, SAM or CRAM; mat: fend1 fend2 count; matrix: a template of text matrices such as "
-        "'*.matrix', or .hdf5 or .npz; cool: FILE or FILE::GROUP; auto: by name and first lines.",
+        "'rep1_*.matrix', or .hdf5 or .npz; cool: FILE or FILE::GROUP; auto: by name and first "
+        "lines.",
     ),
     click.option(
         "--mates",
@@ -184,5 +185,5 @@ def _check(kind: str, reads: Sequence[Path], options: dict[str, Any]) -> None:
     if kind in ("mat", "matrix", "cool") and len(reads) > 1:
         raise click.UsageError(
             f"give one input in the format {kind}; to add up several, load each and combine them "
-            "(a template in quotes, as '*.matrix', is one input)"
+            "(a template in quotes, as 'rep1_*.matrix', is one input)"
         )

@@ -35,7 +35,7 @@ def command(
     hifive-dask pairs fends.zarr lane1.bam lane2.bam -o pairs.zarr
     hifive-dask pairs fends.zarr --mates reads_1.bam reads_2.bam -o pairs.zarr
     hifive-dask pairs fends.zarr counts.mat --basefend 1 -o pairs.zarr
-    hifive-dask pairs bins.zarr 'replicate1/*.matrix' -o pairs.zarr
+    hifive-dask pairs bins.zarr 'rep1_*.matrix' -o pairs.zarr
     hifive-dask pairs bins.zarr map.mcool::/resolutions/10000 -o pairs.zarr
     bwa mem -5SP genome.fa 1.fq 2.fq | hifive-dask pairs fends.zarr - --format bam -o pairs.zarr
 
