@@ -60,8 +60,8 @@ class HiC(Learning):
     history : str
         All calls that led here, one a line.
     normalization : str
-        ``"none"`` or ``"express"``; in projects of HiFive also ``"probability"``, ``"binning"``,
-        ``"binning-express"`` or ``"binning-probability"``.
+        ``"none"``, ``"express"``, ``"probability"`` or ``"binning-probability"``; in projects of
+        HiFive also ``"binning"`` or ``"binning-express"``.
     data : HiCData
         The pairs.
     fends : Fend
