@@ -91,7 +91,7 @@ def baseline(fends: int, pairs: int, model: Model) -> float:
 
     def evaluate(rows: int) -> Any:
         weight = np.ones(len(unit))
-        fixed = {"fends": True, "binomial": binomial}
+        fixed = {"fends": True, "edge": 0.9 if binomial else 0.0}
         return plain_terms(mid, unit, law, factors, (0, rows), weight, **fixed)
 
     evaluate(1)

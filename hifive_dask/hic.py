@@ -64,7 +64,7 @@ class HiC(Learning):
     history : str
         All calls that led here, one a line.
     normalization : str
-        ``"none"``, ``"express"`` or ``"binning"``; in projects of HiFive also ``"probability"``,
+        ``"none"``, ``"express"`` (also for Knight-Ruiz), ``"probability"``, ``"binning"``,
         ``"binning-express"`` or ``"binning-probability"``.
     data : HiCData
         The pairs.
