@@ -381,7 +381,7 @@ def golden(case: Any, prefix: str) -> dict[str, Array]:
 def binning_in(case: Any, name: str) -> BinningModel:
     part = golden(case, f"binning/{name}.")
     return BinningModel(
-        (), part["binning_num_bins"], part["binning_correction_indices"],
+        ("gc", "len"), part["binning_num_bins"], part["binning_correction_indices"],
         part["binning_corrections"], part["binning_fend_indices"],
     )  # fmt: skip
 
@@ -759,7 +759,7 @@ def test_project__needs_what_it_uses_and_stays_as_it_was() -> None:
     with pytest.raises(StateError, match="Probability needs the distance dependence"):
         hic.find_probability_fend_corrections()
     hic = project()
-    with pytest.raises(StateError, match="precorrect=True needs binning corrections"):
+    with pytest.raises(StateError, match="precorrect=True needs a binning model"):
         hic.find_probability_fend_corrections(precorrect=True)
     with pytest.raises(ConvergenceError, match="not converged"):
         hic.find_probability_fend_corrections(max_iterations=1, on_nonconvergence="error")
@@ -773,6 +773,7 @@ def test_project__needs_what_it_uses_and_stays_as_it_was() -> None:
 def test_project__chains_after_binning() -> None:
     hic = project()
     model = binning_of(hic.units, 3)
+    hic.model_parameters = np.array(model.features)
     hic.binning_num_bins, hic.binning_correction_indices = model.num_bins, model.offset
     hic.binning_corrections, hic.binning_fend_indices = model.corrections, model.fend_indices
     hic.find_probability_fend_corrections(precorrect=True, model="poisson", maxdistance=100_000)

@@ -13,6 +13,7 @@ Float64 = NDArray[np.float64]
 
 _CLOSE = 1e-14  # relative step at which a root is found
 _STEPS = 200
+_LOWEST, _HIGHEST = 1e-6, 1e6  # factors
 
 
 @jit
@@ -116,8 +117,8 @@ def _solve_entries(seen, unseen, rest, start, value, solved):
             x = ahead
             if done:
                 break
-        value[a] = x
-        solved[a] = True
+        value[a] = min(max(x, _LOWEST), _HIGHEST)
+        solved[a] = value[a] == x
 
 
 def solve_entries(
@@ -142,9 +143,10 @@ def solve_entries(
     Returns
     -------
     value
-        float64 (entries); the start where there is no root between the bounds.
+        float64 (entries), held between 1e-6 and 1e6: where all pairs of a class were observed the
+        likelihood has no maximum. The start where there is no root.
     solved
-        bool (entries): whether there is.
+        bool (entries): whether it is the root.
     """
     value, solved = np.empty(len(start)), np.zeros(len(start), dtype=bool)
     _solve_entries(seen, unseen, rest, start, value, solved)

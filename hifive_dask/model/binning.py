@@ -230,8 +230,8 @@ def _report_kept(kept: dict[str, list[tuple[int, int]]], plan: ModelPlan) -> Non
     if parts:
         warnings.warn(
             "corrections of these pairs of feature bins cannot be learned, as none or all of their "
-            f"possible pairs were observed, and stay at their start ({'; '.join(parts)}); fewer "
-            "bins, or 'even' ones, avoid that",
+            "possible pairs were observed, and stay at their start or a limit "
+            f"({'; '.join(parts)}); fewer bins, or 'even' ones, avoid that",
             HifiveDaskWarning,
             stacklevel=4,
         )
