@@ -304,7 +304,7 @@ class Learning(ABC):
             self.units,
             self.filter,
             self.data.store,
-            self.corrections if self.corrections is not None else self._ones(),
+            self._start(),
             **arguments,
             distance=self._distance(binary, "remove_distance=True") if removes else None,
             binning=self._needed_binning() if precorrect else None,
@@ -322,7 +322,7 @@ class Learning(ABC):
         self.trans_means = None
         arguments |= {
             "remove_distance": remove_distance,
-            "chroms": [self.units.chromosomes[c] for c in chosen] if chroms else [],
+            "chroms": self._named(chroms),
             "precorrect": precorrect,
             "kr": kr,
             "accelerate": accelerate,
@@ -430,7 +430,7 @@ class Learning(ABC):
             self.units,
             self.filter,
             self.data.store,
-            self.corrections if self.corrections is not None else self._ones(),
+            self._start(),
             means,
             parameters=parameters,
             model=model,
@@ -457,7 +457,7 @@ class Learning(ABC):
                 "minchange": minchange,
                 "max_iterations": max_iterations,
                 "learningstep": learningstep,
-                "chroms": [self.units.chromosomes[c] for c in chosen] if chroms else [],
+                "chroms": self._named(chroms),
                 "precalculate": precalculate,
                 "precorrect": precorrect,
                 "model": model,
@@ -587,7 +587,7 @@ class Learning(ABC):
                 "mindistance": mindistance,
                 "maxdistance": maxdistance or 0,
                 "usereads": usereads,
-                "chroms": [self.units.chromosomes[c] for c in chosen] if chroms else [],
+                "chroms": self._named(chroms),
                 "num_bins": [int(bins) for bins in num_bins],
                 "parameters": list(parameters),
                 "model": list(model),
@@ -689,5 +689,11 @@ class Learning(ABC):
             )
         return parameters, self.chromosome_means
 
-    def _ones(self) -> Float32:
-        return np.ones(len(self.units), dtype=np.float32)
+    def _start(self) -> Float32:
+        """Corrections to start from: the present ones, else 1."""
+        given = self.corrections
+        return np.ones(len(self.units), dtype=np.float32) if given is None else given
+
+    def _named(self, chroms: str | Sequence[str] | None) -> list[str]:
+        """Chosen chromosomes for the record; none stands for all."""
+        return [self.units.chromosomes[c] for c in self.units.select(chroms)] if chroms else []

@@ -19,13 +19,13 @@ __all__ = [
     "existing",
     "express_options",
     "filter_options",
-    "find_corrections",
     "genome_options",
     "given",
     "learn",
     "make_fends",
     "map_options",
     "stack",
+    "usereads_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -166,6 +166,14 @@ filter_options = stack(
     ),
 )
 
+usereads_option = click.option(
+    "--usereads",
+    type=click.Choice(["cis", "trans", "all"]),
+    default="cis",
+    show_default=True,
+    help="Reads to learn from.",
+)
+
 express_options = stack(
     click.option(
         "--iterations",
@@ -188,13 +196,7 @@ express_options = stack(
         show_default=True,
         help="Converged when no correction changes by more than this part.",
     ),
-    click.option(
-        "--usereads",
-        type=click.Choice(["cis", "trans", "all"]),
-        default="cis",
-        show_default=True,
-        help="Reads to learn from.",
-    ),
+    usereads_option,
 )
 
 map_options = stack(
@@ -292,16 +294,3 @@ def learn(hic: HiC, options: dict[str, Any]) -> None:
     distances = given(options, "mindistance", "maxdistance")
     hic.filter_fends(options["mininteractions"], **distances)
     hic.find_distance_parameters(**given(options, "numbins", "minsize", "maxsize"))
-
-
-def find_corrections(hic: HiC, options: dict[str, Any]) -> str:
-    """Find Express corrections; return a sentence on how it went."""
-    hic.find_express_fend_corrections(
-        options["iterations"],
-        remove_distance=options["usereads"] != "trans",
-        **given(options, "usereads", "minchange", "max_iterations"),
-    )
-    assert hic.trace is not None
-    change = float(hic.trace[-1, 1])
-    verdict = "converged" if change < options["minchange"] else "not converged"
-    return f"{verdict} after {len(hic.trace)} iterations, last change {change:.2g}"

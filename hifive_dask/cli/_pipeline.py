@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from hifive_dask.cli._inputs import (
     GenomeInput,
-    find_corrections,
     given,
     learn,
     make_fends,
@@ -120,7 +119,10 @@ class Pipeline:
             hic = HiC(path, "w", silent=silent)
             hic.load_data(data.file)
             learn(hic, self.options)
-            find_corrections(hic, self.options)
+            hic.find_express_fend_corrections(
+                remove_distance=self.options["usereads"] != "trans",
+                **given(self.options, "iterations", "usereads", "minchange", "max_iterations"),
+            )
             hic.save()
             return hic
 

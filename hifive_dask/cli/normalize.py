@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hifive_dask.cli._inputs import express_options, given, stack
+from hifive_dask.cli._inputs import express_options, given, stack, usereads_option
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import StorePath, check_output
 
@@ -100,7 +100,7 @@ _kr = stack(
         type=click.IntRange(1),
         default=1000,
         show_default=True,
-        help="Most outer iterations.",
+        help="Most products with the matrix.",
     ),
     click.option(
         "--minchange",
@@ -109,13 +109,7 @@ _kr = stack(
         show_default=True,
         help="Converged when all row sums are this near to 1, by the 2-norm.",
     ),
-    click.option(
-        "--usereads",
-        type=click.Choice(["cis", "trans", "all"]),
-        default="cis",
-        show_default=True,
-        help="Reads to learn from.",
-    ),
+    usereads_option,
 )
 
 _probability = stack(
@@ -200,14 +194,6 @@ _binning = stack(
     ),
 )
 
-_binning_reads = click.option(
-    "--usereads",
-    type=click.Choice(["cis", "trans", "all"]),
-    default="cis",
-    show_default=True,
-    help="Reads to learn from.",
-)
-
 
 @click.group("normalize")
 def command() -> None:
@@ -267,7 +253,7 @@ def probability(settings: Settings, /, project: Path, out: Path | None, **option
 @command.command("binning")
 @_project
 @_binning
-@_binning_reads
+@usereads_option
 @_where
 @_policy
 @pass_settings
