@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import hifive_dask as hd
 from hifive_dask._kernels.fast_products import CLIP, fast_terms, power_law
 from hifive_dask._kernels.pair_trees import build_trees
+from hifive_dask._kernels.probability import STIFF
 from hifive_dask._store.pairs import PairStore, write_pairs
 from hifive_dask.errors import ConvergenceError, HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.genome.partition import Units
@@ -245,6 +246,62 @@ def test_continued_loss__is_smooth_at_its_edge() -> None:
         ends = [cost_of(likelihood, c + s * 1e-6 * (np.arange(len(c)) == k), 0.9) for s in (-1, 1)]
         assert (ends[1][0] - ends[0][0]) / 2e-6 == pytest.approx(gradient[k], rel=1e-4, abs=1e-4)
     assert cost < cost_of(likelihood, c, 0.99)[0]
+
+
+@pytest.mark.parametrize("fends", [True, False])
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("chained", [False, True])
+def test_couplings__are_the_large_second_derivatives(
+    fends: bool, model: str, chained: bool
+) -> None:
+    units, rows = random_world(6, fends=fends, density=0.4, sizes=(30, 9, 2))
+    valid = (np.random.default_rng(6).random(len(units)) < 0.9).astype(np.int32)
+    binning = binning_of(units, 6) if chained else None
+    likelihood, _, own = whole(units, store_of(rows, units), 0, valid, model, binning=binning)
+    edge, n = likelihood.edges[0], len(own)
+    u = np.random.default_rng(7).uniform(-0.5, 1.5, n)
+    exact = np.empty((n, n))
+    for j in range(n):
+        ends = [u + sign * 1e-5 * (np.arange(n) == j) for sign in (-1, 1)]
+        low, high = (likelihood.terms(np.exp(end), edge).gradient for end in ends)
+        exact[:, j] = (high - low) / 2e-5
+    scale = np.maximum(np.diag(exact), 1e-12)
+    first, second, value = likelihood.couplings(np.exp(u), scale, edge)
+    found = np.zeros((n, n))
+    np.add.at(found, (first, second), value)
+    assert (first < second).all()
+    expected = np.triu(exact, 1)
+    large = expected > STIFF * np.sqrt(np.outer(scale, scale)) * 1.001
+    assert 0 < large.sum() < n * (n - 1) / 2
+    np.testing.assert_allclose(found[large], expected[large], rtol=1e-4)
+    there = found > 1e-9
+    np.testing.assert_allclose(found[there], expected[there], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_inverse__is_the_one_of_the_matrix_of_free_units(model: str) -> None:
+    units, rows = random_world(8, fends=True, density=0.4)
+    ones = np.ones(len(units), dtype=np.int32)
+    likelihood, _, own = whole(units, store_of(rows, units), 0, ones, model)
+    n, edge = len(own), likelihood.edges[0]
+    state = descent.begin(likelihood, np.full(n, 2.0), Limits(1e-4, 1000, 0.5))
+    free = np.arange(n) % 5 != 2
+    first, second, value = likelihood.couplings(np.full(n, 2.0), state.scale, edge)
+    pairs = np.zeros((n, n))
+    np.add.at(pairs, (first, second), value)
+    pairs = ((pairs + pairs.T) * free)[free]
+    scale = state.scale[free]
+    rest = scale - pairs.sum(axis=1)
+    assert pairs.any()
+    assert (rest >= 0).all()
+    whole_sum = np.diag(scale) + pairs[:, free] + np.outer(rest, rest) / rest.sum()
+    # Exact for a change of all units alike: each row's sum is twice its diagonal.
+    np.testing.assert_allclose(whole_sum.sum(axis=1), 2 * scale)
+    vector = np.random.default_rng(9).normal(size=n)
+    found = descent._inverse(likelihood, state, free)(vector)
+    assert not found[~free].any()
+    matrix = whole_sum + descent._SHIFT * np.diag(scale)
+    np.testing.assert_allclose(matrix @ found[free], vector[free], rtol=1e-9, atol=1e-9)
 
 
 # The toy, and the documented descent

@@ -23,7 +23,7 @@ from hifive_dask._kernels.pair_trees import (
     STACK,
     TERMS,
     PairTrees,
-    enough_terms,
+    enough_terms_at,
     power_series,
     push,
     segment_of,
@@ -36,6 +36,9 @@ POWERS = 6
 ACCURACY = 1e-8
 LEAST = 1e-7  # of 1 - q
 CLIP = 1.0 - LEAST
+_NEAR = 2**17  # bp
+_LARGE = 0.5  # q where errors of the mean count twice
+_TINY = 1e-280  # of a product: times LEAST it does not underflow
 
 
 class Terms(NamedTuple):
@@ -77,6 +80,8 @@ class Law(NamedTuple):
         float64 (powers, K + 1, terms + 1): largest v for every number of terms.
     limit
         float64 (powers + 1): largest q for every number of powers.
+    near
+        float64: values of the law at the distances 0, 1, 2, ... bp, for as many as fit a cache.
     """
 
     thresholds: NDArray[np.int64]
@@ -87,6 +92,7 @@ class Law(NamedTuple):
     derivative: NDArray[np.float64]
     reach: NDArray[np.float64]
     limit: NDArray[np.float64]
+    near: NDArray[np.float64]
 
 
 def power_law(
@@ -116,13 +122,18 @@ def power_law(
     if binomial:
         q = ACCURACY ** (1 / powers)
         limit = np.r_[0.0, q * (1 - q) ** (1 / powers)]
-    return Law(thresholds, slope, intercept, top, coefficient, derivative, reach, limit)
+    distance = np.arange(min(longest + 1, _NEAR))
+    k = np.searchsorted(thresholds, distance)
+    near = np.exp(slope[k] * np.log(np.maximum(1, distance)) + intercept[k])
+    return Law(thresholds, slope, intercept, top, coefficient, derivative, reach, limit, near)
 
 
 @jit
-def mean_at(law, k, distance):
+def mean_at(near, slope, intercept, k, distance):
     """Value of the law at a distance in segment k: the same bits wherever it is used."""
-    return np.exp(law.slope[k] * np.log(float(max(1, distance))) + law.intercept[k])
+    if distance < len(near):
+        return near[distance]
+    return np.exp(slope[k] * np.log(float(max(1, distance))) + intercept[k])
 
 
 @jit
@@ -228,8 +239,8 @@ def _downward(trees, weight, local, gradient, curvature):
 
 
 @jit
-def _translate(moment, local, a, b, t, lead, step_a, step_b, derivative, terms, one, two):
-    """Add what two nodes mean to each other to their expansions."""
+def _translate(moment, local, derivative, a, b, t, k, lead, step_a, step_b, terms, one, two):
+    """Add what two nodes mean to each other, by power t of the law of segment k."""
     power_a, power_b = 1.0, 1.0
     for m in range(terms):
         one[m] = moment[a, t, m] * power_a
@@ -239,192 +250,202 @@ def _translate(moment, local, a, b, t, lead, step_a, step_b, derivative, terms, 
     power_a, power_b = lead, lead
     for m in range(terms):
         to_a, to_b = 0.0, 0.0
-        for k in range(terms - m):
-            to_a += derivative[m + k] * two[k]
-            to_b += derivative[m + k] * one[k]
+        for n in range(terms - m):
+            to_a += derivative[t, k, m + n] * two[n]
+            to_b += derivative[t, k, m + n] * one[n]
         local[a, t, m] += power_a * to_a
         local[b, t, m] += power_b * to_b
         power_a *= step_a
         power_b *= step_b
 
 
+# From here on arrays are arguments of their own: those of a tuple are counted at every use, and
+# threads would wait for each other's counts.
+
+
 @jit
-def _far(trees, law, moment, largest, local, a, b, k, distance, one, two):
+def _far(
+    half, slope, intercept, reach, limit, derivative, moment, largest, local,
+    a, b, k, distance, one, two,
+):  # fmt: skip
     """Sum two nodes in one segment by series; returns whether these converge."""
-    wide = trees.half[a] + trees.half[b]
-    if enough_terms(law.reach[0, k], wide, distance) > TERMS:
+    wide = half[a] + half[b]
+    if enough_terms_at(reach, 0, k, wide, distance) > TERMS:
         return False
-    lead = np.exp(law.slope[k] * np.log(distance) + law.intercept[k])
+    lead = np.exp(slope[k] * np.log(distance) + intercept[k])
     powers = 1
-    if len(law.reach) > 1:
-        highest = lead * np.exp(abs(law.slope[k]) * wide / (distance - wide))
-        powers = _enough_powers(law.limit, highest * largest[a] * largest[b])
-        if powers > len(law.reach):
+    if len(reach) > 1:
+        highest = lead * np.exp(abs(slope[k]) * wide / (distance - wide))
+        powers = _enough_powers(limit, highest * largest[a] * largest[b])
+        if powers > len(reach):
             return False
         for t in range(1, powers):
-            if enough_terms(law.reach[t, k], wide, distance) > TERMS:
+            if enough_terms_at(reach, t, k, wide, distance) > TERMS:
                 return False
-    step_a, step_b = -trees.half[a] / distance, trees.half[b] / distance
+    step_a, step_b = -half[a] / distance, half[b] / distance
     power = 1.0
     for t in range(powers):
         power *= lead
-        terms = enough_terms(law.reach[t, k], wide, distance)
-        derivative = law.derivative[t, k]
-        _translate(moment, local, a, b, t, power, step_a, step_b, derivative, terms, one, two)
+        terms = enough_terms_at(reach, t, k, wide, distance)
+        _translate(moment, local, derivative, a, b, t, k, power, step_a, step_b, terms, one, two)
     return True
 
 
 @jit
 def _series_leaves(
-    place, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, centre, short,
-    means, row, bend, costs, gradient, curvature,
+    place, slope, intercept, coefficient, weight, a_lo, a_hi, b_lo, b_hi, low, high, limit, centre,
+    short, binomial, means, row, bend, costs, gradient, curvature,
 ):  # fmt: skip
     """Sum two leaves, in one segment or two, by the series of both: loops the compiler unrolls."""
-    one, two = law.coefficient[0, low], law.coefficient[0, high]
-    lead_one = np.exp(law.slope[low] * np.log(centre) + law.intercept[low])
-    lead_two = np.exp(law.slope[high] * np.log(centre) + law.intercept[high])
-    limit = float(law.thresholds[low]) if low < high else np.inf
-    binomial = len(law.reach) > 1
+    lead_one = np.exp(slope[low] * np.log(centre) + intercept[low])
+    lead_two = np.exp(slope[high] * np.log(centre) + intercept[high])
+    p0, p1, p2, p3, p4, p5, p6, p7 = _eight(coefficient, low)
+    r0, r1, r2, r3, r4, r5, r6, r7 = _eight(coefficient, high)
     inverse, n = 1.0 / centre, b_hi - b_lo
-    costs[:n] = 0.0
+    for j in range(n):
+        costs[j] = 1.0 if binomial else 0.0
     for i in range(a_lo, a_hi):
         here, own = place[i], weight[i]
         for j in range(n):
             d = place[b_lo + j] - here
             v = (d - centre) * inverse
             if short:
-                x = ((one[3] * v + one[2]) * v + one[1]) * v + one[0]
-                y = ((two[3] * v + two[2]) * v + two[1]) * v + two[0]
+                x = ((p3 * v + p2) * v + p1) * v + p0
+                y = ((r3 * v + r2) * v + r1) * v + r0
             else:
-                x = ((one[7] * v + one[6]) * v + one[5]) * v + one[4]
-                y = ((two[7] * v + two[6]) * v + two[5]) * v + two[4]
-                x = (((x * v + one[3]) * v + one[2]) * v + one[1]) * v + one[0]
-                y = (((y * v + two[3]) * v + two[2]) * v + two[1]) * v + two[0]
-            means[j] = lead_one * x if d <= limit else lead_two * y
+                x = ((p7 * v + p6) * v + p5) * v + p4
+                y = ((r7 * v + r6) * v + r5) * v + r4
+                x = (((x * v + p3) * v + p2) * v + p1) * v + p0
+                y = (((y * v + r3) * v + r2) * v + r1) * v + r0
+            means[j] = (lead_one * x if d <= limit else lead_two * y) * own * weight[b_lo + j]
+        if binomial:
+            for j in range(n):
+                rest = 1.0 - means[j]
+                costs[j] *= rest
+                row[j] = means[j] / rest
+                bend[j] = row[j] / rest
+        else:
+            for j in range(n):
+                costs[j] += means[j]
+                row[j] = means[j]
+                bend[j] = means[j]
         total, total_bend = 0.0, 0.0
         for j in range(n):
-            q = means[j] * own * weight[b_lo + j]
-            if binomial:
-                part = ((q * (1 / 6) + 1 / 5) * q + 1 / 4) * q + 1 / 3
-                costs[j] += ((part * q + 1 / 2) * q + 1.0) * q
-                inverse_rest = 1.0 / (1.0 - q)
-                row[j] = q * inverse_rest
-                bend[j] = row[j] * inverse_rest
-            else:
-                costs[j] += q
-                row[j] = q
-                bend[j] = q
             gradient[b_lo + j] += row[j]
-            curvature[b_lo + j] += bend[j]
-        for j in range(n):
             total += row[j]
+        for j in range(n):
+            curvature[b_lo + j] += bend[j]
             total_bend += bend[j]
         gradient[i] += total
         curvature[i] += total_bend
-    return costs[:n].sum()
+    cost = 0.0
+    for j in range(n):
+        cost += -np.log(costs[j]) if binomial else costs[j]
+    return cost
+
+
+@jit
+def _eight(coefficient, k):
+    c = coefficient
+    return (
+        c[0, k, 0], c[0, k, 1], c[0, k, 2], c[0, k, 3],
+        c[0, k, 4], c[0, k, 5], c[0, k, 6], c[0, k, 7],
+    )  # fmt: skip
 
 
 @jit
 def _plain_leaves(
-    mid, law, weight, edge, a_lo, a_hi, b_lo, b_hi, low, high, gradient, curvature, clipped
-):
+    mid, thresholds, slope, intercept, near, weight, edge, a_lo, a_hi, b_lo, b_hi, low, high,
+    gradient, curvature, clipped,
+):  # fmt: skip
     """Sum the pairs of two leaves one by one; returns their cost."""
-    cost = 0.0
+    cost, product = 0.0, 1.0
     for i in range(a_lo, a_hi):
         k = low
         row, row_bend = 0.0, 0.0
         for j in range(max(i + 1, b_lo), b_hi):
             distance = mid[j] - mid[i]
-            while k < high and distance > law.thresholds[k]:
+            while k < high and distance > thresholds[k]:
                 k += 1
-            q = (mean_at(law, k, distance) * weight[i]) * weight[j]
-            value, slope, bend, beyond = loss(q, edge)
-            cost += value
-            if beyond:
-                clipped[i] += 1
-                clipped[j] += 1
-            row += slope
-            row_bend += bend
-            gradient[j] += slope
-            curvature[j] += bend
+            q = (mean_at(near, slope, intercept, k, distance) * weight[i]) * weight[j]
+            if edge > 0.0 and q < edge:
+                rest = 1.0 - q
+                part = q / rest
+                part_bend = part / rest
+                product *= rest  # one logarithm of many factors
+                if product < _TINY:
+                    cost -= np.log(product)
+                    product = 1.0
+            else:
+                value, part, part_bend, beyond = loss(q, edge)
+                cost += value
+                clipped[i] += beyond
+                clipped[j] += beyond
+            row += part
+            row_bend += part_bend
+            gradient[j] += part
+            curvature[j] += part_bend
         gradient[i] += row
         curvature[i] += row_bend
-    return cost
-
-
-@jit
-def _near(
-    trees, place, law, weight, edge, largest, a, b, low, high, buffer, gradient, curvature, clipped
-):
-    """Sum the pairs of two leaves; returns their cost."""
-    a_lo, a_hi, b_lo, b_hi = trees.first[a], trees.stop[a], trees.first[b], trees.stop[b]
-    centre, wide = trees.centre[b] - trees.centre[a], trees.half[a] + trees.half[b]
-    if high - low < 2:
-        terms = max(
-            enough_terms(law.reach[0, low], wide, centre),
-            enough_terms(law.reach[0, high], wide, centre),
-        )
-        highest = max(law.top[low], law.top[high]) * largest[a] * largest[b]
-        if terms <= TERMS and _enough_powers(law.limit, highest) <= len(law.reach):
-            cost = _series_leaves(
-                place, law, weight, a_lo, a_hi, b_lo, b_hi, low, high, centre, terms <= 4,
-                buffer[0], buffer[1], buffer[2], buffer[3], gradient, curvature,
-            )  # fmt: skip
-            return cost
-    return _plain_leaves(
-        trees.mid,
-        law,
-        weight,
-        edge,
-        a_lo,
-        a_hi,
-        b_lo,
-        b_hi,
-        low,
-        high,
-        gradient,
-        curvature,
-        clipped,
-    )
+    return cost - np.log(product)
 
 
 @jit
 def _fast_terms(
-    trees, law, row_lo, row_hi, weight, edge, moment, largest, local, gradient, curvature, clipped
-):
-    mid, first, stop, root = trees.mid, trees.first, trees.stop, trees.root
-    left, right, centre, half = trees.left, trees.right, trees.centre, trees.half
-    _upward(trees, weight, moment, largest)
+    mid, place, root, first, stop, left, right, centre, half,
+    thresholds, slope, intercept, top, coefficient, derivative, reach, limit, near,
+    row_lo, row_hi, weight, edge, moment, largest, local, gradient, curvature, clipped,
+):  # fmt: skip
     stack = np.empty((STACK, 4), dtype=np.int64)
-    place, buffer = mid.astype(np.float64), np.empty((4, LEAF))
+    means, row_sum, bend, costs = np.empty(LEAF), np.empty(LEAF), np.empty(LEAF), np.empty(LEAF)
     one, two = np.empty(TERMS), np.empty(TERMS)
+    binomial = len(reach) > 1
     cost = 0.0
     for row in range(row_lo, row_hi):
         for other in range(row, len(root)):
             if root[row] < 0 or root[other] < 0:
                 continue
-            depth = push(stack, 0, root[row], root[other], 0, len(law.thresholds))
+            depth = push(stack, 0, root[row], root[other], 0, len(thresholds))
             while depth > 0:
                 depth -= 1
                 a, b = stack[depth, 0], stack[depth, 1]
                 low, high = stack[depth, 2], stack[depth, 3]
-                nearest = max(0, mid[first[b]] - mid[stop[a] - 1])
-                low = segment_of(law.thresholds, nearest, low, high)
-                high = segment_of(law.thresholds, mid[stop[b] - 1] - mid[first[a]], low, high)
-                distance = centre[b] - centre[a]
+                a_lo, a_hi, b_lo, b_hi = first[a], stop[a], first[b], stop[b]
+                low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
+                high = segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
+                distance, wide = centre[b] - centre[a], half[a] + half[b]
                 if low == high and (
-                    law.intercept[low] == -np.inf
-                    or _far(trees, law, moment, largest, local, a, b, low, distance, one, two)
-                ):
+                    intercept[low] == -np.inf
+                    or _far(
+                        half, slope, intercept, reach, limit, derivative, moment, largest, local,
+                        a, b, low, distance, one, two,
+                    )
+                ):  # fmt: skip
                     continue
-                if left[a] < 0 and left[b] < 0:
-                    cost += _near(
-                        trees, place, law, weight, edge, largest, a, b, low, high, buffer,
-                        gradient, curvature, clipped,
+                if left[a] >= 0 or left[b] >= 0:
+                    depth = split(left, right, half, a, b, low, high, stack, depth)
+                    continue
+                terms = TERMS + 1
+                if high - low < 2:
+                    highest = max(top[low], top[high]) * largest[a] * largest[b]
+                    if highest <= _LARGE or not binomial:
+                        terms = max(
+                            enough_terms_at(reach, 0, low, wide, distance),
+                            enough_terms_at(reach, 0, high, wide, distance),
+                        )
+                if terms <= TERMS:
+                    border = float(thresholds[low]) if low < high else np.inf
+                    cost += _series_leaves(
+                        place, slope, intercept, coefficient, weight, a_lo, a_hi, b_lo, b_hi,
+                        low, high, border, distance, terms <= 4, binomial,
+                        means, row_sum, bend, costs, gradient, curvature,
                     )  # fmt: skip
                 else:
-                    depth = split(left, right, half, a, b, low, high, stack, depth)
-    return cost + _downward(trees, weight, local, gradient, curvature)
+                    cost += _plain_leaves(
+                        mid, thresholds, slope, intercept, near, weight, edge,
+                        a_lo, a_hi, b_lo, b_hi, low, high, gradient, curvature, clipped,
+                    )  # fmt: skip
+    return cost
 
 
 def fast_terms(
@@ -453,18 +474,11 @@ def fast_terms(
     moment, local = np.zeros((2, nodes, powers, TERMS))
     largest, (gradient, curvature) = np.zeros(nodes), np.zeros((2, len(weight)))
     clipped = np.zeros(len(weight), dtype=np.int64)
+    _upward(trees, weight, moment, largest)
     cost = _fast_terms(
-        trees,
-        law,
-        row_lo,
-        row_hi,
-        weight,
-        edge,
-        moment,
-        largest,
-        local,
-        gradient,
-        curvature,
-        clipped,
-    )
+        trees.mid, trees.mid.astype(np.float64), trees.root, trees.first, trees.stop,
+        trees.left, trees.right, trees.centre, trees.half, *law,
+        row_lo, row_hi, weight, edge, moment, largest, local, gradient, curvature, clipped,
+    )  # fmt: skip
+    cost += _downward(trees, weight, local, gradient, curvature)
     return Terms(cost, gradient, curvature, clipped)

@@ -23,7 +23,7 @@ from hifive_dask._kernels.pair_trees import (
 
 __all__ = ["log_sums", "power_sums"]
 
-_LARGE = 1e200  # of a product: times LEAF int32 distances it does not overflow
+_LARGE = 1e150  # of a product: times LEAF int32 distances it does not overflow
 
 
 def _log_series() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -33,6 +33,7 @@ __all__ = [
     "PairTrees",
     "build_trees",
     "enough_terms",
+    "enough_terms_at",
     "power_series",
     "push",
     "reach_of",
@@ -40,7 +41,7 @@ __all__ = [
     "split",
 ]
 
-LEAF = 10  # positions of a leaf
+LEAF = 16  # positions of a leaf
 TERMS = 8
 TOLERANCE = 5e-10
 STACK = 512  # pairs of nodes that wait, at most
@@ -190,6 +191,18 @@ def enough_terms(reach, half, distance):
     r = half / distance
     terms = 1
     while terms <= TERMS and r > reach[terms]:
+        terms += 1
+    return terms
+
+
+@jit
+def enough_terms_at(reach, t, k, half, distance):
+    """The same for power t and segment k of a law."""
+    if distance <= 0:
+        return TERMS + 1
+    r = half / distance
+    terms = 1
+    while terms <= TERMS and r > reach[t, k, terms]:
         terms += 1
     return terms
 

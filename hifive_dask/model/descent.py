@@ -7,8 +7,12 @@ the parabola in ln(q) with the same value and two derivatives: this cost is conv
 has one minimum, wherever the descent begins. If no pair without reads is beyond the edge there, it
 is the minimum of the likelihood itself; else the descent goes on from there with the next edge.
 
-The matrix of expected reads is dense, and the second derivative, scaled by its diagonal, close to a
-multiple of one: a quasi-Newton method (L-BFGS) with this scale needs few iterations.
+A quasi-Newton method (L-BFGS) needs few iterations where it begins with a matrix close to that of
+the second derivatives. The latter is dense, but for most pairs smooth: what remains of it beside
+its diagonal is nearly of rank one. Of a pair without reads whose q is near 1 it is large, so that
+one of its units can hardly move without the other; there are few of these. So the matrix is the
+diagonal and these pairs, sparse, plus one of rank one that makes it exact for a change of all units
+alike.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, diags_array
+from scipy.sparse.linalg import splu
 
 from hifive_dask.model.likelihood import Likelihood
 
@@ -30,6 +36,8 @@ BALANCE = 100.0  # relative imbalance of a unit that is allowed, in units of min
 # Of q = m c_i c_j. Beyond the edge the binomial loss of pairs without reads goes on as a parabola.
 EDGES = (0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999)
 _FLOOR, _CEILING = np.log(LOWEST), np.log(HIGHEST)
+_NEAR = 10.0  # times the limits: close enough to go on with the next edge
+_SHIFT = 1e-3  # of the diagonal: two units that have only each other are not independent
 _MEMORY = 8
 _TRIES = 20
 _ARMIJO = 1e-4
@@ -129,8 +137,8 @@ def _judge(
     change = float(np.max(force * np.exp(-2 * point) / likelihood.possible, initial=0.0))
     larger = np.maximum(value.slope, 0.0) + likelihood.observed  # of expected and observed
     imbalance = float(np.max(np.divide(force, larger, out=force, where=larger > 0), initial=0.0))
-    done = change <= limits.minchange and imbalance <= BALANCE * limits.minchange
-    if done and value.beyond and stage + 1 < len(likelihood.edges):
+    excess = max(change, imbalance / BALANCE) / limits.minchange
+    if excess <= _NEAR and value.beyond and stage + 1 < len(likelihood.edges):
         return _restart(likelihood, point, stage + 1, limits, trace)
     return State(
         point,
@@ -140,7 +148,7 @@ def _judge(
         steps[-_MEMORY:],
         bends[-_MEMORY:],
         np.concatenate([trace, [[value.cost, change]]]),
-        _CONVERGED if done else _RUNNING,
+        _CONVERGED if excess <= 1 else _RUNNING,
     )
 
 
@@ -152,10 +160,37 @@ def _free(point: Float64, slope: Float64) -> NDArray[np.bool_]:
     return ~held
 
 
-def _direction(state: State, free: NDArray[np.bool_]) -> Float64:
-    """Two-loop recursion of L-BFGS over the free units, from the diagonal of `state`."""
+def _inverse(
+    likelihood: Likelihood, state: State, free: NDArray[np.bool_]
+) -> Callable[[Float64], Float64]:
+    """Solve with the matrix of second derivatives, as far as it is known, over the free units."""
+    n, scale = len(free), np.where(free, state.scale, 1.0)
+    edge = likelihood.edges[int(state.stage)]
+    first, second, value = likelihood.couplings(np.exp(state.point), state.scale, edge)
+    value = np.where(free[first] & free[second], value, 0.0)
+    half = coo_array((value, (first, second)), shape=(n, n))
+    pairs = half + half.T
+    matrix = (pairs + diags_array((1 + _SHIFT) * scale)).tocsc()
+    sparse = splu(
+        matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
+    # What is missing of each row's sum, which is twice the diagonal.
+    rest = np.where(free, np.maximum(scale - pairs.sum(axis=1), 0.0), 0.0)
+    answer = sparse.solve(rest)
+    total = max(rest.sum(), 1e-300) + float(np.dot(rest, answer))
+
+    def solve(vector: Float64) -> Float64:
+        part: Float64 = sparse.solve(np.where(free, vector, 0.0))
+        return np.where(free, part - answer * (np.dot(rest, part) / total), 0.0)
+
+    return solve
+
+
+def _direction(
+    state: State, solve: Callable[[Float64], Float64], free: NDArray[np.bool_]
+) -> Float64:
+    """Two-loop recursion of L-BFGS over the free units, from the matrix of `_inverse`."""
     way = np.where(free, state.slope, 0.0)
-    inverse = np.where(free, 1.0 / state.scale, 0.0)
     pairs = []
     for step, bend in zip(state.steps[::-1], state.bends[::-1], strict=True):
         bend = np.where(free, bend, 0.0)
@@ -164,11 +199,7 @@ def _direction(state: State, free: NDArray[np.bool_]) -> Float64:
             part = float(np.dot(step, way)) / curvature
             way = way - part * bend
             pairs.append((step, bend, curvature, part))
-    factor = 0.5  # each unit's share of a change that all units make together
-    if pairs:
-        step, bend, curvature, _ = pairs[0]
-        factor = curvature / float(np.dot(bend, inverse * bend))
-    way = factor * inverse * way
+    way = solve(way)
     for step, bend, curvature, part in reversed(pairs):
         way = way + (part - float(np.dot(bend, way)) / curvature) * step
     return np.where(free, -way, 0.0)
@@ -178,9 +209,10 @@ def advance(likelihood: Likelihood, state: State, limits: Limits) -> State:
     """Take one step that lowers the cost."""
     stage = int(state.stage)
     free = _free(state.point, state.slope)
+    solve = _inverse(likelihood, state, free)
     memories = [state, state._replace(steps=state.steps[:0], bends=state.bends[:0])]
     for memory in memories if len(state.steps) else memories[1:]:
-        way = _direction(memory, free)
+        way = _direction(memory, solve, free)
         if not np.dot(way, state.slope) < 0:
             continue
         way *= min(1.0, _FARTHEST / np.abs(way).max())

@@ -23,9 +23,12 @@ from hifive_dask._kernels.fast_products import Law, Terms, fast_terms, power_law
 from hifive_dask._kernels.pair_trees import PairTrees, build_trees
 from hifive_dask._kernels.probability import (
     NO_FACTORS,
+    Couplings,
     Factors,
     impossible_pairs,
+    listed_couplings,
     listed_terms,
+    near_couplings,
     pair_means,
     plain_terms,
 )
@@ -145,6 +148,9 @@ class Part(Protocol):
     def terms(self, weight: Float64, edge: float) -> Terms:
         """What they add at corrections `weight`."""
 
+    def couplings(self, weight: Float64, scale: Float64, edge: float) -> Couplings:
+        """Large second derivatives by two corrections; see `near_couplings`."""
+
 
 def _join(parts: Sequence[Terms]) -> Terms:
     """Sum, in order."""
@@ -154,9 +160,23 @@ def _join(parts: Sequence[Terms]) -> Terms:
 
 
 @dataclass(frozen=True)
-class _Fast:
-    trees: PairTrees
+class _Dense:
+    chromosome: Chromosome
     law: Law
+    rows: tuple[int, int]  # of the first unit of a pair
+
+    def couplings(self, weight: Float64, scale: Float64, edge: float) -> Couplings:
+        own = self.chromosome
+        factors = own.factors if own.plain else _no_factors(len(own.mid))
+        fends = own.fends and own.plain  # else impossible pairs are in `list_part`
+        return near_couplings(
+            own.mid, own.unit, self.law, factors, self.rows, weight, scale, fends=fends, edge=edge
+        )
+
+
+@dataclass(frozen=True)
+class _Fast(_Dense):
+    trees: PairTrees
     lo: int
     hi: int
 
@@ -164,12 +184,7 @@ class _Fast:
         return fast_terms(self.trees, self.law, self.lo, self.hi, weight, edge)
 
 
-@dataclass(frozen=True)
-class _Plain:
-    chromosome: Chromosome
-    law: Law
-    rows: tuple[int, int]
-
+class _Plain(_Dense):
     def terms(self, weight: Float64, edge: float) -> Terms:
         own = self.chromosome
         return plain_terms(
@@ -191,6 +206,11 @@ class _List:
         sign = self.sign
         return Terms(sign * cost, sign * gradient, sign * curvature, sign * clipped)
 
+    def couplings(self, weight: Float64, scale: Float64, edge: float) -> Couplings:
+        first, second, mean = self.first, self.second, self.mean
+        found = listed_couplings(first, second, mean, weight, scale, edge)
+        return found._replace(value=self.sign * found.value)
+
 
 _PIECES = 32  # trees of a chromosome that is summed by several tasks
 
@@ -206,7 +226,8 @@ def dense_part(chromosome: Chromosome, task: int, tasks: int, binomial: bool) ->
     pieces = _PIECES if tasks > 1 else 1
     edges = np.linspace(0, n, pieces + 1).astype(np.int64)
     trees = build_trees(chromosome.mid, np.ones(n), edges)
-    return _Fast(trees, law, pieces * task // tasks, pieces * (task + 1) // tasks)
+    lo, hi = pieces * task // tasks, pieces * (task + 1) // tasks
+    return _Fast(chromosome, law, (int(edges[lo]), int(edges[hi])), trees, lo, hi)
 
 
 def list_part(chromosome: Chromosome) -> Part:
@@ -282,6 +303,10 @@ class Likelihood(ABC):
     def terms(self, weight: Float64, edge: float) -> Terms:
         """What pairs add at corrections `weight`, besides ln(c) of the observed ones."""
 
+    @abstractmethod
+    def couplings(self, weight: Float64, scale: Float64, edge: float) -> Couplings:
+        """Large second derivatives by the logarithms of two corrections; some pairs cancel."""
+
 
 @dataclass(frozen=True)
 class Here(Likelihood):
@@ -293,9 +318,21 @@ class Here(Likelihood):
         """Sum of the parts."""
         return _join([part.terms(weight, edge) for part in self.parts])
 
+    def couplings(self, weight: Float64, scale: Float64, edge: float) -> Couplings:
+        """Those of the parts."""
+        return _gather([part.couplings(weight, scale, edge) for part in self.parts])
+
 
 def _terms(part: Part, weight: Float64, edge: float) -> Terms:
     return part.terms(weight, edge)
+
+
+def _couplings(part: Part, weight: Float64, scale: Float64, edge: float) -> Couplings:
+    return part.couplings(weight, scale, edge)
+
+
+def _gather(parts: Sequence[Couplings]) -> Couplings:
+    return Couplings(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -313,3 +350,9 @@ class Spread(Likelihood):
         terms: Terms
         (terms,) = run([whole], title=self.title, silent=self.silent)
         return terms
+
+    def couplings(self, weight: Float64, scale: Float64, edge: float) -> Couplings:
+        """Those of the parts."""
+        at = dask.delayed(weight), dask.delayed(scale)
+        lazy = [dask.delayed(_couplings)(part, *at, edge) for part in self.parts]
+        return _gather(run(lazy, silent=True))
