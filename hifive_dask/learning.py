@@ -14,7 +14,7 @@ from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.measuring import Measuring
 from hifive_dask.model.binning import fit_binning
 from hifive_dask.model.convergence import OnNonconvergence
-from hifive_dask.model.express import Method, balance
+from hifive_dask.model.express import ExpressResult, Method, balance
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import UseReads
 from hifive_dask.model.probability import Model, maximize
@@ -140,7 +140,6 @@ class Learning(Measuring):
                 "kr=True and accelerate=True exclude each other: Knight-Ruiz is fast as it is"
             )
         method: Method = "knight-ruiz" if kr else "accelerated" if accelerate else "plain"
-        chosen = self.units.select(chroms)
         removes = remove_distance and usereads != "trans"
         arguments: dict[str, Any] = {
             "iterations": iterations,
@@ -160,18 +159,12 @@ class Learning(Measuring):
             **arguments,
             distance=self._distance(binary, "remove_distance=True") if removes else None,
             binning=self._needed_binning() if precorrect else None,
-            chroms=chosen,
+            chroms=self.units.select(chroms),
             method=method,
             on_nonconvergence=on_nonconvergence,
             checkpoint=checkpoint,
             silent=self.silent,
         )
-        dropped = int(np.count_nonzero(self.filter) - np.count_nonzero(result.valid))
-        self.corrections, self.filter, self.trace = result.corrections, result.valid, result.trace
-        if removes:
-            self.chromosome_means = result.chromosome_means
-        self.normalization = "binning-express" if precorrect else "express"
-        self.trans_means = None
         arguments |= {
             "remove_distance": remove_distance,
             "chroms": self._named(chroms),
@@ -179,6 +172,16 @@ class Learning(Measuring):
             "kr": kr,
             "accelerate": accelerate,
         }
+        self._set_balanced(result, arguments)
+
+    def _set_balanced(self, result: ExpressResult, arguments: dict[str, Any]) -> None:
+        """Take what balancing found, and record it."""
+        dropped = int(np.count_nonzero(self.filter) - np.count_nonzero(result.valid))
+        self.corrections, self.filter, self.trace = result.corrections, result.valid, result.trace
+        if result.chromosome_means is not None:
+            self.chromosome_means = result.chromosome_means
+        self.normalization = "binning-express" if arguments["precorrect"] else "express"
+        self.trans_means = None
         self.records.add(
             "HiC.find_express_fend_corrections",
             arguments,
