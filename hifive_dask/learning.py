@@ -43,7 +43,7 @@ class Learning(Measuring):
         *,
         accelerate: bool = False,
         max_iterations: int = 1000,
-        on_nonconvergence: OnNonconvergence = "warn",
+        on_nonconvergence: OnNonconvergence | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         """Learn corrections by weighted matrix balancing over the observed pairs.
@@ -80,8 +80,7 @@ class Learning(Measuring):
             Use whether a pair was seen in place of its reads.
         kr
             Knight-Ruiz: x_i sum_j n_ij / m_ij x_j = 1 for c = 1 / x, that is, equal sums in place
-            of equal means. Corrections known before are not used. It raises if it does not
-            converge.
+            of equal means. Corrections known before are not used.
         accelerate
             Go to the same corrections by Newton's method: for sparse maps in a tenth of the passes
             over the pairs. Where the plain iteration stops, steps are short, but single units can
@@ -91,7 +90,8 @@ class Learning(Measuring):
             It stops here if it has not converged; with `accelerate` or `kr`, the largest number of
             products with the matrix, which cost as much as an iteration.
         on_nonconvergence
-            Then ``"warn"``, raise an ``"error"``, or ``"ignore"``; `kr` always raises.
+            Then ``"warn"``, raise an ``"error"``, or ``"ignore"``. By default it warns, but with
+            `kr` it raises.
         checkpoint
             A file (.npz) where the state is kept while it runs. If the file is there and was left
             by the same call on the same data, it goes on from there, to the same result. It is
@@ -104,10 +104,9 @@ class Learning(Measuring):
         ParameterError
             For values out of range, unknown chromosomes, and for `kr` with `accelerate`.
         ConvergenceError
-            With ``on_nonconvergence="error"`` or `kr`, if it has not converged; if corrections grow
-            beyond all bounds; and for Knight-Ruiz on trans reads if one chromosome has more than
-            half of the units, when there is no solution. Whatever is raised, the project stays as
-            it was.
+            If it has not converged and is to raise; if corrections grow beyond all bounds; and for
+            Knight-Ruiz on trans reads if one chromosome has more than half of the units, when there
+            is no solution. Whatever is raised, the project stays as it was.
 
         Notes
         -----
@@ -140,6 +139,8 @@ class Learning(Measuring):
                 "kr=True and accelerate=True exclude each other: Knight-Ruiz is fast as it is"
             )
         method: Method = "knight-ruiz" if kr else "accelerated" if accelerate else "plain"
+        if on_nonconvergence is None:
+            on_nonconvergence = "error" if kr else "warn"
         removes = remove_distance and usereads != "trans"
         arguments: dict[str, Any] = {
             "iterations": iterations,
