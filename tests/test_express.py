@@ -345,29 +345,22 @@ def test_many_contigs__some_of_them_without_fends_or_rows(usereads: str) -> None
     assert (result.corrections[used] > 0).all()
 
 
-def test_schedulers__same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distributed import Client, LocalCluster
-
+def test_schedulers__same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_every_scheduler: Any
+) -> None:
     units, rows = random_world(11, fends=False, density=0.9)
     write_pairs(tmp_path / "pairs.zarr", store_of(rows, units), {})
     store = PairStore.open(tmp_path / "pairs.zarr")
     monkeypatch.setattr(rows_module, "GROUP", 1)
     monkeypatch.setattr(rows_module, "SPAN", 30)
 
-    def results() -> list[bytes]:
+    def results(_: str) -> list[bytes]:
         found = [run(units, store, usereads=kind, minchange=1e-2) for kind in KINDS]
         return [part.tobytes() for r in found for part in (r.corrections, r.trace)]
 
-    expected = results()
     assert len(piece_groups(store, list(store.blocks))) > 3
-    with dask.config.set(scheduler="threads"):
-        assert results() == expected
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster),
-        dask.config.set(scheduler=None),
-    ):
-        assert results() == expected
+    one, threads, processes = on_every_scheduler(results)
+    assert one == threads == processes
 
 
 # Selection, start, number of iterations

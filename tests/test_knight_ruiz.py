@@ -436,16 +436,16 @@ def test_single_unit__of_a_chromosome_has_1_and_is_reported(method: str) -> None
 # Division of work, interruption
 
 
-def test_rounds_and_schedulers__same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distributed import Client, LocalCluster
-
+def test_rounds_and_schedulers__same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_every_scheduler: Any
+) -> None:
     units, rows = random_world(11, fends=False, density=0.9)
     write_pairs(tmp_path / "pairs.zarr", store_of(rows, units), {})
     store = PairStore.open(tmp_path / "pairs.zarr")
     monkeypatch.setattr(rows_module, "GROUP", 1)
     monkeypatch.setattr(rows_module, "SPAN", 30)
 
-    def results() -> list[bytes]:
+    def results(_: str) -> list[bytes]:
         found = [
             run(units, store, usereads=usereads, method=method)
             for usereads in ("cis", "all")
@@ -453,18 +453,10 @@ def test_rounds_and_schedulers__same_bytes(tmp_path: Path, monkeypatch: pytest.M
         ]
         return [part.tobytes() for r in found for part in (r.corrections, r.trace)]
 
-    expected = results()
-    with dask.config.set(scheduler="threads"):
-        assert results() == expected
-    with monkeypatch.context() as patch:
-        patch.setattr(iterations, "_ROUND", 1)
-        assert results() == expected
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster),
-        dask.config.set(scheduler=None),
-    ):
-        assert results() == expected
+    one, threads, processes = on_every_scheduler(results)
+    assert one == threads == processes
+    monkeypatch.setattr(iterations, "_ROUND", 1)
+    assert results("sync") == one
 
 
 @pytest.mark.parametrize("method", FAST)
