@@ -9,15 +9,13 @@ nothing with them.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import dask
-from harness import fresh, growth, peak_gb, table
+from harness import command, fresh, growth, peak_gb, table
 
 import hifive_dask as hd
 from hifive_dask.simulate import PRESETS, write_genome, write_reads
@@ -98,11 +96,4 @@ def main(pairs: list[int], workers: list[int], preset: str = "human") -> list[Fi
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, nargs="+", default=[1_000_000, 5_000_000])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.pairs, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "pairs", [1_000_000, 5_000_000])

@@ -2,15 +2,13 @@
 
 Random features, ten pairs per fend, all fends in use, no limit of distance. Baseline: one thread;
 a plain compiled loop over all pairs of fends of a chromosome that counts possible pairs, alone; it
-is left out above `--baseline` fends.
+is left out above a million fends.
 
     python bench_binning.py --fends 20_000 100_000 130_000
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,17 @@ from typing import Any
 import dask
 import numba
 import numpy as np
-from harness import best, fresh, growth, human_fends, memory_store, peak_gb, random_cis_pairs, table
+from harness import (
+    best,
+    command,
+    fresh,
+    growth,
+    human_fends,
+    memory_store,
+    peak_gb,
+    random_cis_pairs,
+    table,
+)
 
 import hifive_dask as hd
 from hifive_dask.genome.partition import Units
@@ -136,12 +144,4 @@ def main(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fends", type=int, nargs="+", default=[20_000, 100_000])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--baseline", type=int, default=10**6)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.fends, options.threads, most=options.baseline)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "fends", [20_000, 100_000])

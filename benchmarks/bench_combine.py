@@ -8,8 +8,6 @@ up; it writes nothing.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import dask
 import numpy as np
 from harness import (
+    command,
     fresh,
     growth,
     human_fends,
@@ -127,11 +126,4 @@ def main(pairs: list[int], workers: list[int], fends: int = 1_600_000) -> list[F
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.pairs, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "pairs", [1_000_000, 10_000_000])

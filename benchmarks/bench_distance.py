@@ -8,15 +8,12 @@ one search among the bin edges each. It is left out where it would take more tha
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import dask
 import numba
 import numpy as np
-from harness import best, growth, memory_store, random_cis_pairs, table
+from harness import best, command, growth, memory_store, random_cis_pairs, table
 
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.distance import DistanceModel, fit_distance
@@ -101,12 +98,4 @@ def main(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    sizes = [8_000, 16_000, 32_000, 65_000, 130_000]
-    parser.add_argument("--fends", type=int, nargs="+", default=sizes)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.fends, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "fends", [8_000, 16_000, 32_000, 65_000, 130_000])

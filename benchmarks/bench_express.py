@@ -14,8 +14,6 @@ fend, then the update of every correction.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +24,7 @@ import numba
 import numpy as np
 from harness import (
     best,
+    command,
     fresh,
     growth,
     human_fends,
@@ -221,11 +220,4 @@ def main(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, nargs="+", default=[1_000_000, 5_000_000, 20_000_000])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.pairs, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "pairs", [1_000_000, 5_000_000, 20_000_000])

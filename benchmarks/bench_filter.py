@@ -10,8 +10,6 @@ the partners of every fend again in every round.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import warnings
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any
 import dask
 import numba
 import numpy as np
-from harness import best, fresh, growth, human_fends, peak_gb, table, write_random_pairs
+from harness import best, command, fresh, growth, human_fends, peak_gb, table, write_random_pairs
 
 import hifive_dask as hd
 from hifive_dask._store.pairs import PairStore
@@ -130,11 +128,4 @@ def main(pairs: list[int], threads: list[int], fends: int = 1_600_000) -> list[F
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, nargs="+", default=[1_000_000, 5_000_000, 20_000_000])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.pairs, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "pairs", [1_000_000, 5_000_000, 20_000_000])

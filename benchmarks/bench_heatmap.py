@@ -8,15 +8,13 @@ their cell. It has no expected reads.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import dask
 import numpy as np
-from harness import best, fresh, growth, memory_store, peak_gb, random_cis_pairs, table
+from harness import best, command, fresh, growth, memory_store, peak_gb, random_cis_pairs, table
 from numpy.typing import NDArray
 
 from hifive_dask._store.pairs import PairStore, write_pairs
@@ -137,11 +135,4 @@ def main(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contigs", type=int, nargs="+", default=[50, 150, 500, 1500])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.contigs, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "contigs", [50, 150, 500, 1500])

@@ -8,15 +8,22 @@ likelihood and its derivative. It is left out where it would take more than 60 s
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import dask
 import numpy as np
 from bench_distance import one_chromosome
-from harness import best, fresh, growth, memory_store, peak_gb, random_cis_pairs, table, used_units
+from harness import (
+    best,
+    command,
+    fresh,
+    growth,
+    memory_store,
+    peak_gb,
+    random_cis_pairs,
+    table,
+    used_units,
+)
 
 from hifive_dask._kernels.fast_products import power_law
 from hifive_dask._kernels.probability import NO_FACTORS, plain_terms
@@ -127,11 +134,4 @@ def main(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fends", type=int, nargs="+", default=[20_000, 65_000, 130_000])
-    parser.add_argument("--threads", type=int, nargs="+", default=[2])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.fends, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "fends", [20_000, 65_000, 130_000], threads=[2])

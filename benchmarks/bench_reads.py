@@ -8,8 +8,6 @@ and writes nothing; no statistics, no filters.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any
 import dask
 import numpy as np
 import pandas as pd
-from harness import fresh, growth, human_fends, peak_gb, table, write_random_reads
+from harness import command, fresh, growth, human_fends, peak_gb, table, write_random_reads
 
 import hifive_dask as hd
 from hifive_dask.provenance import History
@@ -111,11 +109,4 @@ def main(pairs: list[int], workers: list[int], fends: int = 1_600_000) -> list[F
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, nargs="+", default=[1_000_000, 5_000_000, 20_000_000])
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    result = main(options.pairs, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1))
+    command(main, __doc__, "pairs", [1_000_000, 5_000_000, 20_000_000])

@@ -1,7 +1,9 @@
-"""What the benchmarks share: a human-like genome, random reads and pairs, tables, growth."""
+"""What the benchmarks share: their command line, genome, random reads and pairs, tables, growth."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import multiprocessing
 import resource
 import time
@@ -180,3 +182,35 @@ def growth(name: str, sizes: Sequence[float], seconds: Sequence[float]) -> str:
         return f"{name}: one size only, no exponent"
     slope = np.polyfit(np.log(sizes), np.log(seconds), 1)[0]
     return f"{name}: time grows with size to the power {slope:.2f}"
+
+
+def command(
+    main: Callable[[list[int], list[int]], Sequence[Mapping[str, Any]]],
+    description: str,
+    size: str,
+    sizes: Sequence[int],
+    threads: Sequence[int] = (1, 2),
+) -> None:
+    """Run a benchmark as its command line says.
+
+    Parameters
+    ----------
+    main
+        Takes sizes and numbers of threads, and returns the rows of its tables.
+    description
+        The first line is shown by ``--help``.
+    size
+        What the sizes are numbers of; the name of their option.
+    sizes, threads
+        Defaults.
+    """
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument(
+        f"--{size}", dest="sizes", metavar="N", type=int, nargs="+", default=list(sizes)
+    )
+    parser.add_argument("--threads", metavar="N", type=int, nargs="+", default=list(threads))
+    parser.add_argument("--json", type=Path, help="Also save the figures here.")
+    options = parser.parse_args()
+    rows = main(options.sizes, options.threads)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1))

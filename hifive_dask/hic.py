@@ -1,4 +1,4 @@
-"""Class `HiC`: a project. Filter fends, learn distance dependence and biases, get heatmaps."""
+"""Class `HiC`: a project. What it holds, how it is saved and opened, tables and heatmaps of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.query import Datatype, heatmap
 from hifive_dask.hic_data import HiCData
-from hifive_dask.learning import DISTANCE_SUMS, Learning
+from hifive_dask.learning import Learning
+from hifive_dask.measuring import DISTANCE_SUMS
 from hifive_dask.model.diagnostics import unit_table
 from hifive_dask.model.rows import longest_distance
 from hifive_dask.model.weights import Problem

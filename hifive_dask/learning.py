@@ -1,10 +1,9 @@
-"""What a project learns: which units to trust, how contact falls with distance, and biases."""
+"""Corrections of a project, learned from its pairs: validate, plan, run, record."""
 
 from __future__ import annotations
 
 import os
 import warnings
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,168 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
-from hifive_dask.genome.partition import Units
-from hifive_dask.hic_data import HiCData
+from hifive_dask.measuring import Measuring
 from hifive_dask.model.binning import fit_binning
 from hifive_dask.model.convergence import OnNonconvergence
-from hifive_dask.model.distance import fit_distance
-from hifive_dask.model.express import Method, balance
+from hifive_dask.model.express import ExpressResult, Method, balance
 from hifive_dask.model.factors import BinningModel
-from hifive_dask.model.filtering import UseReads, filter_units
+from hifive_dask.model.filtering import UseReads
 from hifive_dask.model.probability import Model, maximize
-from hifive_dask.model.trans_means import fit_trans_means, possible_trans
-from hifive_dask.provenance import History
 
-__all__ = ["DISTANCE_SUMS", "Learning"]
+__all__ = ["Learning"]
 
 Float32 = NDArray[np.float32]
 
-DISTANCE_SUMS = ("possible", "observed", "signal", "mean_log_distance")
 
-
-class Learning(ABC):
-    """Methods of `hifive_dask.HiC` that filter and learn; each changes the project or raises."""
-
-    silent: bool
-    records: History
-    normalization: str
-    options: dict[str, int]
-    filter: NDArray[np.int32]
-    distance_parameters: Float32 | None
-    bin_distance_parameters: Float32 | None
-    chromosome_means: Float32 | None
-    distance_sums: dict[str, NDArray[np.float64]]
-    corrections: Float32 | None
-    trace: NDArray[np.float64] | None
-    trans_means: NDArray[np.float64] | None
-    model_parameters: NDArray[np.str_] | None
-    binning_num_bins: NDArray[np.int32] | None
-    binning_fend_indices: NDArray[np.int32] | None
-    binning_corrections: Float32 | None
-    binning_correction_indices: NDArray[np.int32] | None
-
-    @property
-    @abstractmethod
-    def data(self) -> HiCData:
-        """The pairs; `StateError` before there are any."""
-
-    @property
-    @abstractmethod
-    def units(self) -> Units:
-        """What pairs are counted in."""
-
-    # Filter
-
-    def reset_filter(self) -> None:
-        """Put all units into use again; what was learned stays."""
-        self.filter = np.ones(len(self.units), dtype=np.int32)
-        self.trans_means = None
-        self.records.add("HiC.reset_filter", {})
-
-    def filter_fends(
-        self,
-        mininteractions: int = 10,
-        mindistance: int = 0,
-        maxdistance: int | None = 0,
-        *,
-        usereads: UseReads = "cis",
-    ) -> None:
-        """Keep the units that have enough partners which are themselves kept.
-
-        The result is the k-core of the current filter: the largest set in which every unit has at
-        least `mininteractions` observed partners (distinct pairs, not reads) inside the set.
-
-        Parameters
-        ----------
-        mininteractions
-            Partners that a unit needs; 0 keeps the current filter.
-        mindistance, maxdistance
-            bp between midpoints: cis pairs with ``mindistance <= d < maxdistance`` count; a
-            `maxdistance` of 0 or None is no limit.
-        usereads
-            ``"cis"``, ``"trans"`` or ``"all"``.
-
-        Raises
-        ------
-        StateError
-            Before `load_data`.
-        ParameterError
-            For values out of range.
-        """
-        limit = maxdistance or 0
-        self.filter = filter_units(
-            self.units,
-            self.filter,
-            self.data.store,
-            mininteractions=mininteractions,
-            mindistance=mindistance,
-            maxdistance=limit,
-            usereads=usereads,
-            silent=self.silent,
-        )
-        self.trans_means = None
-        self.options = {
-            "mininteractions": int(mininteractions),
-            "mindistance": int(mindistance),
-            "maxdistance": int(limit),
-        }
-        self.records.add(
-            "HiC.filter_fends",
-            {**self.options, "usereads": usereads},
-            results={"kept": int(np.count_nonzero(self.filter)), "of": len(self.filter)},
-        )
-
-    # Learning
-
-    def find_distance_parameters(
-        self, numbins: int = 90, minsize: int = 200, maxsize: int = 0, corrected: bool = False
-    ) -> None:
-        """Learn how reads per possible pair fall with distance: piecewise linear, log against log.
-
-        Mean ln(reads per pair) against mean ln(distance) in bins of equal width in ln(distance),
-        over the cis pairs of units in use, joined by straight lines. `chromosome_means` start at 0
-        again.
-
-        Parameters
-        ----------
-        numbins
-            Number of distance bins, at least 3.
-        minsize
-            bp: upper edge of the first bin.
-        maxsize
-            bp: lower bound of the last bin's edge; 0 for the longest distance there is.
-        corrected
-            Divide reads by the corrections of both units.
-
-        Raises
-        ------
-        StateError
-            Before `load_data`, if no distance can be learned, or with `corrected` before there are
-            corrections.
-        """
-        if corrected and self.corrections is None:
-            raise StateError(
-                "corrected=True needs corrections; call find_express_fend_corrections first"
-            )
-        model = fit_distance(
-            self.units,
-            self.filter,
-            self.data.store,
-            numbins=numbins,
-            minsize=minsize,
-            maxsize=maxsize or 0,
-            corrections=self.corrections if corrected else None,
-            silent=self.silent,
-        )
-        self.distance_parameters = model.parameters
-        self.bin_distance_parameters = model.binary_parameters
-        self.chromosome_means = np.zeros(len(self.units.chromosomes), dtype=np.float32)
-        self.distance_sums = {name: getattr(model, name) for name in DISTANCE_SUMS}
-        self.records.add(
-            "HiC.find_distance_parameters",
-            {"numbins": numbins, "minsize": minsize, "maxsize": maxsize, "corrected": corrected},
-            results={"segments": len(model.parameters)},
-        )
+class Learning(Measuring):
+    """Methods of `hifive_dask.HiC` that learn corrections; each changes the project or raises."""
 
     def find_express_fend_corrections(
         self,
@@ -191,7 +43,7 @@ class Learning(ABC):
         *,
         accelerate: bool = False,
         max_iterations: int = 1000,
-        on_nonconvergence: OnNonconvergence = "warn",
+        on_nonconvergence: OnNonconvergence | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> None:
         """Learn corrections by weighted matrix balancing over the observed pairs.
@@ -228,8 +80,7 @@ class Learning(ABC):
             Use whether a pair was seen in place of its reads.
         kr
             Knight-Ruiz: x_i sum_j n_ij / m_ij x_j = 1 for c = 1 / x, that is, equal sums in place
-            of equal means. Corrections known before are not used. It raises if it does not
-            converge.
+            of equal means. Corrections known before are not used.
         accelerate
             Go to the same corrections by Newton's method: for sparse maps in a tenth of the passes
             over the pairs. Where the plain iteration stops, steps are short, but single units can
@@ -239,7 +90,8 @@ class Learning(ABC):
             It stops here if it has not converged; with `accelerate` or `kr`, the largest number of
             products with the matrix, which cost as much as an iteration.
         on_nonconvergence
-            Then ``"warn"``, raise an ``"error"``, or ``"ignore"``; `kr` always raises.
+            Then ``"warn"``, raise an ``"error"``, or ``"ignore"``. By default it warns, but with
+            `kr` it raises.
         checkpoint
             A file (.npz) where the state is kept while it runs. If the file is there and was left
             by the same call on the same data, it goes on from there, to the same result. It is
@@ -252,10 +104,9 @@ class Learning(ABC):
         ParameterError
             For values out of range, unknown chromosomes, and for `kr` with `accelerate`.
         ConvergenceError
-            With ``on_nonconvergence="error"`` or `kr`, if it has not converged; if corrections grow
-            beyond all bounds; and for Knight-Ruiz on trans reads if one chromosome has more than
-            half of the units, when there is no solution. Whatever is raised, the project stays as
-            it was.
+            If it has not converged and is to raise; if corrections grow beyond all bounds; and for
+            Knight-Ruiz on trans reads if one chromosome has more than half of the units, when there
+            is no solution. Whatever is raised, the project stays as it was.
 
         Notes
         -----
@@ -288,7 +139,8 @@ class Learning(ABC):
                 "kr=True and accelerate=True exclude each other: Knight-Ruiz is fast as it is"
             )
         method: Method = "knight-ruiz" if kr else "accelerated" if accelerate else "plain"
-        chosen = self.units.select(chroms)
+        if on_nonconvergence is None:
+            on_nonconvergence = "error" if kr else "warn"
         removes = remove_distance and usereads != "trans"
         arguments: dict[str, Any] = {
             "iterations": iterations,
@@ -308,18 +160,12 @@ class Learning(ABC):
             **arguments,
             distance=self._distance(binary, "remove_distance=True") if removes else None,
             binning=self._needed_binning() if precorrect else None,
-            chroms=chosen,
+            chroms=self.units.select(chroms),
             method=method,
             on_nonconvergence=on_nonconvergence,
             checkpoint=checkpoint,
             silent=self.silent,
         )
-        dropped = int(np.count_nonzero(self.filter) - np.count_nonzero(result.valid))
-        self.corrections, self.filter, self.trace = result.corrections, result.valid, result.trace
-        if removes:
-            self.chromosome_means = result.chromosome_means
-        self.normalization = "binning-express" if precorrect else "express"
-        self.trans_means = None
         arguments |= {
             "remove_distance": remove_distance,
             "chroms": self._named(chroms),
@@ -327,6 +173,16 @@ class Learning(ABC):
             "kr": kr,
             "accelerate": accelerate,
         }
+        self._set_balanced(result, arguments)
+
+    def _set_balanced(self, result: ExpressResult, arguments: dict[str, Any]) -> None:
+        """Take what balancing found, and record it."""
+        dropped = int(np.count_nonzero(self.filter) - np.count_nonzero(result.valid))
+        self.corrections, self.filter, self.trace = result.corrections, result.valid, result.trace
+        if result.chromosome_means is not None:
+            self.chromosome_means = result.chromosome_means
+        self.normalization = "binning-express" if arguments["precorrect"] else "express"
+        self.trans_means = None
         self.records.add(
             "HiC.find_express_fend_corrections",
             arguments,
@@ -602,76 +458,13 @@ class Learning(ABC):
             },
         )
 
-    def find_trans_means(self) -> None:
-        """Learn the mean number of reads per possible pair of every two chromosomes.
-
-        Reads of pairs of units in use are divided by the corrections of both, if the present
-        normalization has any; corrections of feature bins do not enter. Sets `trans_means`, and so
-        `trans_mean`. Heatmaps find the same means by themselves.
-
-        Raises
-        ------
-        StateError
-            Before `load_data`.
-        """
-        corrections = self._applied_corrections()
-        weight = self._usable().astype(np.float64)
-        if corrections is not None:
-            weight *= corrections
-        self.trans_means = fit_trans_means(self.units, weight, self.data.store, silent=self.silent)
-        self.records.add("HiC.find_trans_mean", {}, results={"trans_mean": self.trans_mean})
-
-    @property
-    def trans_mean(self) -> float | None:
-        """Mean reads per possible trans pair, of all `trans_means`; None without them."""
-        if self.trans_means is None:
-            return None
-        possible = possible_trans(self.units, self._usable())
-        return float(possible @ self.trans_means / max(1.0, possible.sum()))
-
-    @property
-    def binning_model(self) -> BinningModel | None:
-        """The binning model, applied or not; None if there is none.
-
-        Raises
-        ------
-        StateError
-            If its arrays do not go together.
-        """
-        names, num_bins = self.model_parameters, self.binning_num_bins
-        offset, values = self.binning_correction_indices, self.binning_corrections
-        indices = self.binning_fend_indices
-        if names is None or num_bins is None or offset is None or values is None or indices is None:
-            return None
-        return BinningModel(tuple(map(str, names)), num_bins, offset, values, indices)
+    # What they start from, and where they go
 
     def _set_binning(self, model: BinningModel) -> None:
         self.model_parameters = np.array(model.features)
         self.binning_num_bins, self.binning_correction_indices = model.num_bins, model.offset
         self.binning_corrections = model.corrections
         self.binning_fend_indices = model.fend_indices
-
-    # What the present normalization applies
-
-    def _applied_corrections(self) -> Float32 | None:
-        return None if self.normalization in ("none", "binning") else self.corrections
-
-    def _applied_binning(self) -> BinningModel | None:
-        if not self.normalization.startswith("binning"):
-            return None
-        model = self.binning_model
-        if model is None:
-            raise StateError(
-                f"the normalization is {self.normalization!r}, but there is no binning model; call "
-                "find_binning_fend_corrections again"
-            )
-        return model
-
-    def _usable(self) -> NDArray[np.bool_]:
-        """bool (N): units in use, which have a correction if these are applied."""
-        corrections = self._applied_corrections()
-        usable = self.filter > 0
-        return usable if corrections is None else usable & (corrections > 0)
 
     def _needed_binning(self) -> BinningModel:
         model = self.binning_model

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import dask
 import pytest
 from hypothesis import settings
 
@@ -34,3 +37,28 @@ def compare(shared: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """Two worker processes. They import modules afresh, and see nothing that a test patches."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def on_every_scheduler(cluster: Any) -> Callable[[Callable[[str], Any]], list[Any]]:
+    """Call a function on one thread, on threads, and on processes, with the name of each."""
+    from distributed import Client
+
+    def call(work: Callable[[str], Any]) -> list[Any]:
+        results = []
+        for name in ("sync", "threads"):
+            with dask.config.set(scheduler=name):
+                results.append(work(name))
+        with Client(cluster), dask.config.set(scheduler=None):
+            return [*results, work("cluster")]
+
+    return call

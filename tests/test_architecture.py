@@ -32,8 +32,9 @@ ALLOWED: dict[str, set[str]] = {
     "fend": TOOLS | set(STAGES),
     "loading": TOOLS | set(STAGES) | {"fend"},
     "hic_data": TOOLS | set(STAGES) | {"fend", "loading"},
-    "learning": TOOLS | set(STAGES) | {"hic_data"},
-    "hic": TOOLS | set(STAGES) | {"fend", "hic_data", "learning"},
+    "measuring": TOOLS | set(STAGES) | {"hic_data"},
+    "learning": TOOLS | set(STAGES) | {"measuring"},
+    "hic": TOOLS | set(STAGES) | {"fend", "hic_data", "learning", "measuring"},
     "convert": TOOLS | set(STAGES) | {"fend", "hic_data"},
     "simulate": TOOLS,
     "testing": TOOLS | CLASSES | {"simulate"},
@@ -46,8 +47,8 @@ MPI = {"dask_mpi", "mpi4py"}
 
 LONGEST_MODULE = 500
 LONGEST_FUNCTION = 60
-# The classes of the public face carry the documentation of all their methods.
-LONG_MODULES = {"fend.py", "hic.py", "hic_data.py", "learning.py", "loading.py"}
+LONGEST_OF_CLASSES = 650  # classes of the public face carry the documentation of their methods
+LONG_MODULES = {"fend.py", "hic_data.py", "learning.py"}
 
 
 def identify(path: Path) -> str:
@@ -159,7 +160,7 @@ def test_calls__that_print_or_exit_are_in_the_command_line(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=identify)
 def test_length__of_modules_and_functions(path: Path) -> None:
     lines = path.read_text().count("\n")
-    assert lines <= (700 if identify(path) in LONG_MODULES else LONGEST_MODULE)
+    assert lines <= (LONGEST_OF_CLASSES if identify(path) in LONG_MODULES else LONGEST_MODULE)
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef):
             body = node.body

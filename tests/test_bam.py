@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dask
 import numpy as np
@@ -33,7 +33,7 @@ from hifive_dask.simulate import PRESETS, write_genome, write_reads
 from hifive_dask.testing import toy_genome
 
 from .test_reads import bgzip, histogram, nonzero, pairs
-from .worlds import G1, Read, count_reads, fend_partition, parse
+from .worlds import G1, Read, count_reads, fend_partition, files_of, parse
 
 LENGTHS = {"chr1": 5000, "chr2": 3000, "chrUn": 10_000}
 
@@ -290,9 +290,9 @@ def test_formats__of_htslib_are_all_read(tmp_path: Path, suffix: str) -> None:
     assert read_ends(tmp_path, [[path]], fend_partition(G1)) == expected_ends(reads)
 
 
-def test_store__has_the_same_bytes_on_every_scheduler(tmp_path: Path) -> None:
-    from distributed import Client, LocalCluster
-
+def test_store__has_the_same_bytes_on_every_scheduler(
+    tmp_path: Path, on_every_scheduler: Any
+) -> None:
     rng = np.random.default_rng(5)
     reads = [
         (f"chr{a}", int(p), "+-"[s], f"chr{b}", int(q), "+-"[t])
@@ -301,24 +301,15 @@ def test_store__has_the_same_bytes_on_every_scheduler(tmp_path: Path) -> None:
         )
     ]
     path = reblock(write(tmp_path / "reads.bam", mates(reads)), 900)
-    stores = []
-    for scheduler in ("sync", "threads", "local"):
+
+    def store(scheduler: str) -> dict[str, bytes]:
         directory = tmp_path / scheduler
         directory.mkdir()
-        if scheduler == "local":
-            with (
-                LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-                Client(cluster),
-            ):
-                load(directory, [[path]], span_bytes=4000)
-        else:
-            with dask.config.set(scheduler=scheduler):
-                load(directory, [[path]], span_bytes=4000)
-        (store,) = directory.glob("*.zarr")
-        stores.append(
-            {str(p.relative_to(store)): p.read_bytes() for p in store.rglob("*") if p.is_file()}
-        )
-    assert stores[0] == stores[1] == stores[2]
+        load(directory, [[path]], span_bytes=4000)
+        return files_of(next(directory.glob("*.zarr")))
+
+    one, threads, processes = on_every_scheduler(store)
+    assert one == threads == processes
 
 
 # What is a read pair

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +67,19 @@ def test_bench_heatmap__counts_what_its_baseline_counts() -> None:
     rows = _load("bench_heatmap").main([3, 20], [1], fends=2_000, pairs=5_000)
     assert [row["contigs"] for row in rows] == [3, 20]
     assert all(row["tasks"] < 800 for row in rows)
+
+
+def test_command__gives_sizes_and_threads_and_saves_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def main(sizes: list[int], threads: list[int]) -> list[dict[str, int]]:
+        return [{"fends": n, "threads": count} for n in sizes for count in threads]
+
+    words = ["bench.py", "--fends", "2_000", "30", "--json", str(tmp_path / "rows.json")]
+    monkeypatch.setattr("sys.argv", words)
+    _load("harness").command(main, "What it is.", "fends", [5], [4])
+    rows = [{"fends": 2000, "threads": 4}, {"fends": 30, "threads": 4}]
+    assert json.loads((tmp_path / "rows.json").read_text()) == rows
 
 
 def test_random_cis_pairs__are_distinct_sorted_and_possible(tmp_path: Path) -> None:

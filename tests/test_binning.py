@@ -17,7 +17,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
-from hifive_dask._store.pairs import PairStore
+from hifive_dask._store.pairs import PairStore, write_pairs
 from hifive_dask.errors import (
     ConvergenceError,
     ConvergenceWarning,
@@ -386,6 +386,25 @@ def test_division_of_work__does_not_show(monkeypatch: pytest.MonkeyPatch) -> Non
             divided = quiet(units, rows, **options)
         assert divided.model.corrections.tobytes() == whole.model.corrections.tobytes()
         assert divided.cost.tobytes() == whole.cost.tobytes()
+
+
+def test_schedulers__same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_every_scheduler: Any
+) -> None:
+    units, rows = world(11, density=0.5)
+    write_pairs(tmp_path / "pairs.zarr", store_of(rows, units), {})
+    store = PairStore.open(tmp_path / "pairs.zarr")
+    monkeypatch.setattr(rows_module, "SPAN", 30)
+    assert len(rows_module.piece_groups(store, list(store.blocks))) > 3
+
+    def results(_: str) -> list[bytes]:
+        found = [quiet(units, store, usereads="all"), quiet(units, store, model=("gc", "map"),
+                 num_bins=(3, 2), parameters=("even", "fixed"))]  # fmt: skip
+        parts = [(*r.counts, r.model.corrections, r.model.fend_indices, r.cost) for r in found]
+        return [part.tobytes() for own in parts for part in own]
+
+    one, threads, processes = on_every_scheduler(results)
+    assert one == threads == processes
 
 
 @given(seed=st.integers(0, 10**6), chroms=st.sampled_from([[0], [0, 2], [1, 2]]))

@@ -97,13 +97,27 @@ def test_errors__leave_the_project_as_it_was(
     assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
 
 
-def test_nonconvergence__is_a_warning_or_an_error(prepared: Path) -> None:
-    short = ("--iterations", 2, "--max-iterations", 2)
-    project, out = prepared / "project.zarr", prepared / "short.zarr"
-    result = run("normalize", "express", project, *short, "-o", out)
-    assert "not converged after 2 iterations" in result.stderr
-    shutil.rmtree(out)
-    strict = (*short, "--on-nonconvergence", "error")
-    result = run("normalize", "express", project, *strict, "-o", out, code=1)
-    assert "not converged after 2 iterations" in result.stderr
-    assert not out.exists()
+@pytest.mark.parametrize(
+    ("method", "policy", "outcome"),
+    [
+        ("express", None, "warn"),
+        ("express", "error", "error"),
+        ("kr", None, "error"),
+        ("kr", "warn", "warn"),
+        ("kr", "ignore", "ignore"),
+    ],
+)
+def test_nonconvergence__is_a_warning_an_error_or_nothing(
+    prepared: Path, tmp_path: Path, method: str, policy: str | None, outcome: str
+) -> None:
+    short = ["--max-iterations", 2, *(["--iterations", 2] if method == "express" else [])]
+    if policy is not None:
+        short += ["--on-nonconvergence", policy]
+    out, failed = tmp_path / "short.zarr", outcome == "error"
+    project = prepared / "project.zarr"
+    result = run("normalize", method, project, *short, "-o", out, code=int(failed))
+    assert ("not converged after 2 iterations" in result.stderr) == (outcome != "ignore")
+    assert out.exists() != failed
+    if not failed:
+        assert "express: not converged after 2 iterations" in result.stdout
+        assert HiC(out).normalization == "express"

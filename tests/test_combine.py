@@ -40,7 +40,7 @@ from hifive_dask.reads.combine import (
     join_maxinsert,
 )
 
-from .worlds import G1, G2, Read, bin_partition, fend_partition, parse, write_reads
+from .worlds import G1, G2, Read, bin_partition, fend_partition, files_of, parse, write_reads
 
 Row = tuple[int, int, int]
 Store = hd.HiCData
@@ -242,10 +242,6 @@ def rows_of(store: PairStore) -> dict[tuple[int, int], int]:
     return dict(zip(zip(first.tolist(), second.tolist(), strict=True), count.tolist(), strict=True))
 
 
-def files_of(path: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
-
-
 @given(
     replicates=st.lists(ROWS, min_size=2, max_size=5),
     chunk=st.integers(1, 7),
@@ -333,9 +329,9 @@ def test_combine__of_parts_equals_loading_all_at_once(
         assert added.token == whole.token
 
 
-def test_combine__same_bytes_on_every_scheduler(tmp_path: Path) -> None:
-    from distributed import Client, LocalCluster
-
+def test_combine__same_bytes_on_every_scheduler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_every_scheduler: Any
+) -> None:
     # Several ranges without small chunks, which processes of a cluster would not know of.
     partition = bin_partition({"chr1": 900_000, "chr2": 300_000}, 1000)
     n = len(partition.units)
@@ -354,30 +350,19 @@ def test_combine__same_bytes_on_every_scheduler(tmp_path: Path) -> None:
                 token=name,
             )
         )
-    old, combine_module._CHUNKS = combine_module._CHUNKS, 1
-    try:
-        assert len(combine_module._plan(stores, combine_module._Order(
-            partition.units.chromosome, 2))) > 3  # fmt: skip
-        made = []
-        for scheduler in ("sync", "threads", "local"):
-            target = tmp_path / f"{scheduler}.zarr"
-            if scheduler == "local":
-                with (
-                    LocalCluster(
-                        n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True
-                    ) as cluster,
-                    Client(cluster),
-                ):
-                    add(target, *stores, partition=partition)
-            else:
-                with dask.config.set(scheduler=scheduler):
-                    add(target, *stores, partition=partition)
-            made.append(files_of(target))
-    finally:
-        combine_module._CHUNKS = old
-    assert made[0] == made[1] == made[2]
+    monkeypatch.setattr(combine_module, "_CHUNKS", 1)
+    order = combine_module._Order(partition.units.chromosome, 2)
+    assert len(combine_module._plan(stores, order)) > 3
+
+    def store(scheduler: str) -> dict[str, bytes]:
+        target = tmp_path / f"{scheduler}.zarr"
+        add(target, *stores, partition=partition)
+        return files_of(target)
+
+    one, threads, processes = on_every_scheduler(store)
+    assert one == threads == processes
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "local.zarr", "sync.zarr", "threads.zarr",
+        "cluster.zarr", "sync.zarr", "threads.zarr",
     ]  # fmt: skip
 
 

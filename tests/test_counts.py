@@ -27,7 +27,7 @@ from hifive_dask.reads.mat import MatCounts
 from hifive_dask.reads.pipeline import load_counts
 from hifive_dask.reads.source import CountSource, UnitCounts
 
-from .worlds import G1, G2, bin_partition, fend_partition, units
+from .worlds import G1, G2, bin_partition, fend_partition, files_of, units
 
 Triple = tuple[int, int, int]
 
@@ -181,29 +181,19 @@ def test_counts__above_int32_name_the_pair(tmp_path: Path) -> None:
     assert triples(load(tmp_path / "d.zarr", fend_partition(G1), largest)) == [(0, 4, 2**31 - 1)]
 
 
-def test_counts__same_bytes_on_every_scheduler(tmp_path: Path) -> None:
-    from distributed import Client, LocalCluster
-
+def test_counts__same_bytes_on_every_scheduler(tmp_path: Path, on_every_scheduler: Any) -> None:
     rng = np.random.default_rng(3)
     partition, in_fends = WORLDS["fends counted in bins"]
     rows = rng.integers([0, 0, 1], [14, 14, 9], (300, 3)).tolist()
     jobs = [ListJob(tuple(map(tuple, rows[k::4])), k) for k in range(4)]
-    stores = []
-    for scheduler in ("sync", "threads", "local"):
+
+    def store(scheduler: str) -> dict[str, bytes]:
         target = tmp_path / f"{scheduler}.zarr"
-        if scheduler == "local":
-            with (
-                LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-                Client(cluster),
-            ):
-                load(target, partition, ListCounts(jobs, in_fends), 5)
-        else:
-            with dask.config.set(scheduler=scheduler):
-                load(target, partition, ListCounts(jobs, in_fends), 5)
-        stores.append(
-            {str(p.relative_to(target)): p.read_bytes() for p in target.rglob("*") if p.is_file()}
-        )
-    assert stores[0] == stores[1] == stores[2]
+        load(target, partition, ListCounts(jobs, in_fends), 5)
+        return files_of(target)
+
+    one, threads, processes = on_every_scheduler(store)
+    assert one == threads == processes
 
 
 # mat files

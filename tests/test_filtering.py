@@ -189,13 +189,16 @@ def test_small_blocks__are_read_together(monkeypatch: pytest.MonkeyPatch) -> Non
     (between,) = pieces_of(store, [(0, 0), (1, 1)])
     assert between.cis is None
     monkeypatch.setattr(rows_module, "CHUNK", 1)
-    assert [p.cis for p in pieces_of(store, blocks)] == [True, False, True]
+    apart = pieces_of(store, [(0, 0), (1, 1)])
+    assert [piece.cis for piece in apart] == [True, True]
+    assert sum(len(piece.rows) for piece in apart) == sum(
+        hi - lo for lo, hi in (store.block_rows(0, 0), store.block_rows(1, 1))
+    )
 
 
 def test_large_blocks__are_read_in_spans_that_tasks_share(monkeypatch: pytest.MonkeyPatch) -> None:
     units, rows = toy_units(), toy_rows()
     store = store_of(rows, units)
-    monkeypatch.setattr(rows_module, "CHUNK", 1)
     monkeypatch.setattr(rows_module, "SPAN", 7)
     lo, hi = store.block_rows(0, 0)
     assert len(cis_pieces(store, [0])) == -(-(hi - lo) // 7)
@@ -207,17 +210,20 @@ def test_large_blocks__are_read_in_spans_that_tasks_share(monkeypatch: pytest.Mo
     assert max(sum(len(piece.rows) for piece in group) for group in groups) <= 7
 
 
-@pytest.mark.parametrize("chunk", [1, 30, 1 << 18])
+@pytest.mark.parametrize(("chunk", "span"), [(1, 5), (30, 20), (1 << 18, 1 << 22)])
 @pytest.mark.parametrize("usereads", KINDS)
 def test_rows_by_kind__are_those_wanted_once_each(
-    usereads: str, chunk: int, monkeypatch: pytest.MonkeyPatch
+    usereads: str, chunk: int, span: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rows_module, "CHUNK", chunk)
+    monkeypatch.setattr(rows_module, "SPAN", span)
     units, rows = random_world(2, fends=True, density=0.5)
     store = store_of(rows, units)
     blocks = [b for b in store.blocks if usereads == "all" or (b[0] == b[1]) == (usereads == "cis")]
     found = []
     for piece in pieces_of(store, blocks):
+        kinds = set(np.equal(*(units.chromosome[end] for end in piece.rows()[:2])).tolist())
+        assert kinds == ({True, False} if piece.cis is None else {piece.cis})
         for cis, columns in rows_by_kind(piece, units, usereads):
             same = units.chromosome[columns[0]] == units.chromosome[columns[1]]
             assert (same == cis).all()

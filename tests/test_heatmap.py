@@ -466,7 +466,8 @@ def test_genome__independent_of_how_rows_are_divided(monkeypatch: pytest.MonkeyP
     whole = heatmap(units, store, valid, **options).compute()
     monkeypatch.setattr("hifive_dask._store.pairs.CHUNK", 8)
     monkeypatch.setattr("hifive_dask.heatmap.rows.CHUNK", 8)
-    monkeypatch.setattr("hifive_dask.heatmap.rows.SPAN", 16)
+    monkeypatch.setattr("hifive_dask.model.rows.CHUNK", 8)
+    monkeypatch.setattr("hifive_dask.model.rows.SPAN", 16)
     monkeypatch.setattr("hifive_dask.heatmap.chunks.SPAN", 16)
     first = store.rows_of(0, len(store))()[0]
     small = replace(store, tile_first_fend1=first[::8].copy())

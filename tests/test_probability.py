@@ -578,34 +578,25 @@ def test_hifive__likelihood_is_larger_than_there(shared: Path, model: str, file:
 # Division of work
 
 
-def results_of(store: PairStore, units: Units, **options: Any) -> list[bytes]:
-    found = [run(units, store, model=model, minchange=1e-3, **options) for model in MODELS]
-    return [part.tobytes() for r in found for part in (r.corrections, r.chromosome_means, r.trace)]
-
-
 @pytest.mark.filterwarnings("ignore::hifive_dask.errors.HifiveDaskWarning")
 @pytest.mark.parametrize("spread", [4, 20_000])
 def test_schedulers__same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spread: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_every_scheduler: Any, spread: int
 ) -> None:
-    from distributed import Client, LocalCluster
-
     units, rows = random_world(11, fends=True, density=0.5, sizes=(40, 30, 4))
     write_pairs(tmp_path / "pairs.zarr", store_of(rows, units), {})
     store = PairStore.open(tmp_path / "pairs.zarr")
     monkeypatch.setattr(rows_module, "SPAN", 100)
     monkeypatch.setattr(probability, "SPREAD", spread)
-    expected = results_of(store, units)
-    with dask.config.set(scheduler="threads"):
-        assert results_of(store, units) == expected
-    if spread == 4:
-        return
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster),
-        dask.config.set(scheduler=None),
-    ):
-        assert results_of(store, units) == expected
+
+    def results(_: str) -> list[bytes]:
+        limits = {"minchange": 1e-3, "max_iterations": 5, "on_nonconvergence": "ignore"}
+        found = [run(units, store, model=model, **limits) for model in MODELS]
+        parts = [(r.corrections, r.chromosome_means, r.trace) for r in found]
+        return [part.tobytes() for own in parts for part in own]
+
+    one, threads, processes = on_every_scheduler(results)
+    assert one == threads == processes
 
 
 @pytest.mark.filterwarnings("ignore::hifive_dask.errors.HifiveDaskWarning")

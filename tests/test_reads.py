@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -34,6 +35,7 @@ from .worlds import (
     bin_partition,
     count_reads,
     fend_partition,
+    files_of,
     lines,
     parse,
     units,
@@ -669,9 +671,7 @@ def test_thousand_contigs__tables_stay_small(tmp_path: Path) -> None:
     assert nonzero(store) == {name: n for name, n in stats.items() if n}
 
 
-def test_pairs__same_bytes_on_every_scheduler(tmp_path: Path) -> None:
-    from distributed import Client, LocalCluster
-
+def test_pairs__same_bytes_on_every_scheduler(tmp_path: Path, on_every_scheduler: Any) -> None:
     rng = np.random.default_rng(7)
     reads = [
         (f"chr{a}", int(p), "+-"[s], f"chr{b}", int(q), "+-"[t])
@@ -679,23 +679,12 @@ def test_pairs__same_bytes_on_every_scheduler(tmp_path: Path) -> None:
             [1, 1, 501, 501, 0, 0], [3, 3, 2500, 2500, 2, 2], (400, 6)
         )
     ]
-    stores = []
-    for scheduler in ("sync", "threads", "local"):
+
+    def store(scheduler: str) -> dict[str, bytes]:
         directory = tmp_path / scheduler
         directory.mkdir()
-        if scheduler == "local":
-            with (
-                LocalCluster(
-                    n_workers=2, threads_per_worker=1, dashboard_address=":0", processes=True
-                ) as cluster,
-                Client(cluster),
-            ):
-                load(directory, fend_partition(G2), [reads], None, block_bytes=900, tiles=5)
-        else:
-            with dask.config.set(scheduler=scheduler):
-                load(directory, fend_partition(G2), [reads], None, block_bytes=900, tiles=5)
-        (store,) = directory.glob("*.zarr")
-        stores.append(
-            {str(p.relative_to(store)): p.read_bytes() for p in store.rglob("*") if p.is_file()}
-        )
-    assert stores[0] == stores[1] == stores[2]
+        load(directory, fend_partition(G2), [reads], None, block_bytes=900, tiles=5)
+        return files_of(next(directory.glob("*.zarr")))
+
+    one, threads, processes = on_every_scheduler(store)
+    assert one == threads == processes

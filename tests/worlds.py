@@ -73,6 +73,11 @@ def parse(text: str) -> list[Read]:
     return reads
 
 
+def files_of(store: Path) -> dict[str, bytes]:
+    """All that a store on disk is made of."""
+    return {str(p.relative_to(store)): p.read_bytes() for p in store.rglob("*") if p.is_file()}
+
+
 def write_reads(path: Path, reads: Iterable[Read]) -> Path:
     """Write raw text."""
     path.write_text(lines(reads))

@@ -25,7 +25,7 @@ __all__ = [
     "Columns",
     "PairRows",
     "PairStore",
-    "Piece",
+    "RowFile",
     "Rows",
     "create_pairs",
     "finish_pairs",
@@ -272,7 +272,7 @@ class _MemorySlices:
 
 
 @dataclass(frozen=True)
-class Piece:
+class RowFile:
     """Rows that wait in a file, int32 (3, rows), and where they go in the store."""
 
     path: str
@@ -305,9 +305,9 @@ def shard_rows(rows: int) -> list[tuple[int, int]]:
 
 
 def write_shard(
-    path: str, lo: int, hi: int, pieces: list[Piece]
+    path: str, lo: int, hi: int, files: list[RowFile]
 ) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
-    """Write the rows `lo` to `hi` out of the pieces that hold them.
+    """Write the rows `lo` to `hi` out of the files that hold them.
 
     Returns
     -------
@@ -315,10 +315,10 @@ def write_shard(
     """
     group = zarr.open_group(path, mode="r+", use_consolidated=False)
     rows = np.empty((3, hi - lo), dtype=np.int32)
-    for piece in pieces:
-        first, last = max(lo, piece.lo), min(hi, piece.hi)
-        held = np.load(piece.path, mmap_mode="r")
-        rows[:, first - lo : last - lo] = held[:, first - piece.lo : last - piece.lo]
+    for file in files:
+        first, last = max(lo, file.lo), min(hi, file.hi)
+        held = np.load(file.path, mmap_mode="r")
+        rows[:, first - lo : last - lo] = held[:, first - file.lo : last - file.lo]
     for name, column in zip(COLUMNS, rows, strict=True):
         zarr_store.array_of(group, name)[lo:hi] = column
     return rows[0, ::CHUNK].copy(), digest_rows(*rows)

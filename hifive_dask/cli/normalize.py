@@ -64,13 +64,16 @@ _where = stack(
     ),
 )
 
-_policy = click.option(
-    "--on-nonconvergence",
-    type=click.Choice(["warn", "error", "ignore"]),
-    default="warn",
-    show_default=True,
-    help="What to do if it stops before it has converged.",
-)
+
+def _policy(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--on-nonconvergence",
+        type=click.Choice(["warn", "error", "ignore"]),
+        default=default,
+        show_default=True,
+        help="What to do if it stops before it has converged.",
+    )
+
 
 _balance = stack(
     click.option(
@@ -211,7 +214,7 @@ def command() -> None:
 @_accelerate
 @_where
 @_balance
-@_policy
+@_policy("warn")
 @pass_settings
 def express(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
     """Express: balance observed against expected reads of every fend.
@@ -226,7 +229,7 @@ def express(settings: Settings, /, project: Path, out: Path | None, **options: A
 @_kr
 @_where
 @_balance
-@_policy
+@_policy("error")
 @pass_settings
 def kr(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
     """Knight-Ruiz: balance the matrix of observed pairs so that all row sums are equal.
@@ -240,7 +243,7 @@ def kr(settings: Settings, /, project: Path, out: Path | None, **options: Any) -
 @_project
 @_probability
 @_where
-@_policy
+@_policy("warn")
 @pass_settings
 def probability(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
     """Probability: the corrections under which the observed pairs are most likely.
@@ -255,7 +258,7 @@ def probability(settings: Settings, /, project: Path, out: Path | None, **option
 @_binning
 @usereads_option
 @_where
-@_policy
+@_policy("warn")
 @pass_settings
 def binning(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
     """Binning: corrections for combinations of features of fends.
@@ -273,7 +276,7 @@ def binning(settings: Settings, /, project: Path, out: Path | None, **options: A
 @_accelerate
 @_where
 @_balance
-@_policy
+@_policy("warn")
 @pass_settings
 def binning_express(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
     """Binning, then Express for what it leaves.
@@ -293,7 +296,7 @@ def binning_express(settings: Settings, /, project: Path, out: Path | None, **op
 @_binning
 @_probability
 @_where
-@_policy
+@_policy("warn")
 @pass_settings
 def binning_probability(
     settings: Settings, /, project: Path, out: Path | None, **options: Any

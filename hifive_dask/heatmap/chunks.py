@@ -13,8 +13,8 @@ import numpy as np
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask.heatmap.axes import Segment, Stretch, cut
 from hifive_dask.heatmap.cells import Expectation, expected_cells, observed_cells
-from hifive_dask.heatmap.rows import RowFinder, Rows
-from hifive_dask.model.rows import SPAN
+from hifive_dask.heatmap.rows import RowFinder
+from hifive_dask.model.rows import SPAN, RowRanges
 from hifive_dask.model.trans_means import WeightedUnits, lazy_trans_means
 
 __all__ = ["Axis", "expected_array", "observed_array", "trans_means_of"]
@@ -92,9 +92,9 @@ def _weighted(stretch: Stretch) -> WeightedUnits:
 
 def _groups(
     finder: RowFinder, piece: Segment, columns: Axis, first: int
-) -> Sequence[tuple[range, Rows]]:
+) -> Sequence[tuple[range, RowRanges]]:
     """Neighbouring chunks that need the same rows, or few rows, and these rows."""
-    groups: list[tuple[range, Rows]] = []
+    groups: list[tuple[range, RowRanges]] = []
     for c in range(first, len(columns)):
         if groups:
             before, rows = groups[-1]
@@ -108,12 +108,12 @@ def _groups(
     return groups
 
 
-def _rows(finder: RowFinder, piece: Segment, columns: Axis, group: range) -> Rows:
+def _rows(finder: RowFinder, piece: Segment, columns: Axis, group: range) -> RowRanges:
     first, last = (columns.pieces[c].units for c in (group[0], group[-1]))
     return finder.between(piece.units, columns.bins.units.part(first.first, last.stop))
 
 
-def _size(rows: Rows) -> int:
+def _size(rows: RowRanges) -> int:
     return sum(hi - lo for lo, hi in rows)
 
 

@@ -8,15 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask._graph.spans import group_rows, split_rows
 from hifive_dask._store.pairs import CHUNK, PairRows, PairStore
 from hifive_dask.heatmap.axes import Stretch
-from hifive_dask.model.rows import SPAN
+from hifive_dask.model.rows import RowRanges, divide_rows, join_ranges
 
-__all__ = ["RowFinder", "Rows"]
-
-Rows = list[tuple[int, int]]
-"""Ranges of rows, in order, apart from each other."""
+__all__ = ["RowFinder"]
 
 
 @dataclass(frozen=True)
@@ -25,18 +21,16 @@ class RowFinder:
 
     store: PairStore
 
-    def between(self, one: Stretch, two: Stretch, *, trans: bool = False) -> Rows:
+    def between(self, one: Stretch, two: Stretch, *, trans: bool = False) -> RowRanges:
         """Rows that can hold a pair of a unit of `one` and a unit of `two`; all or `trans` only."""
         found = [self._lower_in(one, two, trans)]
         if one.first != two.first or len(one) != len(two):
             found.append(self._lower_in(two, one, trans))
-        return _merge(*np.concatenate(found, axis=1))
+        return join_ranges(*np.concatenate(found, axis=1))
 
-    def readers(self, rows: Rows) -> list[list[PairRows]]:
+    def readers(self, rows: RowRanges) -> list[list[PairRows]]:
         """Readers of all these rows, each list of about `SPAN` rows: what one task reads."""
-        spans = [span for each in rows for span in split_rows(each, SPAN)]
-        readers = [self.store.rows_of(span.lo, span.hi) for span in spans]
-        return group_rows(readers, [len(reader) for reader in readers], SPAN)
+        return [[self.store.rows_of(*span) for span in group] for group in divide_rows(rows)]
 
     @cached_property
     def _keys(self) -> NDArray[np.int64]:
@@ -66,14 +60,3 @@ class RowFinder:
             pair = int(self.store.block_chrom1[block]), int(self.store.block_chrom2[block])
             rows[:, k] = self.store.find_rows(*pair, lo, hi)
         return rows[:, rows[0] < rows[1]]
-
-
-def _merge(start: NDArray[np.int64], stop: NDArray[np.int64]) -> Rows:
-    """Join ranges between which no whole chunk lies: a read decodes whole chunks anyway."""
-    if not len(start):
-        return []
-    order = np.argsort(start, kind="stable")
-    start, stop = start[order], np.maximum.accumulate(stop[order])
-    apart = start[1:] // CHUNK - (stop[:-1] - 1) // CHUNK > 1
-    starts, stops = start[np.r_[True, apart]], stop[np.r_[apart, True]]
-    return list(zip(starts.tolist(), stops.tolist(), strict=True))

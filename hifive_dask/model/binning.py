@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.binning import minus_log2_likelihood, solve_entries
+from hifive_dask._kernels.pair_classes import PairWindow
 from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.genome.partition import Units
@@ -129,48 +130,25 @@ def fit_binning(
             "binning corrections are of fends, and this project has bins; use "
             "find_express_fend_corrections"
         )
-    low, high = check_window(mindistance, maxdistance, usereads)
+    window = check_window(mindistance, maxdistance, usereads)
     check_length("the filter", valid, units)
     sweeps, pseudo = _limits(learning_threshold, max_iterations, pseudocounts, on_nonconvergence)
     plan = plan_model(units, model, num_bins, parameters, usereads)
     _check_size(plan)
-    spans = {c: units.span(c) for c in sorted(set(chroms))}
-    chosen = np.zeros(len(units), dtype=np.int32)
-    for span in spans.values():
-        chosen[span] = valid[span] > 0
-    if not chosen.any():
-        raise StateError(
-            "no fend of the chosen chromosomes is in use; see filter_fends and reset_filter"
-        )
-    longest = max(
-        (int(np.ptp(units.mid[s])) for s in spans.values() if s.stop > s.start), default=0
-    )
-    high = high or longest + 1
-    if low > high and usereads != "trans":
-        raise ParameterError(f"mindistance is {low} bp, but no two fends are so far apart")
-    cis_bins = (plan.distance_bins or 1) - (plan.distance_bins is not None and usereads == "all")
-    cutoffs = distance_cutoffs(low, high, cis_bins)
-    # The last bin of cis pairs ends at the window, or before the bin of trans pairs.
-    ends = cutoffs if cis_bins == (plan.distance_bins or 1) else np.r_[cutoffs, cutoffs[-1]]
-    counting = Counting.of_plan(units, chosen, list(spans), usereads, low, high, plan, ends)
+    counting, cutoffs = _plan_counts(units, valid, sorted(set(chroms)), usereads, window, plan)
     counts = count_classes(counting, store, silent=silent)
     _check_counts(counts)
     fit = _Fit(plan, counts, pseudo)
     cost, change, converged = fit.learn(learning_threshold, sweeps)
     if not converged:
-        report(
-            f"not converged after {sweeps} iterations: the log2-likelihood gained "
-            f"{cost[-2] - cost[-1]:.3g}, the limit is {learning_threshold:.3g}; raise "
-            "max_iterations or learning_threshold",
-            on_nonconvergence,
-        )
+        report(_not_converged(cost, learning_threshold), on_nonconvergence)
     kept = fit.kept()
     _report_kept(kept, plan)
     names = [feature.name for feature in plan.features]
     return BinningResult(
         BinningModel.of_bins(names, plan.num_bins, plan.bins, fit.factors),
         plan,
-        cutoffs if plan.distance_bins else cutoffs[:0],
+        cutoffs,
         counts,
         fit.seeds,
         np.array(cost),
@@ -203,6 +181,38 @@ def _check_size(plan: ModelPlan) -> None:
         )
 
 
+def _plan_counts(
+    units: Units,
+    valid: NDArray[np.int32],
+    chroms: Sequence[int],
+    usereads: UseReads,
+    window: tuple[int, int],
+    plan: ModelPlan,
+) -> tuple[Counting, Int64]:
+    """Which pairs are counted, and the cutoffs of the distance bins of the model."""
+    spans = [units.span(chrom) for chrom in chroms]
+    chosen = np.zeros(len(units), dtype=np.int32)
+    for span in spans:
+        chosen[span] = valid[span] > 0
+    if not chosen.any():
+        raise StateError(
+            "no fend of the chosen chromosomes is in use; see filter_fends and reset_filter"
+        )
+    low, high = window
+    longest = max((int(np.ptp(units.mid[s])) for s in spans if s.stop > s.start), default=0)
+    high = high or longest + 1
+    if low > high and usereads != "trans":
+        raise ParameterError(f"mindistance is {low} bp, but no two fends are so far apart")
+    count = plan.distance_bins or 1
+    apart = plan.distance_bins is not None and usereads == "all"  # trans pairs have the last bin
+    cutoffs = distance_cutoffs(low, high, count - apart)
+    bounds = PairWindow(low, high, cutoffs[: count - 1], count - 1)
+    counting = Counting(
+        units, chosen, tuple(chroms), usereads, bounds, plan.bins, plan.num_bins, count
+    )
+    return counting, cutoffs if plan.distance_bins else cutoffs[:0]
+
+
 def _check_counts(counts: ClassCounts) -> None:
     if not counts.possible.any():
         raise StateError(
@@ -218,6 +228,14 @@ def _check_counts(counts: ClassCounts) -> None:
             "more pairs were observed than are possible: the pair store holds pairs of one "
             "fragment, or of another genome; load the reads again"
         )
+
+
+def _not_converged(cost: Sequence[float], threshold: float) -> str:
+    return (
+        f"not converged after {len(cost) - 1} iterations: the log2-likelihood gained "
+        f"{cost[-2] - cost[-1]:.3g}, the limit is {threshold:.3g}; raise max_iterations or "
+        "learning_threshold"
+    )
 
 
 def _report_kept(kept: dict[str, list[tuple[int, int]]], plan: ModelPlan) -> None:

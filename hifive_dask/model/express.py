@@ -129,7 +129,7 @@ def balance(
     method
         The plain iteration; Newton's method for the same corrections; or Knight-Ruiz.
     on_nonconvergence
-        What to do at `max_iterations`; Knight-Ruiz raises.
+        What to do at `max_iterations`.
     checkpoint
         File in which the state is kept between rounds of iterations, and from which they go on.
     silent
@@ -166,9 +166,8 @@ def balance(
     system: System = (SpanSystem if spans else CisSystem)(problem, possible, silent)
     balancing = Balancing(problem, system, start, possible, limits, method, keep, silent)
     values, trace, converged = solve(balancing)
-    policy = "error" if method == "knight-ruiz" else on_nonconvergence
-    if not converged and policy != "ignore":
-        report(not_converged(balancing, values, trace), policy)
+    if not converged and on_nonconvergence != "ignore":
+        report(not_converged(balancing, values, trace), on_nonconvergence)
     result = _finish(balancing, corrections, kept, values, trace, converged)
     keep.remove()
     return result

@@ -198,8 +198,10 @@ def _select(
     pieces: Sequence[Piece], units: Units, valid: Int32, window: tuple[int, int], usereads: str
 ) -> Pairs:
     """Rows of all pieces in one array per column: every round counts them with one pass."""
-    first, second = zip(*_selected(pieces, units, valid, window, usereads), strict=True)
-    return np.concatenate(first), np.concatenate(second)
+    none = np.zeros(0, dtype=np.int32)  # what lies between blocks can be of another kind
+    parts = [(none, none), *_selected(pieces, units, valid, window, usereads)]
+    first, second = (np.concatenate(ends) for ends in zip(*parts, strict=True))
+    return first, second
 
 
 def _count(rows: Pairs, valid: Int32) -> NDArray[np.int64]:

@@ -146,9 +146,12 @@ def _newton(balancing: Balancing) -> Found:
     while any(unfinished(state, goal) for state in states) and not any(map(_lost, states)):
         states = system.solve(states, goal, balancing.steps, balancing.silent)
         balancing.keep.save(pack(states))
+    lost = any(map(_lost, states))
     for own, state in zip(system.problems, states, strict=True):
         values[own] = 1 / state.x
-    if any(map(_lost, states)):
+        if not lost and not finished(state, goal):  # its sums are to be right on average at least
+            values[own] *= np.sqrt(state.v.sum() / state.target.sum())
+    if lost:
         raise _diverged(balancing, values, max(len(state.trace) for state in states))
     return values, _joined(states), all(finished(state, goal) for state in states)
 

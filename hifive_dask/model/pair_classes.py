@@ -24,7 +24,6 @@ from hifive_dask._kernels.pair_classes import (
 from hifive_dask._store.pairs import PairStore
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.factors import triangle_sizes
-from hifive_dask.model.features import ModelPlan
 from hifive_dask.model.filtering import UseReads
 from hifive_dask.model.rows import Piece, piece_groups, rows_by_kind
 
@@ -67,23 +66,6 @@ class Counting:
     bins: Int32
     num_bins: Int32
     distance_bins: int
-
-    @classmethod
-    def of_plan(
-        cls,
-        units: Units,
-        valid: Int32,
-        chroms: Sequence[int],
-        usereads: UseReads,
-        low: int,
-        high: int,
-        plan: ModelPlan,
-        cutoffs: Int64,
-    ) -> Counting:
-        """Count by the bins of a plan, distances between `low` and `high`."""
-        count = plan.distance_bins or 1
-        window = PairWindow(low, high, cutoffs[:-1], count - 1)
-        return cls(units, valid, tuple(chroms), usereads, window, plan.bins, plan.num_bins, count)
 
     def empty(self) -> Int64:
         """int64 (classes of bins, distance bins): zeros."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import dask
 import numpy as np
+from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
 from hifive_dask._graph.spans import group_rows, split_rows
@@ -16,9 +17,12 @@ from hifive_dask.genome.partition import Units
 __all__ = [
     "SPAN",
     "Piece",
+    "RowRanges",
     "cis_groups",
     "cis_pieces",
+    "divide_rows",
     "group_span",
+    "join_ranges",
     "longest_distance",
     "piece_groups",
     "pieces_of",
@@ -27,6 +31,9 @@ __all__ = [
 
 SPAN = 1 << 22  # rows per reading step
 GROUP = 1 << 19  # chromosomes with fewer rows share a task until they have this many
+
+RowRanges = list[tuple[int, int]]
+"""Ranges of rows, in order, apart from each other."""
 
 
 def cis_groups(store: PairStore, chroms: Sequence[int]) -> list[list[int]]:
@@ -41,33 +48,58 @@ def group_span(units: Units, group: Sequence[int]) -> slice:
 
 
 class Piece(NamedTuple):
-    """Consecutive rows of one block, or of several small ones."""
+    """Consecutive rows of one block, or of several."""
 
     rows: PairRows
-    cis: bool | None  # None if there may be rows of both kinds
+    cis: bool | None  # None if there are rows of both kinds
+
+
+def join_ranges(start: NDArray[np.int64], stop: NDArray[np.int64]) -> RowRanges:
+    """Join ranges between which no whole chunk lies: a read decodes whole chunks anyway.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hifive_dask.model.rows import join_ranges
+    >>> join_ranges(np.array([0, 300_000, 900_000]), np.array([10, 300_500, 900_001]))
+    [(0, 300500), (900000, 900001)]
+    """
+    if not len(start):
+        return []
+    order = np.argsort(start, kind="stable")
+    start, stop = start[order], np.maximum.accumulate(stop[order])
+    apart = start[1:] // CHUNK - (stop[:-1] - 1) // CHUNK > 1
+    starts, stops = start[np.r_[True, apart]], stop[np.r_[apart, True]]
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+
+
+def divide_rows(ranges: RowRanges) -> list[RowRanges]:
+    """Cut ranges into reading steps, and put these into groups, of at most `SPAN` rows each."""
+    spans = [(span.lo, span.hi) for each in ranges for span in split_rows(each, SPAN)]
+    return group_rows(spans, [hi - lo for lo, hi in spans], SPAN)
+
+
+def piece_groups(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[list[Piece]]:
+    """Readers of some blocks, in order, in groups of about `SPAN` rows.
+
+    Small blocks are read together, with what lies between them.
+    """
+    rows = np.array([store.block_rows(*pair) for pair in blocks], dtype=np.int64).reshape(-1, 2)
+    start, stop = rows[rows[:, 0] < rows[:, 1]].T
+    groups = divide_rows(join_ranges(start, stop))
+    return [[_piece(store, lo, hi) for lo, hi in group] for group in groups]
+
+
+def _piece(store: PairStore, lo: int, hi: int) -> Piece:
+    first = np.searchsorted(store.block_offset, lo, "right") - 1
+    last = np.searchsorted(store.block_offset, hi, "left")
+    cis = store.block_chrom1[first:last] == store.block_chrom2[first:last]
+    return Piece(store.rows_of(lo, hi), None if cis.any() and not cis.all() else bool(cis[0]))
 
 
 def pieces_of(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[Piece]:
-    """Readers of some blocks, in order.
-
-    Each read decodes whole chunks, so small blocks are read together, with what lies between them.
-    """
-    runs: list[tuple[int, int, bool | None]] = []
-    for a, b in blocks:
-        lo, hi = store.block_rows(a, b)
-        if lo == hi:
-            continue
-        cis: bool | None = a == b
-        if runs and hi - runs[-1][0] <= CHUNK:
-            start, end, before = runs.pop()
-            runs.append((start, hi, cis if cis == before and lo == end else None))
-        else:
-            runs.append((lo, hi, cis))
-    return [
-        Piece(store.rows_of(span.lo, span.hi), cis)
-        for lo, hi, cis in runs
-        for span in split_rows((lo, hi), SPAN)
-    ]
+    """Readers of some blocks, in order; see `piece_groups`."""
+    return [piece for group in piece_groups(store, blocks) for piece in group]
 
 
 def cis_pieces(store: PairStore, chroms: Sequence[int]) -> list[Piece]:
@@ -91,12 +123,6 @@ def rows_by_kind(piece: Piece, units: Units, usereads: str) -> Iterator[tuple[bo
             yield cis, (first[mask], second[mask], count[mask])
         elif piece.cis == cis:
             yield cis, (first, second, count)
-
-
-def piece_groups(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[list[Piece]]:
-    """Readers of some blocks, in order, in groups of about `SPAN` rows."""
-    pieces = pieces_of(store, blocks)
-    return group_rows(pieces, [len(piece.rows) for piece in pieces], SPAN)
 
 
 def _longest(pieces: Sequence[Piece], units: Units) -> int:

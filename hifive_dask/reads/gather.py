@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
 from hifive_dask._store.pairs import (
-    Piece,
+    RowFile,
     create_pairs,
     finish_pairs,
     pairs_token,
@@ -112,13 +112,13 @@ def write_counted(
     silent
         No progress bar.
     """
-    pieces = _pieces(counted.tiles, spill)
-    rows = pieces[-1].hi if pieces else 0
+    files = _files(counted.tiles, spill)
+    rows = files[-1].hi if files else 0
     create_pairs(target, rows)
     task = dask.delayed(write_shard, pure=False)
     results = run(
         [
-            task(str(target), lo, hi, [p for p in pieces if p.lo < hi and lo < p.hi])
+            task(str(target), lo, hi, [f for f in files if f.lo < hi and lo < f.hi])
             for lo, hi in shard_rows(rows)
         ],
         title="writing pairs",
@@ -144,10 +144,10 @@ def write_counted(
     )
 
 
-def _pieces(tiles: Sequence[tuple[int, int]], spill: str) -> list[Piece]:
+def _files(tiles: Sequence[tuple[int, int]], spill: str) -> list[RowFile]:
     """Where the rows of every tile go in the store; tiles are in order."""
     edges = np.r_[0, np.cumsum([rows for _, rows in tiles])]
     return [
-        Piece(str(Path(spill) / f"tile-{tile}.npy"), int(lo), int(hi))
+        RowFile(str(Path(spill) / f"tile-{tile}.npy"), int(lo), int(hi))
         for (tile, _), lo, hi in zip(tiles, edges[:-1], edges[1:], strict=True)
     ]
