@@ -231,10 +231,11 @@ class Learning(ABC):
             of equal means. Corrections known before are not used. It raises if it does not
             converge.
         accelerate
-            Go to the same corrections by Newton's method: for sparse maps in a tenth of the passes
-            over the pairs. Where the plain iteration stops, steps are short, but single units can
-            be some percent from the end; a `minchange` of 1e-6 is cheap here. The plain iteration
-            is the default because it is the documented one, with `iterations` as a minimum.
+            Go to the same corrections by conjugate gradients: for sparse maps in a tenth of the
+            passes over the pairs. Where the plain iteration stops, steps are short, but single
+            units can be some percent from the end; a `minchange` of 1e-6 is cheap here. The plain
+            iteration is the default because it is the documented one, with `iterations` as a
+            minimum.
         max_iterations
             It stops here if it has not converged; with `accelerate` or `kr`, the largest number of
             products with the matrix, which cost as much as an iteration.
