@@ -82,10 +82,11 @@ class Learning(Measuring):
             Knight-Ruiz: x_i sum_j n_ij / m_ij x_j = 1 for c = 1 / x, that is, equal sums in place
             of equal means. Corrections known before are not used.
         accelerate
-            Go to the same corrections by Newton's method: for sparse maps in a tenth of the passes
-            over the pairs. Where the plain iteration stops, steps are short, but single units can
-            be some percent from the end; a `minchange` of 1e-6 is cheap here. The plain iteration
-            is the default because it is the documented one, with `iterations` as a minimum.
+            Go to the same corrections by conjugate gradients: for sparse maps in a tenth of the
+            passes over the pairs. Where the plain iteration stops, steps are short, but single
+            units can be some percent from the end; a `minchange` of 1e-6 is cheap here. The plain
+            iteration is the default because it is the documented one, with `iterations` as a
+            minimum.
         max_iterations
             It stops here if it has not converged; with `accelerate` or `kr`, the largest number of
             products with the matrix, which cost as much as an iteration.

@@ -298,7 +298,7 @@ PROJECT = StoreSchema(
             ("iteration",),
             "float64",
             "1",
-            "Cost before each update, or, by Newton's method, after each product.",
+            "Cost before each update, or, with accelerate or kr, after each product.",
             optional=True,
         ),
         Variable(

@@ -402,3 +402,6 @@ def test_golden_yeast__from_reads_to_heatmaps(
         [trans[v].values for v in ("observed", "expected")], axis=-1
     )
     assert compare.compare(compare.load_case(str(shared / "golden/yeast")), results)
+    hic.find_express_fend_corrections(kr=True)
+    assert hic.trace is not None
+    assert len(hic.trace) <= 80  # 78 products; the plain iteration of Express needs 844

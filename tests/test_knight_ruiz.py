@@ -1,4 +1,4 @@
-"""Newton's method: Knight-Ruiz and the accelerated Express, against plain oracles."""
+"""Fast balancing: Knight-Ruiz and the accelerated Express, against plain oracles."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
+from hifive_dask._kernels.express import lowest
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore, write_pairs
 from hifive_dask.errors import ConvergenceError, ConvergenceWarning, HifiveDaskWarning
 from hifive_dask.genome.partition import Units
 from hifive_dask.model import express, iterations, knight_ruiz
 from hifive_dask.model import rows as rows_module
-from hifive_dask.model.knight_ruiz import Goal, advance, begin, finished
+from hifive_dask.model.knight_ruiz import (
+    Goal,
+    advance,
+    begin,
+    finished,
+    pack,
+    unfinished,
+    unpack,
+)
 from tests.reference_model import (
     Array,
     dense_weights,
@@ -249,30 +258,99 @@ def test_trace__has_a_row_per_product_and_ends_with_the_truth(
     assert finished(state, goal) or limit < 500
 
 
-@given(seed=st.integers(0, 10**6), budgets=st.lists(st.integers(1, 30), min_size=1))
+@given(
+    seed=st.integers(0, 10**6),
+    budgets=st.lists(st.integers(1, 30), min_size=1),
+    bent=st.booleans(),
+)
 @settings(max_examples=30, deadline=None)
-def test_budgets__do_not_change_a_bit(seed: int, budgets: list[int]) -> None:
+def test_budgets__do_not_change_a_bit(seed: int, budgets: list[int], bent: bool) -> None:
     dense, target = random_dense(seed)
-    goal = Goal(1e-9, False, 500)
+    start, goal = begin(target, np.ones(len(target)))._replace(bent=bent), Goal(1e-9, False, 500)
 
     def product(factor: Array) -> Array:
         result: Array = dense @ factor
         return result
 
-    whole = advance(product, begin(target, np.ones(len(target))), goal, 500)
-    parts = begin(target, np.ones(len(target)))
+    whole = advance(product, start, goal, 500)
+    parts = start
     for budget in [*budgets, 500]:
-        parts = advance(product, parts, goal, budget)
+        (kept,) = unpack(pack([parts]), [start])
+        parts = advance(product, kept, goal, budget)
     assert whole.trace.tobytes() == parts.trace.tobytes()
     assert whole.x.tobytes() == parts.x.tobytes()
+
+
+@given(seed=st.integers(0, 10**6), first=st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_lowest__has_no_slope_in_the_plane(seed: int, first: bool) -> None:
+    dense, target = random_dense(seed)
+    rng = np.random.default_rng(seed)
+    x = np.exp(rng.normal(0, 0.3, len(target)))
+    x *= np.sqrt(target.sum() / (x @ dense @ x))
+    v = x * (dense @ x)
+    z = np.sqrt(target / v) - 1
+    p = np.zeros_like(x) if first else rng.normal(0, 0.1, len(x))
+    found = lowest(target, v, z, x * (dense @ (x * z)), p, x * (dense @ (x * p)))
+
+    def cost(y: Array) -> float:
+        return float(y @ dense @ y / 2 - target @ np.log(y))
+
+    def slope(y: Array, d: Array) -> float:
+        return float(x * d @ (dense @ y - target / y))
+
+    factor = 1 + found[0] * z + found[1] * p
+    assert 0.1 * (1 - 1e-9) <= factor.min() <= factor.max() <= 10 * (1 + 1e-9)
+    assert cost(x * factor) < cost(x)
+    if factor.min() > 0.11 and factor.max() < 9.9:
+        for d in (z, p):
+            assert abs(slope(x * factor, d)) <= 0.1 * abs(slope(x, z))
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_straight_steps__carry_what_products_would_give(seed: int) -> None:
+    dense, target = random_dense(seed)
+    product, goal = Counted(dense), Goal(1e-8, False, 40)
+    state = begin(target, np.ones(len(target)))
+    while unfinished(state, goal) and not state.bent:
+        state = advance(product, state, goal, 1)
+        for carried, factor in ((state.v, state.x), (state.q, state.x * state.p)):
+            np.testing.assert_allclose(carried, state.x * (dense @ factor), rtol=1e-9, atol=1e-12)
+    assert product.products == len(state.trace)
+
+
+@given(seed=st.integers(0, 10**6), by_norm=st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_newton__goes_where_straight_steps_go(seed: int, by_norm: bool) -> None:
+    dense, target = random_dense(seed)
+    start, goal = begin(target, np.ones(len(target))), Goal(1e-10, by_norm, 500)
+    straight, newton = (
+        advance(Counted(dense), start._replace(bent=bent), goal, 500) for bent in (False, True)
+    )
+    assert finished(straight, goal)
+    assert finished(newton, goal)
+    np.testing.assert_allclose(straight.x, newton.x, rtol=1e-6)
+
+
+def test_bent_ways__are_left_to_newton(monkeypatch: pytest.MonkeyPatch) -> None:
+    dense, _ = random_dense(7)
+    dense[0] = dense[:, 0] = 0
+    dense[0, 1] = dense[1, 0] = 1  # a unit with one partner: balanced where that has no other
+    start, goal = begin(np.ones(len(dense)), np.ones(len(dense))), Goal(1e-4, True, 2000)
+    state = advance(Counted(dense), start, goal, 2000)
+    assert state.bent
+    assert finished(state, goal)
+    monkeypatch.setattr(knight_ruiz, "_PATIENCE", 2000)
+    straight = advance(Counted(dense), start, goal, 2000)
+    assert len(state.trace) < len(straight.trace) / 3
 
 
 def test_refused_steps__become_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     dense, target = random_dense(3)
     monkeypatch.setattr(knight_ruiz, "_HALVINGS", 0)
-    state = advance(
-        Counted(dense), begin(target, np.ones(len(target))), Goal(1e-6, False, 5000), 5000
-    )
+    start = begin(target, np.ones(len(target)))._replace(bent=True)
+    state = advance(Counted(dense), start, Goal(1e-6, False, 5000), 5000)
     x = np.ones(len(target))
     for _ in range(state.steps - 1):
         x /= np.sqrt(x * (dense @ x) / target)
@@ -295,7 +373,8 @@ def path_rows(leaves: int) -> tuple[Units, Array]:
 @pytest.mark.parametrize("method", METHODS)
 def test_leaves__are_named_early(method: str) -> None:
     units, rows = path_rows(leaves=3)
-    message = r"grow beyond all bounds.* 4 of the bins: c0:[13],500 \(1 partners\), c0:2,500"
+    either = r"(c0:500 \(3 partners\)|c0:[123],500 \(1 partners\))"
+    message = rf"grow beyond all bounds.* 4 of the bins: {either}, {either}, {either}, \.\.\."
     with pytest.raises(ConvergenceError, match=message) as caught:
         run(units, rows, method=method)
     text = str(caught.value)
@@ -307,7 +386,8 @@ def test_leaves__are_named_early(method: str) -> None:
 def test_leaves__beyond_the_limit_of_iterations(method: str) -> None:
     units, rows = path_rows(leaves=3)
     match = (
-        r"not converged after 7 iterations.*Farthest from balance are [0-9]+ of the bins: c0:500"
+        r"not converged after 7 iterations.*"
+        r"Farthest from balance are [0-9]+ of the bins: c0:([123],)?500"
     )
     with pytest.warns(ConvergenceWarning, match=match):
         result = run(units, rows, method=method, max_iterations=7)
@@ -634,7 +714,8 @@ def test_item_38_second_run_changes_nothing(method: str) -> None:
     first = run(units, rows, method=method, distance=tables, minchange=1e-7)
     assert first.chromosome_means is not None
     again = run(
-        units, rows, method=method, start=first.corrections, minchange=1e-4,
+        units, rows, method=method, start=first.corrections,
+        minchange=1e-6 if method == "knight-ruiz" else 1e-4,  # it does not go on from there
         distance=(TABLE, first.chromosome_means),
     )  # fmt: skip
     assert again.chromosome_means is not None

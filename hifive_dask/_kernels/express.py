@@ -1,4 +1,4 @@
-"""Matrix balancing on stored pairs: weights, sparse rows, iterations."""
+"""Matrix balancing on stored pairs: weights, sparse rows, iterations, steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.jit import jit
 
-__all__ = ["SparseRows", "distance_weights", "iterate", "multiply", "sparse_rows"]
+__all__ = ["SparseRows", "distance_weights", "iterate", "lowest", "multiply", "sparse_rows"]
 
 
 class SparseRows(NamedTuple):
@@ -161,3 +161,88 @@ def iterate(
     trace = np.empty((steps, 3))
     _iterate(*matrix, possible, used, correction, steps, trace)
     return correction, trace
+
+
+@jit
+def _slopes(target, v, z, w, p, q, a, b):
+    """First and second derivatives by a and b; the second ones at least those in ln x."""
+    ga, gb, haa, hab, hbb, flat = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(len(v)):
+        y = 1.0 + a * z[i] + b * p[i]
+        total = v[i] + a * w[i] + b * q[i]
+        g = total - target[i] / y
+        ga += z[i] * g
+        gb += p[i] * g
+        c = max(y * total, target[i]) / (y * y)
+        flat += c * z[i] * z[i]
+        haa += z[i] * w[i] + c * z[i] * z[i]
+        hab += z[i] * q[i] + c * z[i] * p[i]
+        hbb += p[i] * q[i] + c * p[i] * p[i]
+    return ga, gb, max(haa, 1e-14 * flat), hab, hbb
+
+
+@jit
+def _room(z, p, a, b, step_a, step_b):
+    """Share of a step, at most 1, that leaves all factors between a tenth and ten."""
+    room = 1.0
+    for i in range(len(z)):
+        y = 1.0 + a * z[i] + b * p[i]
+        change = step_a * z[i] + step_b * p[i]
+        end = 0.1 if change < 0.0 else 10.0
+        if (y + change - end) * change > 0.0:
+            room = min(room, (end - y) / change)
+    return room
+
+
+@jit
+def _lowest(target, v, z, w, p, q):
+    a, b, first = 0.0, 0.0, 0.0
+    ga, gb, haa, hab, hbb = _slopes(target, v, z, w, p, q, a, b)
+    for turn in range(8):
+        det = haa * hbb - hab * hab
+        if det > 1e-12 * haa * hbb:
+            step_a, step_b = (hab * gb - hbb * ga) / det, (hab * ga - haa * gb) / det
+        else:
+            step_a, step_b = -ga / haa, 0.0
+        slope = ga * step_a + gb * step_b
+        if turn == 0:
+            first = slope
+        if not slope < 0.0 or (turn > 0 and slope >= 1e-3 * first):
+            break
+        room = size = _room(z, p, a, b, step_a, step_b)
+        for _ in range(12):
+            ga, gb, haa, hab, hbb = _slopes(
+                target, v, z, w, p, q, a + size * step_a, b + size * step_b
+            )
+            if ga * step_a + gb * step_b <= -0.5 * slope:  # not far beyond the lowest point
+                break
+            size /= 2.0
+        a, b = a + size * step_a, b + size * step_b
+        if room < 1.0:
+            break
+    return a, b
+
+
+def lowest(
+    target: NDArray[np.float64],
+    v: NDArray[np.float64],
+    z: NDArray[np.float64],
+    w: NDArray[np.float64],
+    p: NDArray[np.float64],
+    q: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Find a and b for which f(x') is lowest, x' = x (1 + a z + b p), by Newton's method.
+
+    f is ``1/2 sum_ij w_ij x_i x_j - sum_i t_i ln x_i``. No factor is below a tenth or above ten.
+
+    Parameters
+    ----------
+    target
+        float64 (n): t.
+    v, w, q
+        float64 (n): x W x, x W (x z), x W (x p).
+    z, p
+        float64 (n): two directions, relative to x; p may be 0.
+    """
+    a, b = _lowest(target, v, z, w, p, q)
+    return float(a), float(b)

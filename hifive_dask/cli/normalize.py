@@ -94,7 +94,7 @@ _balance = stack(
 _accelerate = click.option(
     "--accelerate",
     is_flag=True,
-    help="Go to the same corrections by Newton's method, in fewer passes over the pairs.",
+    help="Go to the same corrections by conjugate gradients, in fewer passes over the pairs.",
 )
 
 _kr = stack(

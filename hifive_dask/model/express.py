@@ -5,7 +5,7 @@ change come back. Chromosomes do not touch each other in cis reads, so a task ru
 of its chromosomes; with trans reads, or a chromosome too large for one task, the partial products
 of all spans of rows are joined in every iteration. Where a round of plain iterations holds the one
 at which all have converged, it is run again up to there: the result is that of the simultaneous
-iteration. The accelerated iteration and Knight-Ruiz make steps of Newton's method instead.
+iteration. The accelerated iteration and Knight-Ruiz make steps of conjugate gradients instead.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def balance(
     binning
         Model whose factors are divided out of all rows.
     method
-        The plain iteration; Newton's method for the same corrections; or Knight-Ruiz.
+        The plain iteration; conjugate gradients for the same corrections; or Knight-Ruiz.
     on_nonconvergence
         What to do at `max_iterations`.
     checkpoint

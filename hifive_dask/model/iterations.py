@@ -1,4 +1,4 @@
-"""Rounds of iterations on a system: plain ones, or those of Newton's method, and their end."""
+"""Rounds of iterations on a system: plain ones, or steps of `knight_ruiz`, and their end."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Balancing:
 
 def solve(balancing: Balancing) -> Found:
     """Corrections, trace, and whether they converged."""
-    return (_iterate if balancing.method == "plain" else _newton)(balancing)
+    return (_iterate if balancing.method == "plain" else _descend)(balancing)
 
 
 def _iterate(balancing: Balancing) -> Found:
@@ -133,8 +133,8 @@ def _stop(before: int, added: Float64, limits: Limits) -> tuple[int | None, bool
     return None, False
 
 
-def _newton(balancing: Balancing) -> Found:
-    """Run rounds of Newton's method until every independent problem is solved."""
+def _descend(balancing: Balancing) -> Found:
+    """Run rounds of steps until every independent problem is solved."""
     system, limits, target = balancing.system, balancing.limits, balancing.target
     knight_ruiz = balancing.method == "knight-ruiz"
     if knight_ruiz and balancing.problem.usereads == "trans":

@@ -1,14 +1,20 @@
-"""Balancing by Newton's method: Knight-Ruiz, and the fast way to the fixed point of Express.
+"""Balancing by conjugate gradients: Knight-Ruiz, and the fast way to the fixed point of Express.
 
 Both ask for x > 0 with ``x_i sum_j w_ij x_j = t_i``: Knight-Ruiz with a target t of 1, Express with
 the number of possible partners and x = 1 / c. Such an x is where the convex function
 
     f(ln x) = 1/2 sum_ij w_ij x_i x_j - sum_i t_i ln x_i
 
-is lowest. Its Newton step d = ln(x' / x) solves ``(diag(v) + X W X) d = t - v`` with v = x W x, the
-system of Knight and Ruiz, roughly, by conjugate gradients. A step that lowers neither f nor the
-residual is halved, and after some halvings replaced by the plain step of Express, x / sqrt(v / t):
-so it cannot run away where a solution exists.
+is lowest. A straight step goes to the lowest point of a plane through x, spanned by the plain step
+of Express, to x sqrt(t / v) with v = x W x, and by the step before. W is linear: from its product
+with the new direction f and v are known in all of the plane. Near the solution f is a parabola, and
+straight steps are those of conjugate gradients with the preconditioner diag(t).
+
+Where a solution hardly exists, some units grow while their partners shrink and the products of both
+stay: a curve, which lines follow in short steps only. There steps of Newton in ln x take over: d =
+ln(x' / x) solves ``(diag(v) + X W X) d = t - v``, the system of Knight and Ruiz, roughly, by
+conjugate gradients. Such a step that lowers neither f nor the residual is halved, and after some
+halvings replaced by the plain one: so it cannot run away where a solution exists.
 """
 
 from __future__ import annotations
@@ -18,6 +24,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hifive_dask._kernels.express import lowest
 
 __all__ = [
     "BOUND",
@@ -39,6 +47,9 @@ Product = Callable[[Float64], Float64]
 BOUND = 1e12  # largest ratio of two corrections that is believed
 FIXED_POINT = 1e-12  # a change below this is rounding: nothing moves any more
 _PLAIN = 2  # plain steps at first; they find the common factor
+# Straight steps are given up if so many products do not lower the residual to this share, and what
+# a line leaves out, d X W X d, is at least this share of the residual.
+_PATIENCE, _SLOW, _BENT = 20, 0.3, 0.1
 _FARTHEST = 2.0  # largest abs(d) of one step
 _ROUGHLY = 0.3  # the linear system is solved to this share of its right side, then better
 _HALVINGS = 8
@@ -71,8 +82,12 @@ class State(NamedTuple):
     ----------
     target, x, v
         float64 (n).
+    p, q
+        float64 (n): the last straight step, relative to x, and x W (x p); 0 if there was none.
     steps
         Steps made, the first of which only evaluates v.
+    bent
+        Whether straight steps were given up.
     before
         Residual before the last step of Newton, 0 if there was none.
     trace
@@ -83,14 +98,18 @@ class State(NamedTuple):
     target: Float64
     x: Float64
     v: Float64
+    p: Float64
+    q: Float64
     steps: int
+    bent: bool
     before: float
     trace: Float64
 
 
 def begin(target: Float64, x: Float64) -> State:
     """A problem before its first product."""
-    return State(target, x, np.zeros_like(x), 0, 0.0, np.zeros((0, 2)))
+    v, p, q = np.zeros((3, len(x)))
+    return State(target, x, v, p, q, 0, False, 0.0, np.zeros((0, 2)))
 
 
 def spread(state: State) -> float:
@@ -101,11 +120,13 @@ def spread(state: State) -> float:
 
 def finished(state: State, goal: Goal) -> bool:
     """Whether the goal is reached."""
-    if not len(state.trace):
-        return False
-    squares, change = state.trace[-1]
-    reached = np.sqrt(squares) <= goal.minchange if goal.by_norm else change < goal.minchange
-    return bool(reached or change < FIXED_POINT)
+    return len(state.trace) > 0 and _reached(state.trace[-1], goal)
+
+
+def _reached(row: Float64, goal: Goal) -> bool:
+    squares, change = row
+    there = np.sqrt(squares) <= goal.minchange if goal.by_norm else change < goal.minchange
+    return bool(there or change < FIXED_POINT)
 
 
 def unfinished(state: State, goal: Goal) -> bool:
@@ -131,8 +152,10 @@ def advance(product: Product, state: State, goal: Goal, budget: int) -> State:
             step.move(state.x)
         elif state.steps <= _PLAIN:
             step.plain()
-        else:
+        elif state.bent:
             step.newton()
+        else:
+            step.straight()
         state = step.result()
     return state
 
@@ -142,7 +165,10 @@ def pack(states: Sequence[State]) -> dict[str, NDArray[Any]]:
     return {
         "x": np.concatenate([state.x for state in states]),
         "v": np.concatenate([state.v for state in states]),
+        "p": np.concatenate([state.p for state in states]),
+        "q": np.concatenate([state.q for state in states]),
         "steps": np.array([state.steps for state in states]),
+        "bent": np.array([state.bent for state in states]),
         "before": np.array([state.before for state in states]),
         "products": np.array([len(state.trace) for state in states]),
         "trace": np.concatenate([state.trace for state in states]),
@@ -156,9 +182,9 @@ def unpack(packed: Mapping[str, NDArray[Any]] | None, states: list[State]) -> li
     ends = np.cumsum([len(state.x) for state in states])[:-1]
     parts = zip(
         [state.target for state in states],
-        np.split(packed["x"], ends),
-        np.split(packed["v"], ends),
+        *(np.split(packed[name], ends) for name in ("x", "v", "p", "q")),
         packed["steps"].tolist(),
+        packed["bent"].tolist(),
         packed["before"].tolist(),
         np.split(packed["trace"], np.cumsum(packed["products"])[:-1]),
         strict=True,
@@ -176,14 +202,16 @@ class _Step:
 
     def __init__(self, product: Product, state: State, goal: Goal) -> None:
         self._product, self._goal, self._from = product, goal, state
-        self._x, self._v, self._before = state.x, state.v, state.before
+        self._x, self._v, self._p, self._q = state.x, state.v, state.p, state.q
+        self._bent, self._before = state.bent, state.before
         self._row = state.trace[-1] if len(state.trace) else np.zeros(2)
         self._rows: list[Float64] = []
 
     def result(self) -> State:
         state = self._from
         trace = np.concatenate([state.trace, self._rows])
-        return State(state.target, self._x, self._v, state.steps + 1, self._before, trace)
+        arrays = (state.target, self._x, self._v, self._p, self._q)
+        return State(*arrays, state.steps + 1, self._bent, self._before, trace)
 
     def _left(self) -> int:
         return self._goal.max_products - len(self._from.trace) - len(self._rows)
@@ -191,9 +219,11 @@ class _Step:
     def _try(self, x: Float64) -> tuple[Float64, Float64]:
         """v of x, and its row of the trace."""
         v = x * self._product(x)
+        return v, self._judged(v)
+
+    def _judged(self, v: Float64) -> Float64:
         ratio = v / self._from.target
-        change = np.abs(np.sqrt(ratio) - 1).max()
-        return v, np.array([np.square(ratio - 1).sum(), change])
+        return np.array([np.square(ratio - 1).sum(), np.abs(np.sqrt(ratio) - 1).max()])
 
     def _keep(self, x: Float64, v: Float64, row: Float64) -> None:
         self._x, self._v, self._row = x, v, row
@@ -204,6 +234,24 @@ class _Step:
 
     def plain(self) -> None:
         self.move(self._x / np.sqrt(self._v / self._from.target))
+
+    def straight(self) -> None:
+        """Go to the lowest point of the plane of the plain step and the step before."""
+        x, v, target = self._x, self._v, self._from.target
+        z = np.sqrt(target / v) - 1
+        w = x * self._product(x * z)
+        a, b = lowest(target, v, z, w, self._p, self._q)
+        d, u = a * z + b * self._p, a * w + b * self._q
+        y = 1 + d
+        self._p, self._q = d / y, y * u
+        v = y * (v + u)
+        self._keep(x * y, v, self._judged(v))
+        trace = self._from.trace
+        if _reached(self._row, self._goal):
+            if self._left() > 0:
+                self.move(self._x)  # v was carried along; that it is right, a product shows
+        elif len(trace) > _PATIENCE and self._row[0] > _SLOW**2 * trace[-_PATIENCE, 0]:
+            self._bent = bool(np.square(d * u / target).sum() > _BENT**2 * self._row[0])
 
     def newton(self) -> None:
         cost = float(np.sqrt(self._row[0]))

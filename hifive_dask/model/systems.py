@@ -65,7 +65,7 @@ class System(Protocol):
         """Corrections (N) of a computed state."""
 
     def solve(self, states: list[State], goal: Goal, budget: int, silent: bool) -> list[State]:
-        """Advance every problem by Newton's method; `knight_ruiz.advance`."""
+        """Advance every problem by some steps; `knight_ruiz.advance`."""
 
     def sums(self, corrections: Float64) -> Float64:
         """Sum_j w_ij / c_j of every unit (N)."""
