@@ -214,3 +214,17 @@ def command(
     rows = main(options.sizes, options.threads)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
+
+
+def powers(name: str, rows: Sequence[Mapping[str, Any]], value: str, sizes: Sequence[str]) -> str:
+    """Exponents of growth with several sizes at once: the plane through ln(value)."""
+    logs = np.log([[np.e, *(row[size] for size in sizes)] for row in rows]).reshape(
+        len(rows), 1 + len(sizes)
+    )
+    if not rows or np.linalg.matrix_rank(logs) < logs.shape[1]:
+        return f"{name}: too few sizes, no exponents"
+    found = np.linalg.lstsq(logs, np.log([row[value] for row in rows]))[0][1:]
+    parts = (
+        f"with {size} to the power {power:.2f}" for size, power in zip(sizes, found, strict=True)
+    )
+    return f"{name}: time grows {', '.join(parts)}"

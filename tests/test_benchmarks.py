@@ -45,10 +45,20 @@ def test_bench_filter__keeps_what_its_baseline_keeps() -> None:
 
 
 def test_bench_express__has_the_cost_of_its_baseline() -> None:
-    row, ends = _load("bench_express").main([20_000], [1], fends=2_000, short=3, extra=3)
-    assert row["pairs"] == ends["pairs"] == 20_000
-    assert ends["accelerated"] < ends["plain"]
-    assert ends["knight-ruiz"] > 5
+    row, *ends = _load("bench_express").main([20_000], [1], [2_000], short=3, extra=3)
+    assert (row["fends"], row["pairs"]) == (2_000, 20_000)
+    assert [end["method"] for end in ends] == ["accelerated", "knight-ruiz"]
+    assert all(5 < end["products"] < 100 for end in ends)
+
+
+def test_powers__are_those_of_a_power_law() -> None:
+    rows = [{"a": a, "b": b, "s": a**0.5 * b**2} for a, b in ((1, 1), (2, 1), (1, 3), (5, 7))]
+    powers = _load("harness").powers
+    assert powers("x", rows, "s", ("a", "b")).endswith(
+        "a to the power 0.50, with b to the power 2.00"
+    )
+    assert powers("x", rows[:2], "s", ("a", "b")).endswith("too few sizes, no exponents")
+    assert powers("x", [], "s", ("a", "b")).endswith("too few sizes, no exponents")
 
 
 def test_bench_distance__agrees_with_its_baseline() -> None:
