@@ -92,13 +92,16 @@ def random_cis_pairs(units: Units, pairs: int) -> Columns:
     place = units.chromosome.astype(np.int64) * 10**9 + units.mid
     codes = np.zeros(0, dtype=np.int64)
     while len(codes) < pairs:
-        n = int((pairs - len(codes)) * 1.3) + 1000
-        first = np.searchsorted(seen, rng.random(n) * seen[-1])
+        # Many at once: the nearest pairs are all there before long.
+        n = max(int((pairs - len(codes)) * 1.3) + 1000, pairs // 2)
+        # Sorted, which makes both searches several times as fast.
+        first = np.searchsorted(seen, np.sort(rng.random(n)) * seen[-1])
         distance = np.exp(rng.random(n) * np.log(1e5) + np.log(1000)).astype(np.int64)
         second = np.searchsorted(place, place[first] + distance)
         inside = second < units.offset[1:][units.chromosome[first]]
         inside &= second - first > 3  # nearer ones may be impossible pairs
-        codes = np.unique(np.concatenate([codes, (first << 32 | second)[inside]]))
+        codes = np.sort(np.concatenate([codes, (first << 32 | second)[inside]]))
+        codes = codes[np.diff(codes, prepend=-1) > 0]  # np.unique is slower by far
     kept = np.ones(len(codes), dtype=bool)
     kept[rng.choice(len(codes), len(codes) - pairs, replace=False)] = False
     codes = codes[kept]
