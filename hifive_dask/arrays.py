@@ -113,7 +113,8 @@ class Arrays(Measuring):
             and `max_color`.
         proportional
             Pairs add to all cells that both fends touch, times the overlaps of fends and bins,
-            divided by the lengths of the bins. Sums are not those of whole reads.
+            divided by the lengths of the bins. Sums are not those of whole reads. It has no effect
+            on dynamic bins, with one bin per unit, or in a genome of bins.
         includediagonal
             Add the cells of a bin with itself, as the first column of a compact array; always
             there if the genome was cut into bins.
@@ -145,20 +146,22 @@ class Arrays(Measuring):
         growth = None
         if dynamically_binned:
             growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
-        self._warn_unused(
-            dynamically_binned,
-            skipfiltered=skipfiltered,
-            proportional=proportional,
-            includediagonal=includediagonal,
-        )
+            _warn_unused(
+                "with dynamically_binned=True",
+                skipfiltered=skipfiltered,
+                proportional=proportional,
+                includediagonal=includediagonal,
+            )
+        elif not self.units.fends or not (binsize or binbounds is not None):
+            _warn_unused("but on bins of fends", proportional=proportional)
+            proportional = False
         _check_colours(kwargs, image_file)
-        proportional = proportional and self.units.fends and (binsize > 0 or binbounds is not None)
         array, bins, diagonal = cis_array(
             self._recipe(datatype, maxdistance or 0),
             Request(chrom, start, stop, startfend, stopfend, binsize, binbounds, skipfiltered),
             arraytype,
             diagonal=includediagonal,
-            proportional=proportional and growth is None,
+            proportional=proportional,
             growth=growth,
             memory_limit=memory_limit,
             silent=self.silent,
@@ -243,7 +246,7 @@ class Arrays(Measuring):
         growth = None
         if dynamically_binned:
             growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
-        self._warn_unused(dynamically_binned, skipfiltered=skipfiltered)
+            _warn_unused("with dynamically_binned=True", skipfiltered=skipfiltered)
         _check_colours(kwargs, image_file)
         sides = [
             Request(chrom1, start1, stop1, startfend1, stopfend1, binsize, binbounds1),
@@ -273,15 +276,13 @@ class Arrays(Measuring):
             maxdistance,
         )
 
-    def _warn_unused(self, dynamically_binned: bool, **options: bool) -> None:
-        """Warn of what has no effect on dynamic bins."""
-        unused = [name for name, given in options.items() if given]
-        if dynamically_binned and unused:
-            warnings.warn(
-                f"{' and '.join(unused)}: no effect with dynamically_binned=True",
-                HifiveDaskWarning,
-                stacklevel=3,
-            )
+
+def _warn_unused(where: str, **options: bool) -> None:
+    """Warn of what was asked for and has no effect."""
+    unused = [name for name, given in options.items() if given]
+    if unused:
+        message = f"{' and '.join(unused)}: no effect {where}"
+        warnings.warn(message, HifiveDaskWarning, stacklevel=3)
 
 
 def _check_colours(options: dict[str, Any], image_file: PathLike | None) -> None:

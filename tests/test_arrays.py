@@ -405,7 +405,45 @@ def test_t1_item_21_genome_of_bins() -> None:
     assert cis(near)[0][:, 1].tolist() == [0.5, 2, 0, 2, 6, 4.5]
 
 
+def test_rectangle__of_dynamic_bins_grows_as_in_trans() -> None:
+    units, store = contigs(2, 4)
+    name, low = units.chromosomes[1], int(units.mid[units.span(1)][0])
+    recipe = Recipe(units, store, np.ones(len(units), dtype=np.int32), "raw")
+    one = Request(name, start=low, stop=low + 900, binsize=300)
+    two = Request(name, start=low + 450, stop=low + 1500, binsize=350)
+    array, *bins = trans_array(recipe, one, two, growth=Growth(9, 0, 0, False), silent=True)
+    start, _, _ = trans_array(recipe, one, two, silent=True)
+    parts, *small = trans_array(recipe, one.grown(0), two.grown(0), silent=True)
+    grids = []
+    for wide, single in zip(bins, small, strict=True):
+        place = (single.start + single.stop) // 2
+        first, last = (np.searchsorted(place, border) for border in (wide.start, wide.stop))
+        grids.append(Grid(place, first, last, (wide.start + wide.stop) // 2))
+    for x, y in np.ndindex(*array.shape[:2]):
+        options: dict[str, Any] = {"least": 9, "limit": 0, "together": False, "drop": False}
+        want = literal(start[x, y], parts, grids[0], grids[1], x, y, **options)
+        assert tuple(array[x, y]) == want
+    assert (array[..., 0] > start[..., 0]).any()
+
+
 # Bins and regions
+
+
+def test_stop__beyond_the_chromosome_gives_empty_bins() -> None:
+    array, mapping = cis(t1(), "full", stop=950)
+    assert array.shape == (10, 10, 2)
+    assert mapping[-1].tolist() == [900, 1000, 8, 8]
+    np.testing.assert_array_equal(array[:4, :4], cis(t1(), "full")[0])
+    assert not array[4:].any()
+
+
+def test_bins__far_smaller_than_units() -> None:
+    array, mapping = cis(t1("enrichment"), "full", binsize=1)
+    used = mapping[:, 2] < mapping[:, 3]
+    assert used.sum() == 8
+    every, _ = cis(t1("enrichment"), "full", binsize=0)
+    np.testing.assert_array_equal(array[np.ix_(used, used)], every)
+    assert not array[~used].any()
 
 
 def test_bounds__units_between_bins_are_left_out() -> None:
@@ -486,6 +524,19 @@ def test_methods__agree_with_the_lazy_heatmap(project: hd.HiC) -> None:
     assert [len(each) for each in mappings] == list(array.shape[:2])
 
 
+def test_arrays__are_the_same_on_every_scheduler(on_every_scheduler: Any, tmp_path: Path) -> None:
+    hic = hd.HiC(toy_project(tmp_path), silent=True)
+    hic.find_distance_parameters(numbins=20, minsize=2000)
+
+    def work(_: str) -> bytes:
+        options: dict[str, Any] = {"binsize": 20_000, "datatype": "distance"}
+        near = hic.cis_heatmap("chr1", maxdistance=90_000, **options)
+        shared = hic.cis_heatmap("chr1", proportional=True, **options)
+        return bytes(np.asarray(near).tobytes() + np.asarray(shared).tobytes())
+
+    assert len(set(on_every_scheduler(work))) == 1
+
+
 def test_item_19_methods__leave_the_project_alone(project: hd.HiC) -> None:
     one, two = project.units.chromosomes[:2]
     assert project.corrections is not None
@@ -519,6 +570,8 @@ def test_methods__warn_of_what_dynamic_bins_ignore(project: hd.HiC) -> None:
     options: dict[str, Any] = {"binsize": 50_000, "dynamically_binned": True}
     with pytest.warns(HifiveDaskWarning, match="skipfiltered and proportional: no effect"):
         project.cis_heatmap(name, skipfiltered=True, proportional=True, **options)
+    with pytest.warns(HifiveDaskWarning, match="proportional: no effect but on bins of fends"):
+        project.cis_heatmap(name, stop=20_000, proportional=True)
 
 
 @pytest.mark.parametrize(
