@@ -80,9 +80,6 @@ def _cis_cells(
     diagonal
         Whether cells of a bin with itself are in it; 0 in a full array if not.
     """
-    if arraytype not in get_args(ArrayType):
-        known = ", ".join(map(repr, get_args(ArrayType)))
-        raise ParameterError(f"unknown arraytype {arraytype!r}; known are {known}")
     size = layers[0].shape[0]
     cells = {
         "compact": size * (width + diagonal),
@@ -226,6 +223,9 @@ def cis_array(
     -------
     The array, its bins, and whether the diagonal is there.
     """
+    if arraytype not in get_args(ArrayType):
+        known = ", ".join(map(repr, get_args(ArrayType)))
+        raise ParameterError(f"unknown arraytype {arraytype!r}; known are {known}")
     bins = find_bins(recipe.units, recipe.valid, request)
     width = _compact_width(bins, recipe.maxdistance)
     diagonal = not recipe.units.fends or (diagonal and growth is None)
