@@ -32,8 +32,6 @@ from .worlds import files_of
 LATER = {
     "HiC": {
         "learn_fend_3D_model",
-        "cis_heatmap",
-        "trans_heatmap",
         "write_heatmap",
         "write_multiresolution_heatmap",
     },

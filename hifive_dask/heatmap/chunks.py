@@ -25,11 +25,14 @@ Grid = list[list[Any]]
 
 
 class Axis:
-    """Segments that become the rows or columns of chunks, each once in the graph."""
+    """Segments that become the rows or columns of chunks, each once in the graph.
 
-    def __init__(self, bins: Segment, chunk_bins: int) -> None:
+    By default a chunk has an eighth of the bins of the axis, 64 to 512.
+    """
+
+    def __init__(self, bins: Segment, chunk_bins: int | None = None) -> None:
         self.bins = bins
-        self.pieces = cut(bins, chunk_bins)
+        self.pieces = cut(bins, chunk_bins or min(512, max(64, len(bins) // 8)))
         self.tasks = [dask.delayed(piece, traverse=False) for piece in self.pieces]
 
     def __len__(self) -> int:

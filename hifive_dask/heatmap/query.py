@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -11,13 +10,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Segment, Stretch, align, join_segments, make_segment
-from hifive_dask.heatmap.cells import Datatype, Expectation
-from hifive_dask.heatmap.chunks import Axis, expected_array, observed_array, trans_means_of
-from hifive_dask.heatmap.rows import RowFinder
-from hifive_dask.model.distance import log_thresholds
+from hifive_dask.heatmap.cells import Datatype
+from hifive_dask.heatmap.chunks import Axis
+from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.regions import Region, parse_region
 
@@ -88,41 +86,24 @@ def heatmap(
     StateError
         If `datatype` needs corrections or the distance dependence, and they are missing.
     """
-    uncorrected = corrections is None and binning is None
-    _validate(datatype, uncorrected, distance, maxdistance)
+    recipe = Recipe(
+        units,
+        store,
+        valid,
+        datatype,
+        corrections,
+        binning,
+        distance,
+        chromosome_means,
+        maxdistance,
+    )
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
-    usable = valid > 0
-    corrected = usable if corrections is None else usable & (corrections > 0)
-    if datatype not in ("raw", "distance"):
-        usable = corrected
-    bins = None if binning is None else binning.fend_indices
-    genome = Stretch(0, units.chromosome, units.mid, usable, corrections, bins)
+    genome = recipe.genome
     rows = _segment(units, genome, one, binsize)
     columns = rows if two is None else _second(units, genome, one, two, rows, binsize)
-    axis = Axis(rows, chunk_bins or _chunk_bins(rows))
-    axis2 = axis if two is None else Axis(columns, chunk_bins or _chunk_bins(columns))
-    finder = RowFinder(store)
-
-    def expected_of(datatype: Datatype) -> da.Array:
-        expectation = _expectation(
-            units, datatype, binning, distance, chromosome_means, maxdistance
-        )
-        means = None
-        if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
-            known = replace(genome, valid=corrected)
-            means = trans_means_of(
-                finder, *(_whole(units, known, each) for each in (rows, columns))
-            )
-        return expected_array(expectation, means, axis, axis2)
-
-    if datatype == "expected":
-        # Possible pairs are not whole numbers: a bin with itself counts half.
-        seen = expected_of("raw")
-        expected = expected_of("distance" if uncorrected else "enrichment")
-    else:
-        seen = observed_array(finder, axis, axis2, maxdistance)
-        expected = expected_of(datatype)
+    axis = Axis(rows, chunk_bins)
+    seen, expected = recipe.layers(axis, axis if two is None else Axis(columns, chunk_bins))
     ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.float32(np.nan))
     dims = ("bin1", "bin2")
     return xr.Dataset(
@@ -140,28 +121,6 @@ def heatmap(
             "maxdistance": maxdistance,
         },
     )
-
-
-def _chunk_bins(bins: Segment) -> int:
-    return min(512, max(64, len(bins) // 8))
-
-
-def _validate(datatype: str, uncorrected: bool, distance: Float32 | None, maxdistance: int) -> None:
-    if datatype not in get_args(Datatype):
-        known = ", ".join(map(repr, get_args(Datatype)))
-        raise ParameterError(f"unknown datatype {datatype!r}; known are {known}")
-    if maxdistance < 0:
-        raise ParameterError(f"maxdistance is {maxdistance}, expected bp, or 0 for no limit")
-    if datatype in ("fend", "enrichment") and uncorrected:
-        raise StateError(
-            f"datatype {datatype!r} needs corrections; call find_express_fend_corrections first, "
-            "or ask for datatype 'raw' or 'distance'"
-        )
-    if datatype in ("distance", "enrichment", "expected") and distance is None:
-        raise StateError(
-            f"datatype {datatype!r} needs the distance dependence; call find_distance_parameters "
-            "first, or ask for datatype 'raw' or 'fend'"
-        )
 
 
 def _segment(units: Units, genome: Stretch, region: Region | None, binsize: int) -> Segment:
@@ -184,48 +143,6 @@ def _second(
     if region is None:
         raise ParameterError("region2 needs a region; leave both out for the whole genome")
     return align(bins, make_segment(units, genome, region2, binsize), binsize)
-
-
-def _whole(units: Units, genome: Stretch, bins: Segment) -> Stretch:
-    """All units of the chromosomes of an axis."""
-    first, last = (units.span(int(bins.chrom[k])) for k in (0, -1))
-    return genome.part(first.start, last.stop)
-
-
-def _expectation(
-    units: Units,
-    datatype: Datatype,
-    binning: BinningModel | None,
-    distance: Float32 | None,
-    chromosome_means: Float32 | None,
-    maxdistance: int,
-) -> Expectation:
-    """What is expected of a pair; distances beyond `maxdistance` count for nothing."""
-    thresholds = np.zeros(0, dtype=np.int64)
-    slope, intercept = np.zeros(1), np.zeros(1)
-    means = np.zeros(len(units.chromosomes))
-    by_distance = datatype in ("distance", "enrichment")
-    if by_distance:
-        assert distance is not None
-        cutoff, slope, intercept = distance.astype(np.float64).T
-        thresholds = log_thresholds(cutoff[:-1])
-        if chromosome_means is not None:
-            means = chromosome_means.astype(np.float64)
-    if maxdistance:
-        n = int((thresholds < maxdistance).sum())
-        thresholds = np.r_[thresholds[:n], maxdistance]
-        slope, intercept = np.r_[slope[: n + 1], 0.0], np.r_[intercept[: n + 1], -np.inf]
-    corrected = datatype in ("fend", "enrichment")
-    return Expectation(
-        corrected,
-        binning.corrections if binning is not None and corrected else None,
-        units.fends,
-        by_distance or maxdistance > 0,
-        thresholds,
-        slope,
-        intercept,
-        means,
-    )
 
 
 def _coords(units: Units, bins: Segment, number: int) -> dict[str, Any]:

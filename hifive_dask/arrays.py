@@ -1,0 +1,304 @@
+"""Heatmaps of a project as arrays, bins of any kind and dynamic ones among them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hifive_dask.errors import HifiveDaskWarning, ParameterError
+from hifive_dask.heatmap.arrays import MEMORY_LIMIT, ArrayType, cis_array, trans_array, unfold
+from hifive_dask.heatmap.bins import Request
+from hifive_dask.heatmap.cells import Datatype
+from hifive_dask.heatmap.dynamic import Growth
+from hifive_dask.heatmap.recipe import Recipe
+from hifive_dask.measuring import Measuring
+
+__all__ = ["Arrays"]
+
+Float32 = NDArray[np.float32]
+Mapped = Float32 | list[NDArray[Any]]
+PathLike = str | os.PathLike[str]
+
+_COLOURS = (
+    "maxscore",
+    "minscore",
+    "symmetricscaling",
+    "logged",
+    "min_color",
+    "mid_color",
+    "max_color",
+)
+
+
+class Arrays(Measuring):
+    """Methods of `hifive_dask.HiC` that return heatmaps as arrays; none changes the project."""
+
+    def cis_heatmap(
+        self,
+        chrom: str | bytes,
+        start: int | None = None,
+        stop: int | None = None,
+        startfend: int | None = None,
+        stopfend: int | None = None,
+        binsize: int = 0,
+        binbounds: ArrayLike | None = None,
+        datatype: Datatype = "enrichment",
+        arraytype: ArrayType = "compact",
+        maxdistance: int | None = 0,
+        skipfiltered: bool = False,
+        returnmapping: bool = False,
+        dynamically_binned: bool = False,
+        minobservations: int = 0,
+        searchdistance: int = 0,
+        expansion_binsize: int = 0,
+        removefailed: bool = False,
+        image_file: PathLike | None = None,
+        proportional: bool = False,
+        *,
+        includediagonal: bool = False,
+        memory_limit: int = MEMORY_LIMIT,
+        **kwargs: Any,
+    ) -> Mapped:
+        """Return the heatmap of a chromosome, or of a part of it, as an array.
+
+        Parameters
+        ----------
+        chrom
+            The chromosome.
+        start, stop
+            bp: the part, by midpoints. Bins begin exactly at `start`; the last one may reach
+            beyond `stop`. By default from the multiple of `binsize` below the first midpoint,
+            up to the last.
+        startfend, stopfend
+            The first unit and one past the last, counted through the whole genome; used where no
+            position is given.
+        binsize
+            bp; 0 for one bin per unit.
+        binbounds
+            (bins, 2): start and stop of every bin, sorted, in place of all the above. Units
+            between bins are left out.
+        datatype
+            As in `heatmap`.
+        arraytype
+            ``"compact"`` (N, M, 2): column k holds the pairs of bin i and bin i + k + 1.
+            ``"upper"`` (N (N - 1) / 2, 2): these cells row by row. ``"full"`` (N, N, 2):
+            symmetric.
+        maxdistance
+            bp: only pairs up to this distance, and only so many columns of a compact array; 0 or
+            None: all.
+        skipfiltered
+            Units that are not in use get no bin, if there is one bin per unit.
+        returnmapping
+            Return a list of the array and an int32 array (N, 4): start and stop of every bin, its
+            first unit, and one past the last.
+        dynamically_binned
+            Let every cell grow, over the part that was asked for, until it has enough reads.
+        minobservations
+            Reads that a dynamic cell needs.
+        searchdistance
+            bp: units at this distance from the middle of a bin, or farther, are not taken; 0 for no
+            limit.
+        expansion_binsize
+            bp: size of the bins that dynamic cells grow by; 0 for units.
+        removefailed
+            Set dynamic cells to 0 that do not get enough reads.
+        image_file
+            Write a picture, one pixel per cell; the suffix decides the format. Colours can be
+            set by `maxscore`, `minscore`, `symmetricscaling`, `logged`, `min_color`, `mid_color`
+            and `max_color`.
+        proportional
+            Pairs add to all cells that both fends touch, times the overlaps of fends and bins,
+            divided by the lengths of the bins. Sums are not those of whole reads. It has no effect
+            on dynamic bins, with one bin per unit, or in a genome of bins.
+        includediagonal
+            Add the cells of a bin with itself, as the first column of a compact array; always
+            there if the genome was cut into bins.
+        memory_limit
+            Bytes; what needs more is refused.
+
+        Returns
+        -------
+        float32, observed and expected on the last axis; or a list, with `returnmapping`.
+
+        Raises
+        ------
+        ParameterError
+            For values out of range, unknown names, or an array above the `memory_limit`.
+        StateError
+            If what `datatype` needs was not learned yet.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> array, mapping = hic.cis_heatmap(
+        ...     "chr1", binsize=50_000, datatype="raw", arraytype="full", returnmapping=True
+        ... )
+        >>> array.shape == (len(mapping), len(mapping), 2)
+        True
+        """
+        growth = None
+        if dynamically_binned:
+            growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
+            _warn_unused(
+                "with dynamically_binned=True",
+                skipfiltered=skipfiltered,
+                proportional=proportional,
+                includediagonal=includediagonal,
+            )
+        elif not self.units.fends or not (binsize or binbounds is not None):
+            _warn_unused("but on bins of fends", proportional=proportional)
+            proportional = False
+        _check_colours(kwargs, image_file)
+        array, bins, diagonal = cis_array(
+            self._recipe(datatype, maxdistance or 0),
+            Request(chrom, start, stop, startfend, stopfend, binsize, binbounds, skipfiltered),
+            arraytype,
+            diagonal=includediagonal,
+            proportional=proportional,
+            growth=growth,
+            memory_limit=memory_limit,
+            silent=self.silent,
+        )
+        if image_file is not None:
+            _draw(image_file, unfold(array, len(bins), arraytype, diagonal), datatype, kwargs)
+        return [array, bins.mapping] if returnmapping else array
+
+    def trans_heatmap(
+        self,
+        chrom1: str | bytes,
+        chrom2: str | bytes,
+        start1: int | None = None,
+        stop1: int | None = None,
+        startfend1: int | None = None,
+        stopfend1: int | None = None,
+        binbounds1: ArrayLike | None = None,
+        start2: int | None = None,
+        stop2: int | None = None,
+        startfend2: int | None = None,
+        stopfend2: int | None = None,
+        binbounds2: ArrayLike | None = None,
+        binsize: int = 1000000,
+        skipfiltered: bool = False,
+        datatype: Datatype = "enrichment",
+        returnmapping: bool = False,
+        dynamically_binned: bool = False,
+        minobservations: int = 0,
+        searchdistance: int = 0,
+        expansion_binsize: int = 0,
+        removefailed: bool = False,
+        image_file: PathLike | None = None,
+        *,
+        memory_limit: int = MEMORY_LIMIT,
+        **kwargs: Any,
+    ) -> Mapped:
+        """Return the heatmap of two chromosomes, or of parts of them, as an array.
+
+        The first axis is of `chrom1`. Both can be the same chromosome: a cell then has the pairs
+        of a unit of its row and another of its column, so that pairs whose units both lie in both
+        parts are there twice.
+
+        Parameters
+        ----------
+        chrom1, chrom2
+            The chromosomes.
+        start1, stop1, startfend1, stopfend1, binbounds1
+            Bins of the first axis, as in `cis_heatmap`. With the same chromosome on both axes the
+            defaults are the first and the last unit in use.
+        start2, stop2, startfend2, stopfend2, binbounds2
+            Bins of the second axis.
+        binsize, skipfiltered, datatype
+            As in `cis_heatmap`.
+        returnmapping
+            Return a list of the array and the mappings of both axes.
+        dynamically_binned, minobservations, searchdistance, expansion_binsize, removefailed
+            As in `cis_heatmap`. Of sides at the same distance one grows at a time, rows first,
+            lower positions first.
+        image_file, memory_limit
+            As in `cis_heatmap`; the same colours can be set.
+
+        Returns
+        -------
+        float32 (rows, columns, 2), observed and expected; or a list, with `returnmapping`.
+
+        Raises
+        ------
+        ParameterError
+            For values out of range, unknown names, or an array above the `memory_limit`.
+        StateError
+            If what `datatype` needs was not learned yet.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> one, two = hic.units.chromosomes[:2]
+        >>> hic.trans_heatmap(one, two, binsize=50_000, datatype="raw").ndim
+        3
+        """
+        growth = None
+        if dynamically_binned:
+            growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
+            _warn_unused("with dynamically_binned=True", skipfiltered=skipfiltered)
+        _check_colours(kwargs, image_file)
+        sides = [
+            Request(chrom1, start1, stop1, startfend1, stopfend1, binsize, binbounds1),
+            Request(chrom2, start2, stop2, startfend2, stopfend2, binsize, binbounds2),
+        ]
+        array, *bins = trans_array(
+            self._recipe(datatype, 0),
+            *(replace(side, skipfiltered=skipfiltered) for side in sides),
+            growth=growth,
+            memory_limit=memory_limit,
+            silent=self.silent,
+        )
+        if image_file is not None:
+            _draw(image_file, array, datatype, kwargs)
+        return [array, *(each.mapping for each in bins)] if returnmapping else array
+
+    def _recipe(self, datatype: Datatype, maxdistance: int) -> Recipe:
+        return Recipe(
+            self.units,
+            self.data.store,
+            self.filter,
+            datatype,
+            self._applied_corrections(),
+            self._applied_binning(),
+            self.distance_parameters,
+            self.chromosome_means,
+            maxdistance,
+        )
+
+
+def _warn_unused(where: str, **options: bool) -> None:
+    """Warn of what was asked for and has no effect."""
+    unused = [name for name, given in options.items() if given]
+    if unused:
+        message = f"{' and '.join(unused)}: no effect {where}"
+        warnings.warn(message, HifiveDaskWarning, stacklevel=3)
+
+
+def _check_colours(options: dict[str, Any], image_file: PathLike | None) -> None:
+    unknown = [name for name in options if name not in _COLOURS]
+    if unknown:
+        raise ParameterError(
+            f"unknown argument {', '.join(map(repr, unknown))}; besides the named ones there are "
+            f"those of the image: {', '.join(_COLOURS)}"
+        )
+    if options and image_file is None:
+        raise ParameterError(f"{', '.join(options)}: colours of an image; pass image_file too")
+
+
+def _draw(
+    image_file: PathLike, cells: NDArray[Any], datatype: Datatype, options: dict[str, Any]
+) -> None:
+    from hifive_dask.plot.scores import write_scores
+
+    write_scores(image_file, cells, **{"symmetricscaling": datatype == "enrichment", **options})

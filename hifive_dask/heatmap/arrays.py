@@ -1,0 +1,334 @@
+"""Heatmaps as the arrays of the documented calls: observed and expected on the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from hifive_dask._graph.run import run
+from hifive_dask.errors import ParameterError
+from hifive_dask.heatmap.axes import Segment
+from hifive_dask.heatmap.bins import Bins, Request, find_bins, joint_segments
+from hifive_dask.heatmap.chunks import Axis
+from hifive_dask.heatmap.dynamic import Growth, grow_cis, grow_trans
+from hifive_dask.heatmap.proportional import proportional_cells
+from hifive_dask.heatmap.recipe import Recipe
+
+__all__ = [
+    "MEMORY_LIMIT",
+    "ArrayType",
+    "cis_array",
+    "trans_array",
+    "unfold",
+]
+
+ArrayType = Literal["compact", "upper", "full"]
+Float32 = NDArray[np.float32]
+Layer = Any  # float array (bins, bins), or a lazy one
+
+MEMORY_LIMIT = 4 << 30  # bytes
+_CELL_BYTES = 16  # two float32, once in parts and once joined
+_TABLE_BYTES = 48  # float64 sums, tables, and the cells they are made of
+_GROWTH_ADVICE = "choose a larger expansion_binsize, or a part of the chromosome"
+
+
+def _check_memory(size: int, limit: int, advice: str) -> None:
+    """Raise a `ParameterError` if so many bytes are more than allowed."""
+    if size > limit:
+        raise ParameterError(
+            f"this takes about {size / 1e9:,.1f} GB, and memory_limit is {limit / 1e9:,.1f} GB; "
+            f"{advice}, raise memory_limit, or use HiC.heatmap, which computes what is asked for"
+        )
+
+
+def _compact_width(bins: Bins, maxdistance: int) -> int:
+    """Number of bins behind a bin that can be nearer than `maxdistance`; 0 for no limit."""
+    if not maxdistance:
+        return len(bins) - 1
+    near = np.searchsorted(bins.start, bins.stop - 1 + maxdistance, "left")
+    return int(max(0, (near - 1 - np.arange(len(bins))).max()))
+
+
+def _cis_cells(
+    layers: tuple[Layer, Layer],
+    arraytype: ArrayType,
+    width: int,
+    diagonal: bool,
+    *,
+    memory_limit: int = MEMORY_LIMIT,
+    silent: bool = False,
+) -> Float32:
+    """float32 (..., 2): the cells of a symmetric map.
+
+    Parameters
+    ----------
+    layers
+        Observed and expected, lazy or not.
+    arraytype
+        ``"compact"`` (bins, width + diagonal, 2): column k holds bin i with bin i + k + 1, or i + k
+        with the diagonal. ``"upper"`` (pairs of bins, 2): row by row. ``"full"`` (bins, bins, 2).
+    width
+        Bins behind a bin that a compact array reaches.
+    diagonal
+        Whether cells of a bin with itself are in it; 0 in a full array if not.
+    """
+    size = layers[0].shape[0]
+    cells = {
+        "compact": size * (width + diagonal),
+        "upper": size * (size - 1 + 2 * diagonal) // 2,
+        "full": size * size,
+    }[arraytype]
+    _check_memory(
+        cells * _CELL_BYTES,
+        memory_limit,
+        "choose a larger binsize, a part of the chromosome (start, stop), or a compact array with "
+        "a maxdistance",
+    )
+    return _by_strips(
+        layers,
+        lambda lo, hi: {
+            "compact": slice(lo, min(size, hi + width)),
+            "upper": slice(lo, size),
+            "full": slice(0, size),
+        }[arraytype],
+        lambda strip, lo: _shape_cells(strip, lo, arraytype, width, diagonal),
+        silent,
+    )
+
+
+def _shape_cells(
+    strip: Float32, lo: int, arraytype: ArrayType, width: int, diagonal: bool
+) -> Float32:
+    """Bring some rows of a symmetric map into the form of an array type.
+
+    Parameters
+    ----------
+    strip
+        (rows, columns, 2): from the diagonal on; all columns for a full array.
+    lo
+        The first row.
+    arraytype, width, diagonal
+        As in `_cis_cells`.
+    """
+    rows, columns = strip.shape[:2]
+    if arraytype == "full":
+        if not diagonal:
+            strip[np.arange(rows), lo + np.arange(rows)] = 0
+        return strip
+    if arraytype == "upper":
+        upper: Float32 = strip[np.triu(np.ones((rows, columns), dtype=bool), 1 - diagonal)]
+        return upper
+    place = np.arange(rows)[:, None] + np.arange(width + diagonal) + (1 - diagonal)
+    compact: Float32 = strip[np.arange(rows)[:, None], np.minimum(place, columns - 1)]
+    compact[place >= columns] = 0
+    return compact
+
+
+def _trans_cells(
+    layers: tuple[Layer, Layer], *, memory_limit: int = MEMORY_LIMIT, silent: bool = False
+) -> Float32:
+    """float32 (rows, columns, 2): all cells of a map."""
+    rows, columns = layers[0].shape
+    _check_memory(
+        rows * columns * _CELL_BYTES,
+        memory_limit,
+        "choose a larger binsize or parts of the chromosomes (start1, stop1, start2, stop2)",
+    )
+    return _by_strips(layers, lambda lo, hi: slice(0, columns), lambda strip, lo: strip, silent)
+
+
+def _by_strips(
+    layers: tuple[Layer, Layer],
+    reach: Callable[[int, int], slice],
+    form: Callable[[Float32, int], Float32],
+    silent: bool,
+) -> Float32:
+    """Compute a map by strips of rows, of the columns that are needed, and join them."""
+    seen, expected = (da.asarray(layer) for layer in layers)
+    task = dask.delayed(_strip, pure=False)
+    edge = np.r_[0, np.cumsum(seen.chunks[0])].tolist()
+    strips = []
+    for lo, hi in pairwise(edge):
+        columns = reach(lo, hi)
+        strips.append(task(seen[lo:hi, columns], expected[lo:hi, columns], form, lo))
+    return np.concatenate(run(strips, title="heatmap", silent=silent))
+
+
+def _strip(seen: Any, expected: Any, form: Callable[[Float32, int], Float32], lo: int) -> Float32:
+    return form(np.stack([seen, expected], axis=-1).astype(np.float32), lo)
+
+
+def _rectangle_cells(
+    recipe: Recipe, one: Bins, two: Bins, *, memory_limit: int = MEMORY_LIMIT, silent: bool = False
+) -> Float32:
+    """float32 (rows, columns, 2): two regions of one chromosome, that may overlap.
+
+    A cell has the pairs of a unit of its row and another of its column. A pair whose units both
+    lie in both is there twice, once from either side.
+    """
+    rows, columns = joint_segments(recipe.genome, one, two)
+    axis = Axis(rows), Axis(columns)
+    cells = _trans_cells(recipe.layers(*axis), memory_limit=memory_limit, silent=silent)
+    same = np.flatnonzero(np.isin(rows.numbers, columns.numbers))
+    cells[same, same + rows.number - columns.number] *= 2
+    left, right = _members(one, rows), _members(two, columns)
+    sums = [left @ cells[..., k].astype(np.float64) @ right.T for k in (0, 1)]
+    return np.stack(sums, axis=-1).astype(np.float32)
+
+
+def _members(bins: Bins, small: Segment) -> csr_array:
+    """(bins, small bins): 1 where a small bin is a part of a bin."""
+    lo, hi = (np.searchsorted(small.edge, units) for units in (bins.first, bins.last))
+    size = hi - lo
+    column = np.repeat(lo - np.r_[0, np.cumsum(size)[:-1]], size) + np.arange(size.sum())
+    return csr_array(
+        (np.ones(len(column)), column, np.r_[0, np.cumsum(size)]), shape=(len(bins), len(small))
+    )
+
+
+def cis_array(
+    recipe: Recipe,
+    request: Request,
+    arraytype: ArrayType,
+    *,
+    diagonal: bool = False,
+    proportional: bool = False,
+    growth: Growth | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+    silent: bool = False,
+) -> tuple[Float32, Bins, bool]:
+    """Make the array of a part of a chromosome.
+
+    Parameters
+    ----------
+    recipe, request
+        What cells hold, and the bins.
+    arraytype, diagonal
+        As in `_cis_cells`. The diagonal is always there in genomes of bins, and never in dynamic
+        bins of fends.
+    proportional
+        Whether fends are shared by the bins they touch; not for dynamic bins.
+    growth
+        How dynamic bins grow; None for those that do not.
+
+    Returns
+    -------
+    The array, its bins, and whether the diagonal is there.
+    """
+    if arraytype not in get_args(ArrayType):
+        known = ", ".join(map(repr, get_args(ArrayType)))
+        raise ParameterError(f"unknown arraytype {arraytype!r}; known are {known}")
+    bins = find_bins(recipe.units, recipe.valid, request)
+    width = _compact_width(bins, recipe.maxdistance)
+    diagonal = not recipe.units.fends or (diagonal and growth is None)
+    options: dict[str, Any] = {"memory_limit": memory_limit, "silent": silent}
+    layers: tuple[Layer, Layer]
+    if growth is not None:
+        small = find_bins(recipe.units, recipe.valid, request.grown(growth.expansion_binsize))
+        _check_memory(
+            _TABLE_BYTES * (len(bins) ** 2 + len(small) ** 2), memory_limit, _GROWTH_ADVICE
+        )
+        both = [
+            _cis_cells(_own_layers(recipe, each), "full", 0, True, **options)
+            for each in (bins, small)
+        ]
+        reach = width if arraytype == "compact" else len(bins)
+        cells = grow_cis(both[0], bins, both[1], small, growth, reach, 1 - diagonal)
+        layers = cells[..., 0], cells[..., 1]
+    elif proportional:
+        _check_memory(_TABLE_BYTES * len(bins) ** 2, memory_limit, "choose a larger binsize")
+        layers = proportional_cells(recipe, bins, diagonal, silent=silent)
+    else:
+        layers = _own_layers(recipe, bins)
+    return _cis_cells(layers, arraytype, width, diagonal, **options), bins, diagonal
+
+
+def _own_layers(recipe: Recipe, bins: Bins) -> tuple[Layer, Layer]:
+    axis = Axis(bins.segment(recipe.genome))
+    return recipe.layers(axis, axis)
+
+
+def trans_array(
+    recipe: Recipe,
+    one: Request,
+    two: Request,
+    *,
+    growth: Growth | None = None,
+    memory_limit: int = MEMORY_LIMIT,
+    silent: bool = False,
+) -> tuple[Float32, Bins, Bins]:
+    """Make the array of two parts of one or two chromosomes.
+
+    Parameters
+    ----------
+    recipe, one, two
+        What cells hold, and the bins of both axes.
+    growth
+        How dynamic bins grow; None for those that do not.
+
+    Returns
+    -------
+    The array, and the bins of both axes.
+    """
+    options: dict[str, Any] = {"memory_limit": memory_limit, "silent": silent}
+    requests = (one, two)
+    if len(set(recipe.units.select([one.chrom, two.chrom]))) == 1:
+        requests = _from_used(recipe, one), _from_used(recipe, two)
+    bins = [find_bins(recipe.units, recipe.valid, each) for each in requests]
+    cells = _between(recipe, *bins, **options)
+    if growth is not None:
+        small = [
+            find_bins(recipe.units, recipe.valid, each.grown(growth.expansion_binsize))
+            for each in requests
+        ]
+        size = len(bins[0]) * len(bins[1]) + len(small[0]) * len(small[1])
+        _check_memory(_TABLE_BYTES * size, memory_limit, _GROWTH_ADVICE)
+        units = _between(recipe, *small, **options)
+        cells = grow_trans(cells, (bins[0], bins[1]), units, (small[0], small[1]), growth)
+    return cells, bins[0], bins[1]
+
+
+def _from_used(recipe: Recipe, request: Request) -> Request:
+    """By default from the first to the last unit in use."""
+    span = recipe.units.span(recipe.units.select([request.chrom])[0])
+    used = span.start + np.flatnonzero(recipe.valid[span] > 0)
+    if not len(used):
+        return request
+    first, last = request.startfend, request.stopfend
+    return replace(
+        request,
+        startfend=int(used[0]) if first is None else first,
+        stopfend=int(used[-1]) + 1 if last is None else last,
+    )
+
+
+def _between(recipe: Recipe, one: Bins, two: Bins, **options: Any) -> Float32:
+    if one.chrom == two.chrom:
+        return _rectangle_cells(recipe, one, two, **options)
+    rows = one.segment(recipe.genome)
+    columns = two.segment(recipe.genome, len(one))
+    return _trans_cells(recipe.layers(Axis(rows), Axis(columns)), **options)
+
+
+def unfold(array: Float32, size: int, arraytype: ArrayType, diagonal: bool) -> Float32:
+    """float32 (bins, bins, 2): the symmetric map of an array; what it does not hold is 0."""
+    if arraytype == "full":
+        return array
+    full = np.zeros((size, size, 2), dtype=np.float32)
+    if arraytype == "upper":
+        full[np.triu_indices(size, 1 - diagonal)] = array
+    else:
+        for i, row in enumerate(array):
+            first = i + 1 - diagonal
+            full[i, first : first + len(row)] = row[: size - first]
+    above = np.triu(np.ones((size, size), dtype=bool), 1)
+    full.transpose(1, 0, 2)[above] = full[above]
+    return full

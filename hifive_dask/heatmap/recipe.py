@@ -1,0 +1,138 @@
+"""What the cells of a heatmap hold, whatever its bins: reads of pairs, and what is expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import get_args
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._store.pairs import PairStore
+from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.genome.partition import Units
+from hifive_dask.heatmap.axes import Segment, Stretch
+from hifive_dask.heatmap.cells import Datatype, Expectation
+from hifive_dask.heatmap.chunks import Axis, expected_array, observed_array, trans_means_of
+from hifive_dask.heatmap.rows import RowFinder
+from hifive_dask.model.distance import log_thresholds
+from hifive_dask.model.factors import BinningModel
+
+__all__ = ["Recipe"]
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Pairs, filter and learned parameters of a project, and what is asked of them.
+
+    The parameters are those of `hifive_dask.heatmap.query.heatmap`.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown datatype or a negative distance.
+    StateError
+        If `datatype` needs corrections or the distance dependence, and they are missing.
+    """
+
+    units: Units
+    store: PairStore
+    valid: NDArray[np.int32]
+    datatype: Datatype = "enrichment"
+    corrections: Float32 | None = None
+    binning: BinningModel | None = None
+    distance: Float32 | None = None
+    chromosome_means: Float32 | None = None
+    maxdistance: int = 0
+
+    def __post_init__(self) -> None:
+        datatype = self.datatype
+        if datatype not in get_args(Datatype):
+            known = ", ".join(map(repr, get_args(Datatype)))
+            raise ParameterError(f"unknown datatype {datatype!r}; known are {known}")
+        if self.maxdistance < 0:
+            raise ParameterError(
+                f"maxdistance is {self.maxdistance}, expected bp, or 0 for no limit"
+            )
+        if datatype in ("fend", "enrichment") and self.uncorrected:
+            raise StateError(
+                f"datatype {datatype!r} needs corrections; call find_express_fend_corrections "
+                "first, or ask for datatype 'raw' or 'distance'"
+            )
+        if datatype in ("distance", "enrichment", "expected") and self.distance is None:
+            raise StateError(
+                f"datatype {datatype!r} needs the distance dependence; call "
+                "find_distance_parameters first, or ask for datatype 'raw' or 'fend'"
+            )
+
+    @property
+    def uncorrected(self) -> bool:
+        """Whether there are no corrections of any kind."""
+        return self.corrections is None and self.binning is None
+
+    @cached_property
+    def _corrected(self) -> NDArray[np.bool_]:
+        """bool (N): units in use that have a correction, if there are any."""
+        usable = self.valid > 0
+        return usable if self.corrections is None else usable & (self.corrections > 0)
+
+    @cached_property
+    def genome(self) -> Stretch:
+        """All units; in use are those that count for the datatype."""
+        plain = self.datatype in ("raw", "distance")
+        usable = self.valid > 0 if plain else self._corrected
+        bins = None if self.binning is None else self.binning.fend_indices
+        return Stretch(0, self.units.chromosome, self.units.mid, usable, self.corrections, bins)
+
+    def layers(self, one: Axis, two: Axis) -> tuple[da.Array, da.Array]:
+        """Lazy observed and expected reads; symmetric if both axes are the same."""
+        if self.datatype == "expected":
+            # Possible pairs are not whole numbers: a bin with itself counts half.
+            full: Datatype = "distance" if self.uncorrected else "enrichment"
+            return self._expected("raw", one, two), self._expected(full, one, two)
+        seen = observed_array(RowFinder(self.store), one, two, self.maxdistance)
+        return seen, self._expected(self.datatype, one, two)
+
+    def _expected(self, datatype: Datatype, one: Axis, two: Axis) -> da.Array:
+        rows, columns = one.bins, two.bins
+        means = None
+        if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
+            means = trans_means_of(RowFinder(self.store), self._whole(rows), self._whole(columns))
+        return expected_array(self._expectation(datatype), means, one, two)
+
+    def _whole(self, bins: Segment) -> Stretch:
+        """All units of the chromosomes of an axis."""
+        first, last = (self.units.span(int(bins.chrom[k])) for k in (0, -1))
+        return replace(self.genome, valid=self._corrected).part(first.start, last.stop)
+
+    def _expectation(self, datatype: Datatype) -> Expectation:
+        """What is expected of a pair; distances beyond `maxdistance` count for nothing."""
+        thresholds = np.zeros(0, dtype=np.int64)
+        slope, intercept = np.zeros(1), np.zeros(1)
+        means = np.zeros(len(self.units.chromosomes))
+        by_distance = datatype in ("distance", "enrichment")
+        if by_distance:
+            assert self.distance is not None
+            cutoff, slope, intercept = self.distance.astype(np.float64).T
+            thresholds = log_thresholds(cutoff[:-1])
+            if self.chromosome_means is not None:
+                means = self.chromosome_means.astype(np.float64)
+        if self.maxdistance:
+            n = int((thresholds < self.maxdistance).sum())
+            thresholds = np.r_[thresholds[:n], self.maxdistance]
+            slope, intercept = np.r_[slope[: n + 1], 0.0], np.r_[intercept[: n + 1], -np.inf]
+        corrected = datatype in ("fend", "enrichment")
+        return Expectation(
+            corrected,
+            self.binning.corrections if self.binning is not None and corrected else None,
+            self.units.fends,
+            by_distance or self.maxdistance > 0,
+            thresholds,
+            slope,
+            intercept,
+            means,
+        )
