@@ -35,7 +35,6 @@ LATER = {
         "cis_heatmap",
         "trans_heatmap",
         "write_heatmap",
-        "write_multiresolution_heatmap",
     },
     "Fend": set(),
     "HiCData": set(),

@@ -21,7 +21,7 @@ from hifive_dask.model.distance import log_thresholds
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.regions import Region, parse_region
 
-__all__ = ["Datatype", "heatmap"]
+__all__ = ["Datatype", "check_datatype", "heatmap", "make_expectation"]
 
 RegionLike = str | Region | tuple[Any, ...] | None
 Float32 = NDArray[np.float32]
@@ -89,7 +89,9 @@ def heatmap(
         If `datatype` needs corrections or the distance dependence, and they are missing.
     """
     uncorrected = corrections is None and binning is None
-    _validate(datatype, uncorrected, distance, maxdistance)
+    check_datatype(datatype, uncorrected, distance)
+    if maxdistance < 0:
+        raise ParameterError(f"maxdistance is {maxdistance}, expected bp, or 0 for no limit")
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
     usable = valid > 0
@@ -105,7 +107,7 @@ def heatmap(
     finder = RowFinder(store)
 
     def expected_of(datatype: Datatype) -> da.Array:
-        expectation = _expectation(
+        expectation = make_expectation(
             units, datatype, binning, distance, chromosome_means, maxdistance
         )
         means = None
@@ -146,12 +148,11 @@ def _chunk_bins(bins: Segment) -> int:
     return min(512, max(64, len(bins) // 8))
 
 
-def _validate(datatype: str, uncorrected: bool, distance: Float32 | None, maxdistance: int) -> None:
+def check_datatype(datatype: str, uncorrected: bool, distance: Float32 | None) -> None:
+    """Raise if a datatype is unknown, or needs what was not learned yet."""
     if datatype not in get_args(Datatype):
         known = ", ".join(map(repr, get_args(Datatype)))
         raise ParameterError(f"unknown datatype {datatype!r}; known are {known}")
-    if maxdistance < 0:
-        raise ParameterError(f"maxdistance is {maxdistance}, expected bp, or 0 for no limit")
     if datatype in ("fend", "enrichment") and uncorrected:
         raise StateError(
             f"datatype {datatype!r} needs corrections; call find_express_fend_corrections first, "
@@ -192,7 +193,7 @@ def _whole(units: Units, genome: Stretch, bins: Segment) -> Stretch:
     return genome.part(first.start, last.stop)
 
 
-def _expectation(
+def make_expectation(
     units: Units,
     datatype: Datatype,
     binning: BinningModel | None,
