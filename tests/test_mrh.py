@@ -15,7 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
-from hifive_dask._kernels.mrh import Pyramid, cell_numbers, cells_of_numbers
+from hifive_dask._kernels.heatmap import BinnedUnits, pair_cells, pair_sums_of_cells
+from hifive_dask._kernels.mrh import (
+    Pyramid,
+    add_cells,
+    cell_numbers,
+    cells_of_numbers,
+    coarsen,
+)
 from hifive_dask.errors import ParameterError, StateError, StoreError
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap import mrh_file
@@ -160,6 +167,33 @@ def test_numbers__sort_cells_as_a_file_does(triangle: bool) -> None:
         found = cells_of_numbers(number >> (2 * (2 - level)), level, pyramid)
         np.testing.assert_array_equal(found[0], row >> (2 - level))
         np.testing.assert_array_equal(found[1], column >> (2 - level))
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 2**31)), max_size=60))
+def test_sums__are_those_of_a_counter(reads: list[tuple[int, int]]) -> None:
+    number, count = np.array(reads, dtype=np.int64).reshape(-1, 2).T
+    cells = add_cells(number, count)
+    for shift in (0, 2):
+        wanted: Counter[int] = Counter()
+        for place, amount in reads:
+            wanted[place >> shift] += amount
+        found = cells if shift == 0 else coarsen(cells)
+        pairs = zip(found.number.tolist(), found.count.tolist(), strict=True)
+        assert list(pairs) == sorted(wanted.items())
+
+
+def test_pair_sums__of_chosen_cells_are_those_of_the_matrix() -> None:
+    rng = np.random.default_rng(3)
+    units, _ = random_world(3, fends=True, density=0.1, sizes=[20, 2, 2])
+    model, _ = random_binning(units, 3, [2, 3])
+    edge = np.array([0, 5, 5, 12, 20])
+    binned = BinnedUnits(0, edge, units.mid[:20], rng.random(20), model.fend_indices[:20])
+    law = np.array([3000]), np.array([-0.7, -1.2]), np.array([2.0, 3.0])
+    cells = np.zeros((4, 4))
+    pair_cells(binned, binned, model.corrections, *law, cells)
+    rows, columns = np.triu_indices(4)
+    found = pair_sums_of_cells(binned, binned, rows, columns, model.corrections, *law)
+    np.testing.assert_array_equal(found, cells[rows, columns])
 
 
 # Scores
