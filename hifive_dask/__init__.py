@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hifive_dask.convert import export_project, import_project
     from hifive_dask.export.heatmap_hdf5 import open_heatmaps
     from hifive_dask.fend import Fend
+    from hifive_dask.heatmap.mrh_reader import open_mrh
     from hifive_dask.hic import HiC
     from hifive_dask.hic_data import HiCData
 
@@ -24,6 +25,7 @@ __all__ = [
     "export_project",
     "import_project",
     "open_heatmaps",
+    "open_mrh",
 ]
 
 __version__ = "0.1.0"
@@ -35,6 +37,7 @@ _HOME = {
     "export_project": "hifive_dask.convert",
     "import_project": "hifive_dask.convert",
     "open_heatmaps": "hifive_dask.export.heatmap_hdf5",
+    "open_mrh": "hifive_dask.heatmap.mrh_reader",
 }
 
 

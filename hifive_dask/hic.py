@@ -16,6 +16,7 @@ from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask._store.project import ProjectContent, check_sizes, read_project, write_project
 from hifive_dask.arrays import Arrays
 from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.exporting import Exporting
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.query import Datatype, heatmap
@@ -47,7 +48,7 @@ _ARRAYS = {
 }
 
 
-class HiC(Learning, Arrays):
+class HiC(Learning, Arrays, Exporting):
     """A Hi-C project: which fends to trust, what biases they have, and heatmaps free of them.
 
     Parameters

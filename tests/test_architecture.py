@@ -35,7 +35,10 @@ ALLOWED: dict[str, set[str]] = {
     "measuring": TOOLS | set(STAGES) | {"hic_data"},
     "learning": TOOLS | set(STAGES) | {"measuring"},
     "arrays": TOOLS | set(STAGES) | {"measuring", "plot"},
-    "hic": TOOLS | set(STAGES) | {"arrays", "fend", "hic_data", "learning", "measuring"},
+    "exporting": TOOLS | set(STAGES) | {"measuring"},
+    "hic": TOOLS
+    | set(STAGES)
+    | {"arrays", "exporting", "fend", "hic_data", "learning", "measuring"},
     "convert": TOOLS | set(STAGES) | {"fend", "hic_data"},
     "simulate": TOOLS,
     "testing": TOOLS | CLASSES | {"simulate"},
@@ -95,6 +98,7 @@ def own_parts(path: Path) -> set[str]:
     """Parts of the package that a module imports; its version does not count."""
     found = {name.split(".")[1] for name in imports(path) if name.startswith("hifive_dask.")}
     classes = {"Fend": "fend", "HiCData": "hic_data", "HiC": "hic", "open_heatmaps": "export"}
+    classes["open_mrh"] = "heatmap"
     classes |= dict.fromkeys(("import_project", "export_project"), "convert")
     return {classes.get(name, name) for name in found} - {"__version__", part_of(path)}
 

@@ -24,7 +24,7 @@ from hifive_dask.errors import InputWarning
 
 COMMANDS = (
     "demo", "run", "fends", "pairs", "combine", "project", "normalize", "diagnose", "query", "plot",
-    "stats", "info", "simulate",
+    "mrh", "stats", "info", "simulate",
 )  # fmt: skip
 
 
@@ -611,3 +611,34 @@ def test_demo__says_where_the_pictures_are(tmp_path: Path) -> None:
     again = run("demo", "--preset", "toy", "--out", out).output
     assert "simulation: already done" in again
     assert "pictures: already done" in again
+
+
+# mrh
+
+
+def test_mrh__is_written_and_read(stores: Path, tmp_path: Path) -> None:
+    path = tmp_path / "map.mrh"
+    sizes = ("--maxbinsize", 40_000, "--minbinsize", 10_000)
+    done = run("mrh", "write", stores / "project.zarr", *sizes, "--chrom", "chr1", "-o", path)
+    assert "scores" in done.stdout
+    whole = run("mrh", "read", path).stdout.splitlines()
+    assert [line.split("\t")[0] for line in whole] == ["chrom1", "1"]
+    text = run("mrh", "read", path, "chr1").stdout
+    assert text.startswith("chr1\tstart1\tend1\tchr2\tstart2\tend2\tscore\n1\t")
+    run("mrh", "read", path, "chr1", "-o", tmp_path / "map.txt")
+    assert (tmp_path / "map.txt").read_text() == text
+    large = run("mrh", "read", path, "chr1:0-100k", "--minbinsize", 40_000).stdout.splitlines()
+    ends = [list(map(int, line.split("\t")[1:3])) for line in large[1:]]
+    assert {stop - start for start, stop in ends} == {40_000}
+
+
+def test_mrh__of_options_that_do_not_fit_is_an_error(stores: Path, tmp_path: Path) -> None:
+    project, path = stores / "project.zarr", tmp_path / "map.mrh"
+    wrong = ("--maxbinsize", 30_000, "--minbinsize", 10_000, "-o", path)
+    assert "power of two" in run("mrh", "write", project, *wrong, code=1).stderr
+    assert "is an input" in run("mrh", "write", project, "-o", project, code=2).stderr
+    small = ("--no-trans", "--maxbinsize", 40_000, "--keep-names", "--chrom", "chr2", "-o", path)
+    run("mrh", "write", project, *small)
+    assert "unknown chromosome 'chr1'" in run("mrh", "read", path, "chr1", code=1).stderr
+    assert "is an input" in run("mrh", "read", path, "chr2", "-o", path, code=2).stderr
+    assert run("-q", "mrh", "read", path, "2").stdout.splitlines()[1].startswith("chr2\t")

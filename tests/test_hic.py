@@ -33,7 +33,6 @@ LATER = {
     "HiC": {
         "learn_fend_3D_model",
         "write_heatmap",
-        "write_multiresolution_heatmap",
     },
     "Fend": set(),
     "HiCData": set(),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hifive_dask._kernels import pair_sums
-from hifive_dask._kernels.pair_sums import log_sums, power_sums
+from hifive_dask._kernels.pair_sums import log_sums, power_sums, power_sums_of_cells
 from hifive_dask._kernels.pair_trees import LEAF, TOLERANCE, build_trees
 
 Array = NDArray[Any]
@@ -192,6 +192,16 @@ def test_power_sums__are_symmetric_and_in_the_order_asked_for(chromosome: Array)
     some = power_sums(trees, np.array([3, 0]), np.array([2, 3, 1]), *law)
     np.testing.assert_array_equal(some, cells[np.ix_([3, 0], [2, 3, 1])])
     assert not cells[1].any()
+
+
+def test_power_sums__of_chosen_cells_are_those_of_the_matrix(chromosome: Array) -> None:
+    edges = np.array([0, 10, 10, 200, len(chromosome)], dtype=np.int64)
+    trees = build_trees(chromosome, np.ones(len(chromosome)), edges)
+    law = np.array([5_000]), np.array([-0.7, -1.2]), np.array([2.0, 3.0])
+    every = np.arange(4)
+    cells = power_sums(trees, every, every, *law)
+    rows, cols = np.array([3, 0, 1, 2]), np.array([2, 0, 3, 2])
+    np.testing.assert_array_equal(power_sums_of_cells(trees, rows, cols, *law), cells[rows, cols])
 
 
 def test_power_sums__leave_out_segments_of_scale_0(chromosome: Array) -> None:

@@ -21,7 +21,7 @@ from hifive_dask._kernels.pair_trees import (
     split,
 )
 
-__all__ = ["log_sums", "power_sums"]
+__all__ = ["log_sums", "power_sums", "power_sums_of_cells"]
 
 _LARGE = 1e150  # of a product: times LEAF int32 distances it does not overflow
 
@@ -194,49 +194,66 @@ def _leaf_powers(
 
 
 @jit
-def _power_sums(trees, rows, cols, thresholds, law, cells):
-    mid, weight, root, first, stop = trees.mid, trees.weight, trees.root, trees.first, trees.stop
+def _power_sum(trees, a, b, thresholds, law, stack, partner, one, two):
+    """Sum over the pairs of two roots; the last four arguments are room to work in."""
+    mid, weight, first, stop = trees.mid, trees.weight, trees.first, trees.stop
     left, right, centre, half = trees.left, trees.right, trees.centre, trees.half
-    moment = trees.moment
     slope, intercept, coefficient = law.slope, law.intercept, law.coefficient
     derivative, reach = law.derivative, law.reach
+    total = 0.0
+    if a < 0 or b < 0:
+        return total
+    depth = push(stack, 0, a, b, 0, len(thresholds))
+    while depth > 0:
+        depth -= 1
+        a, b = stack[depth, 0], stack[depth, 1]
+        low, high = stack[depth, 2], stack[depth, 3]
+        a_lo, a_hi, b_lo, b_hi = first[a], stop[a], first[b], stop[b]
+        low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
+        high = segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
+        distance, wide = centre[b] - centre[a], half[a] + half[b]
+        terms = TERMS + 1
+        if low == high:
+            if intercept[low] == -np.inf:
+                continue
+            terms = enough_terms(reach[low], wide, distance)
+        if terms <= TERMS:
+            lead = np.exp(slope[low] * np.log(distance) + intercept[low])
+            step_a, step_b = -half[a] / distance, half[b] / distance
+            total += lead * _series(
+                trees.moment, a, b, step_a, step_b, derivative[low], terms, one, two
+            )
+        elif left[a] < 0 and left[b] < 0:
+            total += _leaf_powers(
+                mid, weight, a_lo, a_hi, b_lo, b_hi, low, high, thresholds,
+                slope, intercept, coefficient, reach, wide, distance, partner,
+            )  # fmt: skip
+        else:
+            depth = split(left, right, half, a, b, low, high, stack, depth)
+    return total
+
+
+@jit
+def _power_sums(trees, rows, cols, thresholds, law, cells):
+    root = trees.root
     stack = np.empty((STACK, 4), dtype=np.int64)
     partner = np.empty(LEAF, dtype=np.int64)
     one, two = np.empty(TERMS), np.empty(TERMS)
     for r in range(len(rows)):
         for c in range(len(cols)):
             a, b = root[min(rows[r], cols[c])], root[max(rows[r], cols[c])]
-            if a < 0 or b < 0:
-                continue
-            total = 0.0
-            depth = push(stack, 0, a, b, 0, len(thresholds))
-            while depth > 0:
-                depth -= 1
-                a, b = stack[depth, 0], stack[depth, 1]
-                low, high = stack[depth, 2], stack[depth, 3]
-                a_lo, a_hi, b_lo, b_hi = first[a], stop[a], first[b], stop[b]
-                low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
-                high = segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
-                distance, wide = centre[b] - centre[a], half[a] + half[b]
-                terms = TERMS + 1
-                if low == high:
-                    if intercept[low] == -np.inf:
-                        continue
-                    terms = enough_terms(reach[low], wide, distance)
-                if terms <= TERMS:
-                    lead = np.exp(slope[low] * np.log(distance) + intercept[low])
-                    step_a, step_b = -half[a] / distance, half[b] / distance
-                    total += lead * _series(
-                        moment, a, b, step_a, step_b, derivative[low], terms, one, two
-                    )
-                elif left[a] < 0 and left[b] < 0:
-                    total += _leaf_powers(
-                        mid, weight, a_lo, a_hi, b_lo, b_hi, low, high, thresholds,
-                        slope, intercept, coefficient, reach, wide, distance, partner,
-                    )  # fmt: skip
-                else:
-                    depth = split(left, right, half, a, b, low, high, stack, depth)
-            cells[r, c] = total
+            cells[r, c] = _power_sum(trees, a, b, thresholds, law, stack, partner, one, two)
+
+
+@jit
+def _power_sums_of_cells(trees, rows, cols, thresholds, law, cells):
+    root = trees.root
+    stack = np.empty((STACK, 4), dtype=np.int64)
+    partner = np.empty(LEAF, dtype=np.int64)
+    one, two = np.empty(TERMS), np.empty(TERMS)
+    for k in range(len(rows)):
+        a, b = root[min(rows[k], cols[k])], root[max(rows[k], cols[k])]
+        cells[k] = _power_sum(trees, a, b, thresholds, law, stack, partner, one, two)
 
 
 def power_sums(
@@ -267,4 +284,18 @@ def power_sums(
     """
     cells = np.zeros((len(rows), len(cols)))
     _power_sums(trees, rows, cols, thresholds, _power_law(slope, scale), cells)
+    return cells
+
+
+def power_sums_of_cells(
+    trees: PairTrees,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    thresholds: NDArray[np.int64],
+    slope: NDArray[np.float64],
+    scale: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """As `power_sums`, for chosen cells: float64 sums of groups ``rows[k]`` and ``cols[k]``."""
+    cells = np.zeros(len(rows))
+    _power_sums_of_cells(trees, rows, cols, thresholds, _power_law(slope, scale), cells)
     return cells

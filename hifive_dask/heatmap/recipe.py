@@ -75,7 +75,7 @@ class Recipe:
         return self.corrections is None and self.binning is None
 
     @cached_property
-    def _corrected(self) -> NDArray[np.bool_]:
+    def corrected(self) -> NDArray[np.bool_]:
         """bool (N): units in use that have a correction, if there are any."""
         usable = self.valid > 0
         return usable if self.corrections is None else usable & (self.corrections > 0)
@@ -84,7 +84,7 @@ class Recipe:
     def genome(self) -> Stretch:
         """All units; in use are those that count for the datatype."""
         plain = self.datatype in ("raw", "distance")
-        usable = self.valid > 0 if plain else self._corrected
+        usable = self.valid > 0 if plain else self.corrected
         bins = None if self.binning is None else self.binning.fend_indices
         return Stretch(0, self.units.chromosome, self.units.mid, usable, self.corrections, bins)
 
@@ -102,14 +102,14 @@ class Recipe:
         means = None
         if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
             means = trans_means_of(RowFinder(self.store), self._whole(rows), self._whole(columns))
-        return expected_array(self._expectation(datatype), means, one, two)
+        return expected_array(self.expectation(datatype), means, one, two)
 
     def _whole(self, bins: Segment) -> Stretch:
         """All units of the chromosomes of an axis."""
         first, last = (self.units.span(int(bins.chrom[k])) for k in (0, -1))
-        return replace(self.genome, valid=self._corrected).part(first.start, last.stop)
+        return replace(self.genome, valid=self.corrected).part(first.start, last.stop)
 
-    def _expectation(self, datatype: Datatype) -> Expectation:
+    def expectation(self, datatype: Datatype) -> Expectation:
         """What is expected of a pair; distances beyond `maxdistance` count for nothing."""
         thresholds = np.zeros(0, dtype=np.int64)
         slope, intercept = np.zeros(1), np.zeros(1)
