@@ -194,66 +194,48 @@ def _leaf_powers(
 
 
 @jit
-def _power_sum(trees, a, b, thresholds, law, stack, partner, one, two):
-    """Sum over the pairs of two roots; the last four arguments are room to work in."""
-    mid, weight, first, stop = trees.mid, trees.weight, trees.first, trees.stop
+def _power_sums(trees, rows, cols, thresholds, law, cells):
+    mid, weight, root, first, stop = trees.mid, trees.weight, trees.root, trees.first, trees.stop
     left, right, centre, half = trees.left, trees.right, trees.centre, trees.half
+    moment = trees.moment
     slope, intercept, coefficient = law.slope, law.intercept, law.coefficient
     derivative, reach = law.derivative, law.reach
-    total = 0.0
-    if a < 0 or b < 0:
-        return total
-    depth = push(stack, 0, a, b, 0, len(thresholds))
-    while depth > 0:
-        depth -= 1
-        a, b = stack[depth, 0], stack[depth, 1]
-        low, high = stack[depth, 2], stack[depth, 3]
-        a_lo, a_hi, b_lo, b_hi = first[a], stop[a], first[b], stop[b]
-        low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
-        high = segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
-        distance, wide = centre[b] - centre[a], half[a] + half[b]
-        terms = TERMS + 1
-        if low == high:
-            if intercept[low] == -np.inf:
-                continue
-            terms = enough_terms(reach[low], wide, distance)
-        if terms <= TERMS:
-            lead = np.exp(slope[low] * np.log(distance) + intercept[low])
-            step_a, step_b = -half[a] / distance, half[b] / distance
-            total += lead * _series(
-                trees.moment, a, b, step_a, step_b, derivative[low], terms, one, two
-            )
-        elif left[a] < 0 and left[b] < 0:
-            total += _leaf_powers(
-                mid, weight, a_lo, a_hi, b_lo, b_hi, low, high, thresholds,
-                slope, intercept, coefficient, reach, wide, distance, partner,
-            )  # fmt: skip
-        else:
-            depth = split(left, right, half, a, b, low, high, stack, depth)
-    return total
-
-
-@jit
-def _power_sums(trees, rows, cols, thresholds, law, cells):
-    root = trees.root
-    stack = np.empty((STACK, 4), dtype=np.int64)
-    partner = np.empty(LEAF, dtype=np.int64)
-    one, two = np.empty(TERMS), np.empty(TERMS)
-    for r in range(len(rows)):
-        for c in range(len(cols)):
-            a, b = root[min(rows[r], cols[c])], root[max(rows[r], cols[c])]
-            cells[r, c] = _power_sum(trees, a, b, thresholds, law, stack, partner, one, two)
-
-
-@jit
-def _power_sums_of_cells(trees, rows, cols, thresholds, law, cells):
-    root = trees.root
     stack = np.empty((STACK, 4), dtype=np.int64)
     partner = np.empty(LEAF, dtype=np.int64)
     one, two = np.empty(TERMS), np.empty(TERMS)
     for k in range(len(rows)):
         a, b = root[min(rows[k], cols[k])], root[max(rows[k], cols[k])]
-        cells[k] = _power_sum(trees, a, b, thresholds, law, stack, partner, one, two)
+        if a < 0 or b < 0:
+            continue
+        total = 0.0
+        depth = push(stack, 0, a, b, 0, len(thresholds))
+        while depth > 0:
+            depth -= 1
+            a, b = stack[depth, 0], stack[depth, 1]
+            low, high = stack[depth, 2], stack[depth, 3]
+            a_lo, a_hi, b_lo, b_hi = first[a], stop[a], first[b], stop[b]
+            low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
+            high = segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
+            distance, wide = centre[b] - centre[a], half[a] + half[b]
+            terms = TERMS + 1
+            if low == high:
+                if intercept[low] == -np.inf:
+                    continue
+                terms = enough_terms(reach[low], wide, distance)
+            if terms <= TERMS:
+                lead = np.exp(slope[low] * np.log(distance) + intercept[low])
+                step_a, step_b = -half[a] / distance, half[b] / distance
+                total += lead * _series(
+                    moment, a, b, step_a, step_b, derivative[low], terms, one, two
+                )
+            elif left[a] < 0 and left[b] < 0:
+                total += _leaf_powers(
+                    mid, weight, a_lo, a_hi, b_lo, b_hi, low, high, thresholds,
+                    slope, intercept, coefficient, reach, wide, distance, partner,
+                )  # fmt: skip
+            else:
+                depth = split(left, right, half, a, b, low, high, stack, depth)
+        cells[k] = total
 
 
 def power_sums(
@@ -282,9 +264,9 @@ def power_sums(
     float64 (len(rows), len(cols)). A cell of a group with itself holds each pair of two positions
     once. Relative error below 1e-9, whatever the slope, for weights that are not negative.
     """
-    cells = np.zeros((len(rows), len(cols)))
-    _power_sums(trees, rows, cols, thresholds, _power_law(slope, scale), cells)
-    return cells
+    shape = len(rows), len(cols)
+    pairs = np.repeat(rows, shape[1]), np.tile(cols, shape[0])
+    return power_sums_of_cells(trees, *pairs, thresholds, slope, scale).reshape(shape)
 
 
 def power_sums_of_cells(
@@ -297,5 +279,5 @@ def power_sums_of_cells(
 ) -> NDArray[np.float64]:
     """As `power_sums`, for chosen cells: float64 sums of groups ``rows[k]`` and ``cols[k]``."""
     cells = np.zeros(len(rows))
-    _power_sums_of_cells(trees, rows, cols, thresholds, _power_law(slope, scale), cells)
+    _power_sums(trees, rows, cols, thresholds, _power_law(slope, scale), cells)
     return cells
