@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from hifive_dask._store.pairs import PairStore, write_pairs
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.query import Datatype, heatmap
+from hifive_dask.heatmap.recipe import Recipe
 
 Figures = dict[str, Any]
 DATATYPES: tuple[Datatype, ...] = ("raw", "fend", "enrichment")
@@ -68,9 +69,8 @@ def mapping(number: int, fends: int, pairs: str, datatype: Datatype, workers: in
     valid = np.ones(len(units), dtype=np.int32)
 
     def make() -> Any:
-        return heatmap(
-            units, store, valid, region=None, binsize=LENGTH // BINS, datatype=datatype, **state
-        )
+        recipe = Recipe(units, store, valid, datatype, **state)
+        return heatmap(recipe, region=None, binsize=LENGTH // BINS)
 
     with dask.config.set(scheduler="threads", num_workers=workers):
         make().isel(bin1=slice(0, 1), bin2=slice(0, 1)).compute()  # compiles

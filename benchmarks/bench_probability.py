@@ -26,7 +26,7 @@ from harness import (
 )
 
 from hifive_dask._kernels.fast_products import power_law
-from hifive_dask._kernels.probability import NO_FACTORS, plain_terms
+from hifive_dask._kernels.probability import no_factors, plain_terms
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.likelihood import segments
@@ -94,12 +94,11 @@ def baseline(fends: int, pairs: int, model: Model) -> float:
     mid = units.mid[unit].astype(np.int64)
     parameters = distance.binary_parameters if binomial else distance.parameters
     law = power_law(*segments(parameters, 0, 0), int(mid[-1] - mid[0]), binomial=binomial)
-    factors = np.zeros((len(unit), 0, 2), dtype=np.int32), NO_FACTORS[1]
 
     def evaluate(rows: int) -> Any:
         weight = np.ones(len(unit))
         fixed = {"fends": True, "edge": 0.9 if binomial else 0.0}
-        return plain_terms(mid, unit, law, factors, (0, rows), weight, **fixed)
+        return plain_terms(mid, unit, law, no_factors(len(unit)), (0, rows), weight, **fixed)
 
     evaluate(1)
     return best(lambda: evaluate(len(unit)), 1)[0]

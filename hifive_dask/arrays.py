@@ -15,7 +15,6 @@ from hifive_dask.heatmap.arrays import MEMORY_LIMIT, ArrayType, cis_array, trans
 from hifive_dask.heatmap.bins import Request
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.dynamic import Growth
-from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.measuring import Measuring
 
 __all__ = ["Arrays"]
@@ -253,7 +252,7 @@ class Arrays(Measuring):
             Request(chrom2, start2, stop2, startfend2, stopfend2, binsize, binbounds2),
         ]
         array, *bins = trans_array(
-            self._recipe(datatype, 0),
+            self._recipe(datatype),
             *(replace(side, skipfiltered=skipfiltered) for side in sides),
             growth=growth,
             memory_limit=memory_limit,
@@ -262,19 +261,6 @@ class Arrays(Measuring):
         if image_file is not None:
             _draw(image_file, array, datatype, kwargs)
         return [array, *(each.mapping for each in bins)] if returnmapping else array
-
-    def _recipe(self, datatype: Datatype, maxdistance: int) -> Recipe:
-        return Recipe(
-            self.units,
-            self.data.store,
-            self.filter,
-            datatype,
-            self._applied_corrections(),
-            self._applied_binning(),
-            self.distance_parameters,
-            self.chromosome_means,
-            maxdistance,
-        )
 
 
 def _warn_unused(where: str, **options: bool) -> None:

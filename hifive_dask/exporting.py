@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from hifive_dask.heatmap.mrh import multiresolution_heatmap
-from hifive_dask.heatmap.query import Datatype
+from hifive_dask.heatmap.cells import Datatype
+from hifive_dask.heatmap.mrh import check_mrh_datatype, multiresolution_heatmap
 from hifive_dask.measuring import Measuring
 
 __all__ = ["Exporting"]
@@ -74,24 +74,18 @@ class Exporting(Measuring):
         """
         if self.rank != 0:
             return
+        check_mrh_datatype(datatype)
         trans = (
             maxbinsize if trans_maxbinsize is None else trans_maxbinsize,
             minbinsize if trans_minbinsize is None else trans_minbinsize,
         )
         multiresolution_heatmap(
             filename,
-            self.units,
-            self.data.store,
-            self.filter,
-            datatype=datatype,
+            self._recipe(datatype),
             cis_sizes=(maxbinsize, minbinsize),
             trans_sizes=trans if includetrans else None,
             minobservations=minobservations,
             chroms=chroms,
             reference_names=reference_names,
-            corrections=self._applied_corrections(),
-            binning=self._applied_binning(),
-            distance=self.distance_parameters,
-            chromosome_means=self.chromosome_means,
             silent=self.silent,
         )

@@ -408,21 +408,8 @@ class HiC(Learning, Arrays, Exporting):
         StateError
             If what `datatype` needs was not learned yet.
         """
-        data, _ = self._loaded()
-        return heatmap(
-            self.units,
-            data.store,
-            self.filter,
-            region=region,
-            region2=region2,
-            binsize=binsize,
-            datatype=datatype,
-            corrections=self._applied_corrections(),
-            binning=self._applied_binning(),
-            distance=self.distance_parameters,
-            chromosome_means=self.chromosome_means,
-            maxdistance=maxdistance or 0,
-        )
+        recipe = self._recipe(datatype, maxdistance or 0)
+        return heatmap(recipe, region=region, region2=region2, binsize=binsize)
 
 
 def _mpi() -> tuple[Any, int, int]:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from hifive_dask.errors import StateError
 from hifive_dask.genome.partition import Units
+from hifive_dask.heatmap.cells import Datatype
+from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.hic_data import HiCData
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.factors import BinningModel
@@ -229,6 +231,20 @@ class Measuring(ABC):
                 "find_binning_fend_corrections again"
             )
         return model
+
+    def _recipe(self, datatype: Datatype, maxdistance: int = 0) -> Recipe:
+        """What the cells of a heatmap hold."""
+        return Recipe(
+            self.units,
+            self.data.store,
+            self.filter,
+            datatype,
+            self._applied_corrections(),
+            self._applied_binning(),
+            self.distance_parameters,
+            self.chromosome_means,
+            maxdistance,
+        )
 
     def _usable(self) -> NDArray[np.bool_]:
         """bool (N): units in use, which have a correction if these are applied."""

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import ParameterError, RegionError, StateError
 from hifive_dask.genome.partition import Units
-from hifive_dask.heatmap.query import heatmap
 from hifive_dask.model.factors import BinningModel
 
 from .reference_model import store_of
 from .test_model_golden import World
+from .worlds import heatmap
 from .worlds import units as make_units
 
 Array = np.ndarray[Any, Any]

@@ -28,6 +28,7 @@ from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap import mrh_file
 from hifive_dask.heatmap.mrh import multiresolution_heatmap
 from hifive_dask.heatmap.mrh_file import PairArrays, Scale, read_header, write_mrh
+from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.testing import toy_project
 
 from .mrh_reader import PlainMrh
@@ -221,14 +222,16 @@ class Case:
     def write(self, path: Path, datatype: str, **options: Any) -> PlainMrh:
         multiresolution_heatmap(
             path,
-            self.units,
-            store_of(self.rows, self.units),
-            self.valid,
-            datatype=datatype,  # type: ignore[arg-type]
-            corrections=self.corrections,
-            binning=self.binning,
-            distance=DISTANCE,
-            chromosome_means=self.means,
+            Recipe(
+                self.units,
+                store_of(self.rows, self.units),
+                self.valid,
+                datatype,  # type: ignore[arg-type]
+                self.corrections,
+                self.binning,
+                DISTANCE,
+                self.means,
+            ),
             silent=True,
             **{"cis_sizes": SIZES, "trans_sizes": SIZES, "minobservations": 3, **options},
         )
@@ -387,12 +390,13 @@ def test_geometry__centres_bins_on_the_units_in_use(tmp_path: Path) -> None:
         np.array([16255, 401138, 5, 35], dtype=np.int32),
         True,
     )
-    file_of = {}
+    store, file_of = store_of(np.array([(0, 1, 9)]), units), {}
     for size in (160000, 5):
         path = tmp_path / f"{size}.mrh"
         multiresolution_heatmap(
-            path, units, store_of(np.array([(0, 1, 9)]), units), np.ones(4, dtype=np.int32),
-            datatype="raw", cis_sizes=(size, size), trans_sizes=None, minobservations=1,
+            path,
+            Recipe(units, store, np.ones(4, dtype=np.int32), "raw"),
+            cis_sizes=(size, size), trans_sizes=None, minobservations=1,
             chroms=["a"] if size > 5 else ["b"], silent=True,
         )  # fmt: skip
         file_of[size] = PlainMrh(path)

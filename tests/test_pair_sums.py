@@ -167,7 +167,7 @@ def test_series__hardest_pair_of_nodes_is_within_the_tolerance() -> None:
     width = 100_000
     for slope in (-3.0, -1.0, -0.5, 0.7):
         law = pair_sums._power_law(np.array([slope]), np.ones(1))
-        gap = math.ceil(width / law.reach[0, -1])
+        gap = math.ceil(width / law.reach[0, 0, -1])
         for ends in ((0, width), (width, width), (0, 0)):
             # Position 0 or width of each node fixes its width; all others are at one end.
             a = np.sort(np.r_[0, width, np.full(half - 2, ends[0])])

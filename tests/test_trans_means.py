@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
-from hifive_dask.heatmap.query import heatmap
 from hifive_dask.model import rows as rows_module
 from hifive_dask.model.trans_means import fit_trans_means, possible_trans
 from tests.reference_model import Array, random_world, store_of, toy_rows, toy_units, units_of
 from tests.test_model_golden import World
+from tests.worlds import heatmap
 
 HIFIVE = "golden/sim-small/hifive"
 

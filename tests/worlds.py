@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
 
+from hifive_dask._store.pairs import PairStore
 from hifive_dask.genome.partition import Partition, Units
+from hifive_dask.heatmap import query
+from hifive_dask.heatmap.recipe import Recipe
 
 G1 = {"chr1": [1000, 2000, 3000, 4000], "chr2": [500, 1500, 2500]}
 G2 = {**G1, "chr3": [100, 1100, 2100]}
+
+RECIPE = {each.name for each in fields(Recipe)}
 
 Read = tuple[str, int, str, str, int, str]
 
@@ -164,3 +173,9 @@ def _find(partition: Partition, end: tuple[int, int, int]) -> tuple[int, int] | 
         if bins.start[k] < position <= bins.stop[k]:
             return k, 0
     return None
+
+
+def heatmap(units: Units, store: PairStore, valid: NDArray[np.int32], **options: Any) -> xr.Dataset:
+    """A lazy heatmap; the options are those of the recipe and of the query."""
+    recipe = {name: options.pop(name) for name in RECIPE & set(options)}
+    return query.heatmap(Recipe(units, store, valid, **recipe), **options)

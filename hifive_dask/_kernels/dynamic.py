@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.jit import jit
+from hifive_dask._kernels.pair_trees import segment_of
 
 __all__ = ["Grid", "grow"]
 
@@ -35,24 +36,11 @@ class Grid(NamedTuple):
 
 
 @jit
-def _below(place, position):
-    """Number of units below a position."""
-    lo, hi = 0, len(place)
-    while lo < hi:
-        k = (lo + hi) // 2
-        if place[k] < position:
-            lo = k + 1
-        else:
-            hi = k
-    return lo
-
-
-@jit
 def _window(grid, b, event, side):
     """Units of bin b once all steps up to an event are done; `side` is that of its lower end."""
-    middle = grid.middle[b]
-    lo = _below(grid.place, middle - (event - side) // 4)
-    hi = _below(grid.place, middle + (event - side - 1) // 4 + 1)
+    place, middle = grid.place, grid.middle[b]
+    lo = segment_of(place, middle - (event - side) // 4, 0, len(place))
+    hi = segment_of(place, middle + (event - side - 1) // 4 + 1, 0, len(place))
     return min(lo, grid.first[b]), max(hi, grid.last[b])
 
 

@@ -23,10 +23,10 @@ from hifive_dask._kernels.pair_trees import (
     STACK,
     TERMS,
     PairTrees,
-    enough_terms_at,
+    enough_terms,
     power_series,
     push,
-    segment_of,
+    segments_between,
     split,
 )
 
@@ -270,7 +270,7 @@ def _far(
 ):  # fmt: skip
     """Sum two nodes in one segment by series; returns whether these converge."""
     wide = half[a] + half[b]
-    if enough_terms_at(reach, 0, k, wide, distance) > TERMS:
+    if enough_terms(reach, 0, k, wide, distance) > TERMS:
         return False
     lead = np.exp(slope[k] * np.log(distance) + intercept[k])
     powers = 1
@@ -280,13 +280,13 @@ def _far(
         if powers > len(reach):
             return False
         for t in range(1, powers):
-            if enough_terms_at(reach, t, k, wide, distance) > TERMS:
+            if enough_terms(reach, t, k, wide, distance) > TERMS:
                 return False
     step_a, step_b = -half[a] / distance, half[b] / distance
     power = 1.0
     for t in range(powers):
         power *= lead
-        terms = enough_terms_at(reach, t, k, wide, distance)
+        terms = enough_terms(reach, t, k, wide, distance)
         _translate(moment, local, derivative, a, b, t, k, power, step_a, step_b, terms, one, two)
     return True
 
@@ -411,8 +411,7 @@ def _fast_terms(
                 a, b = stack[depth, 0], stack[depth, 1]
                 low, high = stack[depth, 2], stack[depth, 3]
                 a_lo, a_hi, b_lo, b_hi = first[a], stop[a], first[b], stop[b]
-                low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
-                high = segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
+                low, high = segments_between(thresholds, mid, a_lo, a_hi, b_lo, b_hi, low, high)
                 distance, wide = centre[b] - centre[a], half[a] + half[b]
                 if low == high and (
                     intercept[low] == -np.inf
@@ -430,8 +429,8 @@ def _fast_terms(
                     highest = max(top[low], top[high]) * largest[a] * largest[b]
                     if highest <= _LARGE or not binomial:
                         terms = max(
-                            enough_terms_at(reach, 0, low, wide, distance),
-                            enough_terms_at(reach, 0, high, wide, distance),
+                            enough_terms(reach, 0, low, wide, distance),
+                            enough_terms(reach, 0, high, wide, distance),
                         )
                 if terms <= TERMS:
                     border = float(thresholds[low]) if low < high else np.inf

@@ -17,7 +17,7 @@ from hifive_dask._kernels.pair_trees import (
     power_series,
     push,
     reach_of,
-    segment_of,
+    segments_between,
     split,
 )
 
@@ -33,7 +33,7 @@ def _log_series() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     for m in range(2, TERMS):
         derivative[m] = -(m - 1) * derivative[m - 1]
     terms = np.maximum(1, np.arange(TERMS + 1))
-    return derivative, reach_of(lambda r: r**terms / (terms * (1 - r)))
+    return derivative, reach_of(lambda r: r**terms / (terms * (1 - r)))[None, None]
 
 
 class _PowerLaw(NamedTuple):
@@ -53,7 +53,8 @@ def _power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> _Power
     intercept = np.full(len(s), -np.inf)
     np.log(scale, out=intercept, where=used)
     # Chromosomes differ in scale only, and share the series.
-    return _PowerLaw(s, intercept, *power_series(s.astype(np.float64).tobytes()))
+    coefficient, derivative, reach = power_series(s.astype(np.float64).tobytes())
+    return _PowerLaw(s, intercept, coefficient, derivative, reach[None])
 
 
 @jit
@@ -113,12 +114,11 @@ def _log_sums(trees, row_lo, row_hi, thresholds, derivative, reach, count, logs)
                 a, b = stack[depth, 0], stack[depth, 1]
                 low, high = stack[depth, 2], stack[depth, 3]
                 a_lo, a_hi, b_lo, b_hi = first[a], stop[a], first[b], stop[b]
-                low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
-                high = segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
+                low, high = segments_between(thresholds, mid, a_lo, a_hi, b_lo, b_hi, low, high)
                 distance = centre[b] - centre[a]
                 terms = TERMS + 1
                 if low == high:
-                    terms = enough_terms(reach, half[a] + half[b], distance)
+                    terms = enough_terms(reach, 0, 0, half[a] + half[b], distance)
                 if terms <= TERMS:
                     pairs = (a_hi - a_lo) * (b_hi - b_lo)
                     step_a, step_b = -half[a] / distance, half[b] / distance
@@ -169,7 +169,7 @@ def _leaf_powers(
         partner[i - a_lo] = max(i + 1, b_lo)
     total = 0.0
     for k in range(low, high + 1):
-        terms = enough_terms(reach[k], half, centre)
+        terms = enough_terms(reach, 0, k, half, centre)
         lead = np.exp(slope[k] * np.log(centre) + intercept[k]) if terms <= TERMS else 1.0
         part = 0.0
         for i in range(a_lo, a_hi):
@@ -214,14 +214,13 @@ def _power_sums(trees, rows, cols, thresholds, law, cells):
             a, b = stack[depth, 0], stack[depth, 1]
             low, high = stack[depth, 2], stack[depth, 3]
             a_lo, a_hi, b_lo, b_hi = first[a], stop[a], first[b], stop[b]
-            low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
-            high = segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
+            low, high = segments_between(thresholds, mid, a_lo, a_hi, b_lo, b_hi, low, high)
             distance, wide = centre[b] - centre[a], half[a] + half[b]
             terms = TERMS + 1
             if low == high:
                 if intercept[low] == -np.inf:
                     continue
-                terms = enough_terms(reach[low], wide, distance)
+                terms = enough_terms(reach, 0, low, wide, distance)
             if terms <= TERMS:
                 lead = np.exp(slope[low] * np.log(distance) + intercept[low])
                 step_a, step_b = -half[a] / distance, half[b] / distance

@@ -33,11 +33,11 @@ __all__ = [
     "PairTrees",
     "build_trees",
     "enough_terms",
-    "enough_terms_at",
     "power_series",
     "push",
     "reach_of",
     "segment_of",
+    "segments_between",
     "split",
 ]
 
@@ -184,20 +184,11 @@ def power_series(slopes: bytes, tolerance: float = TOLERANCE) -> tuple[NDArray[n
 
 
 @jit
-def enough_terms(reach, half, distance):
-    """Number of terms that suffice for two nodes, more than `TERMS` if none does."""
-    if distance <= 0:
-        return TERMS + 1
-    r = half / distance
-    terms = 1
-    while terms <= TERMS and r > reach[terms]:
-        terms += 1
-    return terms
+def enough_terms(reach, t, k, half, distance):
+    """Number of terms that suffice for two nodes, more than `TERMS` if none does.
 
-
-@jit
-def enough_terms_at(reach, t, k, half, distance):
-    """The same for power t and segment k of a law."""
+    `reach` is that of `reach_of`, by power t and segment k of a law.
+    """
     if distance <= 0:
         return TERMS + 1
     r = half / distance
@@ -217,6 +208,13 @@ def segment_of(thresholds, distance, low, high):
         else:
             high = middle
     return low
+
+
+@jit
+def segments_between(thresholds, mid, a_lo, a_hi, b_lo, b_hi, low, high):
+    """Segments of the shortest and the longest distance of two nodes, among `low` to `high`."""
+    low = segment_of(thresholds, max(0, mid[b_lo] - mid[a_hi - 1]), low, high)
+    return low, segment_of(thresholds, mid[b_hi - 1] - mid[a_lo], low, high)
 
 
 @jit

@@ -13,7 +13,6 @@ from hifive_dask._kernels.pair_rule import is_possible
 from hifive_dask._kernels.pair_trees import segment_of
 
 __all__ = [
-    "NO_FACTORS",
     "STIFF",
     "Couplings",
     "Factors",
@@ -21,6 +20,7 @@ __all__ = [
     "listed_couplings",
     "listed_terms",
     "near_couplings",
+    "no_factors",
     "pair_means",
     "plain_terms",
 ]
@@ -32,7 +32,10 @@ Factors = tuple[Int32, NDArray[np.float32]]  # fend_indices and corrections of a
 _PARTNERS = 200  # later units whose coupling with a unit is looked at
 STIFF = 0.02  # coupling of a pair, relative to the curvature of its units, that counts
 
-NO_FACTORS: Factors = (np.zeros((0, 0, 2), dtype=np.int32), np.zeros(0, dtype=np.float32))
+
+def no_factors(units: int) -> Factors:
+    """Those of units without a binning model."""
+    return np.zeros((units, 0, 2), dtype=np.int32), np.zeros(0, dtype=np.float32)
 
 
 class Couplings(NamedTuple):
@@ -72,7 +75,7 @@ def _pair_means(first, second, mid, law, indices, corrections, mean):
 
 
 def pair_means(
-    first: Int32, second: Int32, mid: NDArray[np.int64], law: Law, factors: Factors = NO_FACTORS
+    first: Int32, second: Int32, mid: NDArray[np.int64], law: Law, factors: Factors
 ) -> Float64:
     """float64: what is expected of pairs of units, before their corrections.
 

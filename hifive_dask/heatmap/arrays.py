@@ -241,11 +241,12 @@ def cis_array(
             for each in (bins, small)
         ]
         reach = width if arraytype == "compact" else len(bins)
-        cells = grow_cis(both[0], bins, both[1], small, growth, reach, 1 - diagonal)
+        cells = _mirror(grow_cis(both[0], bins, both[1], small, growth, reach, 1 - diagonal))
         layers = cells[..., 0], cells[..., 1]
     elif proportional:
         _check_memory(_TABLE_BYTES * len(bins) ** 2, memory_limit, "choose a larger binsize")
-        layers = proportional_cells(recipe, bins, diagonal, silent=silent)
+        seen, expected = proportional_cells(recipe, bins, diagonal, silent=silent)
+        layers = _mirror(seen), _mirror(expected)
     else:
         layers = _own_layers(recipe, bins)
     return _cis_cells(layers, arraytype, width, diagonal, **options), bins, diagonal
@@ -329,6 +330,11 @@ def unfold(array: Float32, size: int, arraytype: ArrayType, diagonal: bool) -> F
         for i, row in enumerate(array):
             first = i + 1 - diagonal
             full[i, first : first + len(row)] = row[: size - first]
-    above = np.triu(np.ones((size, size), dtype=bool), 1)
-    full.transpose(1, 0, 2)[above] = full[above]
-    return full
+    return _mirror(full)
+
+
+def _mirror(cells: NDArray[Any]) -> NDArray[Any]:
+    """Fill what is below the diagonal of a map from above, in place."""
+    above = np.triu(np.ones(cells.shape[:2], dtype=bool), 1)
+    np.swapaxes(cells, 0, 1)[above] = cells[above]
+    return cells

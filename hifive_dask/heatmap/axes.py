@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,6 +220,20 @@ def align(one: Segment, two: Segment, binsize: int) -> Segment:
             f"size {binsize:,}; move the start of region2 by {-apart % binsize:,} bp"
         )
     return replace(two, number=one.number + apart // binsize)
+
+
+def coordinates(
+    axis: int, index: NDArray[Any], names: NDArray[np.str_], start: Int64, stop: Int64
+) -> dict[str, Any]:
+    """Coordinates of the bins of axis 1 or 2 of a Dataset, by their name."""
+    dim, units = f"bin{axis}", {"units": "bp"}
+    return {
+        dim: (dim, index),
+        f"chromosome{axis}": (dim, names),
+        f"start{axis}": (dim, start, units),
+        f"stop{axis}": (dim, stop, units),
+        f"mid{axis}": (dim, (start + stop) // 2, units),
+    }
 
 
 def cut(segment: Segment, most: int) -> list[Segment]:

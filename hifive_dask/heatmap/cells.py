@@ -27,13 +27,20 @@ from hifive_dask._kernels.pair_trees import build_trees
 from hifive_dask._store.pairs import PairRows
 from hifive_dask.heatmap.axes import Segment, Stretch, join_segments
 
-__all__ = ["Datatype", "Expectation", "expected_cells", "observed_cells"]
+__all__ = [
+    "ROUNDING",
+    "Datatype",
+    "Expectation",
+    "binned_units",
+    "expected_cells",
+    "observed_cells",
+]
 
 Datatype = Literal["raw", "fend", "distance", "enrichment", "expected"]
 Float64 = NDArray[np.float64]
 
 # What is left of a cell when all of its pairs were subtracted is rounding, relative to them.
-_ROUNDING = 1e-8
+ROUNDING = 1e-8
 _BLOCK = 1 << 22  # factors at a time
 
 
@@ -83,6 +90,24 @@ class Expectation:
         scale = np.exp(self.intercept[k] + self.means[chrom])
         value: Float64 = scale * np.maximum(1, distance) ** self.slope[k]
         return value
+
+    def products(
+        self, units: Stretch, first: NDArray[np.int64], second: NDArray[np.int64]
+    ) -> Float64:
+        """Product of the weights of pairs, and of the factors of their feature bins."""
+        weight = units.weight(self.corrected)
+        product: Float64 = weight[first] * weight[second]
+        if self.factors is not None:
+            assert units.feature_bins is not None
+            product *= pair_factors(first, second, units.feature_bins, self.factors)
+        return product
+
+    def of_pairs(
+        self, units: Stretch, first: NDArray[np.int64], second: NDArray[np.int64]
+    ) -> Float64:
+        """What is expected of cis pairs, ``first < second``."""
+        distance = units.mid[second] - units.mid[first]
+        return self.products(units, first, second) * self.at(distance, units.chrom[first])
 
 
 # Observed
@@ -203,8 +228,8 @@ def _pair_sums(one: Segment, two: Segment, expectation: Expectation, chrom: int)
     cells = np.zeros((len(one), len(two)))
     assert expectation.factors is not None
     pair_cells(
-        _binned(one, expectation.corrected),
-        _binned(two, expectation.corrected),
+        binned_units(one, expectation.corrected),
+        binned_units(two, expectation.corrected),
         expectation.factors,
         expectation.thresholds,
         expectation.slope,
@@ -214,7 +239,8 @@ def _pair_sums(one: Segment, two: Segment, expectation: Expectation, chrom: int)
     return cells
 
 
-def _binned(segment: Segment, corrected: bool) -> BinnedUnits:
+def binned_units(segment: Segment, corrected: bool) -> BinnedUnits:
+    """The units of a segment by bin, for sums over pairs with factors."""
     units = segment.units
     assert units.feature_bins is not None
     edge = segment.edge - units.first
@@ -252,7 +278,8 @@ def _correct_diagonal(cells: Float64, one: Segment, two: Segment, expectation: E
     """Bring the cells of a bin with itself from all ordered pairs to each pair once."""
     rows = np.flatnonzero(np.isin(one.numbers, two.numbers))
     columns = rows + one.number - two.number
-    squares = one.sums(_products(one.units, *2 * (np.arange(len(one.units)),), expectation))[rows]
+    unit = np.arange(len(one.units))
+    squares = one.sums(expectation.products(one.units, unit, unit))[rows]
     if not expectation.by_distance:  # power sums hold each pair once already
         cells[rows, columns] = (cells[rows, columns] - squares) / 2
     if not expectation.fends:  # a bin of the genome with itself, at distance 0, counts half
@@ -270,27 +297,11 @@ def _remove_impossible(
         return
     near = _gather((one.units, two.units), lo, hi)
     first, second = impossible_pairs(lo, near.chrom, near.valid)
-    value = _products(near, first, second, expectation)
-    value *= expectation.at(near.mid[second] - near.mid[first], near.chrom[first])
+    value = expectation.of_pairs(near, first, second)
     removed = np.zeros_like(cells)
     add_to_cells(first + lo, second + lo, value, _side(one), _side(two), removed)
     cells -= removed
-    cells[cells < _ROUNDING * removed] = 0
-
-
-def _products(
-    units: Stretch,
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
-    expectation: Expectation,
-) -> Float64:
-    """Product of the weights of pairs, and of the factors of their feature bins."""
-    weight = units.weight(expectation.corrected)
-    product = weight[first] * weight[second]
-    if expectation.factors is not None:
-        assert units.feature_bins is not None
-        product *= pair_factors(first, second, units.feature_bins, expectation.factors)
-    return product
+    cells[cells < ROUNDING * removed] = 0
 
 
 def _gather(stretches: Sequence[Stretch], lo: int, hi: int) -> Stretch:

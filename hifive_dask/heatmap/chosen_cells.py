@@ -9,20 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask._kernels.binning import pair_factors
 from hifive_dask._kernels.heatmap import BinnedUnits, impossible_pairs, pair_sums_of_cells
 from hifive_dask._kernels.pair_sums import power_sums_of_cells
 from hifive_dask._kernels.pair_trees import build_trees
 from hifive_dask.heatmap.axes import Segment
-from hifive_dask.heatmap.cells import Expectation
+from hifive_dask.heatmap.cells import ROUNDING, Expectation, binned_units
 
 __all__ = ["expected_of_cells"]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-
-# What is left of a cell when all of its pairs were subtracted is rounding, relative to them.
-_ROUNDING = 1e-8
 
 
 def expected_of_cells(
@@ -93,18 +89,17 @@ def _distance_sums(
     segment: Segment, rows: Int64, columns: Int64, expectation: Expectation
 ) -> Float64:
     """Sums over each pair of two units once."""
-    units = segment.units
-    weight = units.weight(expectation.corrected)
-    edge = segment.edge - units.first
     chrom = int(segment.chrom[0])
     law = expectation.thresholds, expectation.slope, expectation.scale(chrom)
-    if expectation.factors is None:
-        used = weight != 0
-        trees = build_trees(units.mid[used], weight[used], np.r_[0, np.cumsum(used)][edge])
-        return power_sums_of_cells(trees, rows, columns, *law)
-    assert units.feature_bins is not None
-    binned = BinnedUnits(0, edge, units.mid, weight, units.feature_bins)
-    return pair_sums_of_cells(binned, binned, rows, columns, expectation.factors, *law)
+    if expectation.factors is not None:
+        binned = binned_units(segment, expectation.corrected)
+        return pair_sums_of_cells(binned, binned, rows, columns, expectation.factors, *law)
+    units = segment.units
+    weight = units.weight(expectation.corrected)
+    used = weight != 0
+    edge = np.r_[0, np.cumsum(used)][segment.edge - units.first]
+    trees = build_trees(units.mid[used], weight[used], edge)
+    return power_sums_of_cells(trees, rows, columns, *law)
 
 
 def _correct_diagonal(
@@ -113,7 +108,7 @@ def _correct_diagonal(
     """Bring the cells of a bin with itself to each pair once."""
     diagonal = np.flatnonzero(rows == columns)
     unit = np.arange(len(segment.units))
-    squares = segment.sums(_products(segment, unit, unit, expectation))[rows[diagonal]]
+    squares = segment.sums(expectation.products(segment.units, unit, unit))[rows[diagonal]]
     if not expectation.by_distance:  # sums over distances hold each pair once already
         cells[diagonal] = (cells[diagonal] - squares) / 2
     if not expectation.fends:  # a bin of the genome with itself, at distance 0, counts half
@@ -128,8 +123,7 @@ def _remove_impossible(
     """Subtract the pairs that cannot be observed."""
     units, width = segment.units, len(segment)
     first, second = impossible_pairs(units.first, units.chrom, units.valid)
-    value = _products(segment, first, second, expectation)
-    value *= expectation.at(units.mid[second] - units.mid[first], units.chrom[first])
+    value = expectation.of_pairs(units, first, second)
     wanted = rows * width + columns
     order = np.argsort(wanted)
     place = segment.bin_of[first].astype(np.int64) * width + segment.bin_of[second]
@@ -138,15 +132,4 @@ def _remove_impossible(
     inside[inside] = wanted[order[found[inside]]] == place[inside]
     removed = np.bincount(order[found[inside]], value[inside], len(cells))
     cells -= removed
-    cells[cells < _ROUNDING * removed] = 0
-
-
-def _products(segment: Segment, first: Int64, second: Int64, expectation: Expectation) -> Float64:
-    """Product of the weights of pairs, and of the factors of their feature bins."""
-    weight = segment.units.weight(expectation.corrected)
-    product: Float64 = weight[first] * weight[second]
-    if expectation.factors is not None:
-        bins = segment.units.feature_bins
-        assert bins is not None
-        product *= pair_factors(first, second, bins, expectation.factors)
-    return product
+    cells[cells < ROUNDING * removed] = 0

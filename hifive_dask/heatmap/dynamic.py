@@ -46,7 +46,7 @@ class Growth:
 def grow_cis(
     cells: Float32, bins: Bins, units: Float32, small: Bins, growth: Growth, width: int, first: int
 ) -> Float32:
-    """Grow the cells of a symmetric map.
+    """Grow the cells of a symmetric map that are on or above the diagonal.
 
     Parameters
     ----------
@@ -61,16 +61,13 @@ def grow_cis(
 
     Returns
     -------
-    float32 (bins, bins, 2), symmetric.
+    float32 (bins, bins, 2); what was not looked at is as it was.
     """
     number = np.arange(len(bins))
     reach = np.stack([number + first, np.minimum(number + width + 1, len(bins))], axis=1)
     upper = [np.triu(units[..., k].astype(np.float64), first) for k in (0, 1)]
     grid = _grid(bins, small)
-    grown = _grow(cells, (upper[0], upper[1]), (grid, grid), reach, growth, together=True)
-    above = np.triu(np.ones(grown.shape[:2], dtype=bool), 1)
-    grown.transpose(1, 0, 2)[above] = grown[above]
-    return grown
+    return _grow(cells, (upper[0], upper[1]), (grid, grid), reach, growth, together=True)
 
 
 def grow_trans(

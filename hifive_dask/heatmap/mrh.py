@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import dask
@@ -21,13 +21,12 @@ from hifive_dask._kernels.mrh import (
     cells_of_numbers,
     coarsen,
 )
-from hifive_dask._store.pairs import PairRows, PairStore
+from hifive_dask._store.pairs import PairRows
 from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Segment, Stretch
-from hifive_dask.heatmap.cells import Datatype, Expectation
+from hifive_dask.heatmap.cells import Expectation
 from hifive_dask.heatmap.chosen_cells import expected_of_cells
-from hifive_dask.heatmap.chunks import trans_means_of
 from hifive_dask.heatmap.mrh_file import (
     PairArrays,
     PathLike,
@@ -38,9 +37,8 @@ from hifive_dask.heatmap.mrh_file import (
 )
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.heatmap.rows import RowFinder
-from hifive_dask.model.factors import BinningModel
 
-__all__ = ["multiresolution_heatmap", "pair_arrays"]
+__all__ = ["check_mrh_datatype", "multiresolution_heatmap", "pair_arrays"]
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -50,7 +48,7 @@ _DATATYPES = ("raw", "fend", "distance", "enrichment")
 
 
 @dataclass(frozen=True)
-class Bins:
+class Levels:
     """Bins of one chromosome at all levels.
 
     Parameters
@@ -96,20 +94,13 @@ class Bins:
 
 def multiresolution_heatmap(
     path: PathLike,
-    units: Units,
-    store: PairStore,
-    valid: NDArray[np.int32],
+    recipe: Recipe,
     *,
-    datatype: Datatype,
     cis_sizes: Sizes,
     trans_sizes: Sizes | None,
     minobservations: int,
     chroms: Sequence[str] | None = None,
     reference_names: bool = True,
-    corrections: Float32 | None = None,
-    binning: BinningModel | None = None,
-    distance: Float32 | None = None,
-    chromosome_means: Float32 | None = None,
     silent: bool = False,
 ) -> None:
     """Write a multi-resolution heatmap of some chromosomes.
@@ -118,10 +109,8 @@ def multiresolution_heatmap(
     ----------
     path
         The file to make or replace.
-    units, store, valid
-        The genome, its pairs, and the filter (int32).
-    datatype
-        What is expected of a possible pair, as in `hifive_dask.heatmap.query.heatmap`.
+    recipe
+        What cells hold; see `check_mrh_datatype`.
     cis_sizes, trans_sizes
         Largest and smallest bins in bp, a power of two apart, of maps of one chromosome and of two;
         without `trans_sizes` there are no maps of two.
@@ -131,22 +120,17 @@ def multiresolution_heatmap(
         Names, in the order of the file; all by default.
     reference_names
         Leave out ``chr`` at the beginning of names.
-    corrections, binning, distance, chromosome_means
-        As in `hifive_dask.heatmap.query.heatmap`.
     silent
         No progress bar.
 
     Raises
     ------
     ParameterError
-        For sizes, names or a datatype that are not possible, or if the file became too large.
-    StateError
-        If `datatype` needs what was not learned yet.
+        For sizes or names that are not possible, or if the file became too large.
     StoreError
         If the file cannot be written.
     """
-    check_mrh_datatype(datatype)
-    recipe = Recipe(units, store, valid, datatype, corrections, binning, distance, chromosome_means)
+    units = recipe.units
     if minobservations < 1:
         raise ParameterError(f"minobservations is {minobservations}, expected 1 or more reads")
     _check_sizes(*cis_sizes)
@@ -155,23 +139,22 @@ def multiresolution_heatmap(
     chosen = _choose(units, chroms)
     names = _file_names([units.chromosomes[c] for c in chosen], reference_names)
 
-    in_use, genome = valid > 0, recipe.genome
-    expectation = recipe.expectation(datatype)
+    in_use, genome = recipe.valid > 0, recipe.genome
+    expectation = recipe.expectation(recipe.datatype)
     cis = _scale(units, in_use, chosen, *cis_sizes)
     trans = None if trans_sizes is None else _scale(units, in_use, chosen, *trans_sizes)
     axes = {
-        between: [_bins(units, genome, scale, k, c) for k, c in enumerate(chosen) if scale]
+        between: [_levels(units, genome, scale, k, c) for k, c in enumerate(chosen) if scale]
         for between, scale in ((False, cis), (True, trans))
     }
     pairs = pair_chromosomes(len(chosen), trans is not None)
     check_size(path, sum(10 * _pyramid(axes, *pair).size for pair in pairs))
 
-    finder = RowFinder(store)
     means = None
     if trans is not None and expectation.by_distance:
-        known = replace(genome, valid=recipe.corrected)
-        (means,) = hold([trans_means_of(finder, known, known)], title="trans means", silent=silent)
-    builder = _Builder(finder, axes, expectation, means, minobservations)
+        whole = slice(0, len(units))
+        (means,) = hold([recipe.trans_means(whole, whole)], title="trans means", silent=silent)
+    builder = _Builder(RowFinder(recipe.store), axes, expectation, means, minobservations)
     arrays = builder.arrays(pairs, silent=silent)
     write_mrh(path, names, cis, trans, minobservations, arrays)
 
@@ -203,12 +186,13 @@ def _check_sizes(largest: int, smallest: int, prefix: str = "") -> None:
 
 def _choose(units: Units, chroms: Sequence[str] | None) -> list[int]:
     """Chromosomes in the order asked for."""
-    names = [chroms] if isinstance(chroms, str | bytes) else list(chroms or units.chromosomes)
-    plain = [name.decode() if isinstance(name, bytes) else str(name) for name in names]
-    units.select(plain)  # knows which names are unknown
-    if len(set(plain)) < len(plain):
-        raise ParameterError(f"chroms names a chromosome twice: {', '.join(plain)}")
-    return [units.index[name] for name in plain]
+    if chroms is None or isinstance(chroms, str | bytes):
+        return units.select(chroms)
+    chosen = [chrom for name in chroms for chrom in units.select(name)]
+    if len(set(chosen)) < len(chosen):
+        twice = ", ".join(units.chromosomes[chrom] for chrom in chosen)
+        raise ParameterError(f"chroms names a chromosome twice: {twice}")
+    return chosen or units.select(None)
 
 
 def _file_names(names: Sequence[str], reference_names: bool) -> list[str]:
@@ -240,13 +224,13 @@ def _scale(
     return Scale(largest, smallest, np.array(bins, dtype=np.int64), np.array(start, dtype=np.int64))
 
 
-def _bins(units: Units, genome: Stretch, scale: Scale, k: int, chrom: int) -> Bins:
+def _levels(units: Units, genome: Stretch, scale: Scale, k: int, chrom: int) -> Levels:
     span = units.span(chrom)
     stretch = genome.part(span.start, span.stop)
-    return Bins(stretch, int(scale.start[k]), int(scale.bins[k]), scale.maxbinsize, scale.depth)
+    return Levels(stretch, int(scale.start[k]), int(scale.bins[k]), scale.maxbinsize, scale.depth)
 
 
-Axes = dict[bool, list[Bins]]
+Axes = dict[bool, list[Levels]]
 """Bins of all chromosomes, by whether they are of maps of two."""
 
 
@@ -300,7 +284,7 @@ class _Builder:
 # What one pair of chromosomes needs
 
 
-def _finest_cells(rows: Iterable[PairRows], one: Bins, two: Bins, pyramid: Pyramid) -> CellSums:
+def _finest_cells(rows: Iterable[PairRows], one: Levels, two: Levels, pyramid: Pyramid) -> CellSums:
     """Reads of the cells of the last level that some rows of the store fall into."""
     turned = one.units.first > two.units.first  # rows have the lower unit first
     low, high = (two, one) if turned else (one, two)
@@ -323,8 +307,8 @@ def _merge(parts: Sequence[CellSums]) -> CellSums:
 
 def pair_arrays(
     cells: CellSums,
-    one: Bins,
-    two: Bins,
+    one: Levels,
+    two: Levels,
     pyramid: Pyramid,
     expectation: Expectation,
     means: csr_array | None,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.mrh import Pyramid
 from hifive_dask.errors import ParameterError, RegionError, StoreError
+from hifive_dask.heatmap.axes import coordinates
 from hifive_dask.heatmap.mrh_file import Header, PathLike, Scale, pair_chromosomes, read_header
 from hifive_dask.regions import Region, parse_region
 
@@ -410,12 +411,5 @@ def _pieces(bins: range) -> list[range]:
 
 
 def _coords(axis: int, name: str, start: int, bins: range, size: int) -> dict[str, Any]:
-    dim, units = f"bin{axis}", {"units": "bp"}
     lower = start + size * np.array(bins, dtype=np.int64)
-    return {
-        dim: (dim, lower),
-        f"chromosome{axis}": (dim, np.full(len(bins), name)),
-        f"start{axis}": (dim, lower, units),
-        f"stop{axis}": (dim, lower + size, units),
-        f"mid{axis}": (dim, lower + size // 2, units),
-    }
+    return coordinates(axis, lower, np.full(len(bins), name), lower, lower + size)

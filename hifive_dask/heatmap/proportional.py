@@ -12,8 +12,7 @@ from scipy.sparse import csr_array
 
 from hifive_dask._graph.run import run
 from hifive_dask.genome.partition import Units
-from hifive_dask.heatmap.axes import Segment
-from hifive_dask.heatmap.bins import Bins
+from hifive_dask.heatmap.bins import Bins, Request, find_bins
 from hifive_dask.heatmap.chunks import Axis
 from hifive_dask.heatmap.recipe import Recipe
 
@@ -38,7 +37,7 @@ def shares(units: Units, bins: Bins) -> csr_array:
 def proportional_cells(
     recipe: Recipe, bins: Bins, diagonal: bool, *, silent: bool = False
 ) -> tuple[Float64, Float64]:
-    """float64 (bins, bins): observed and expected, symmetric.
+    """float64 (bins, bins): observed and expected, on and above the diagonal.
 
     A pair of units adds to all cells that both touch, its value times both shares. Pairs within a
     bin by midpoint, and cells of a bin with itself, count only with the `diagonal`.
@@ -48,12 +47,9 @@ def proportional_cells(
     Every pair of units is looked at: O(n^2) operations for n units, by squares of 512.
     """
     units = recipe.units
-    edge = np.arange(bins.lo, bins.hi + 1)
     span = slice(bins.lo, bins.hi)
-    chrom = np.full(bins.hi - bins.lo, bins.chrom, dtype=np.int32)
-    start, stop = (a[span].astype(np.int64) for a in (units.start, units.stop))
-    single = Segment(0, chrom, start, stop, edge, recipe.genome.part(bins.lo, bins.hi))
-    axis = Axis(single, 512)
+    whole = Request(units.chromosomes[bins.chrom], startfend=bins.lo, stopfend=bins.hi)
+    axis = Axis(find_bins(units, recipe.valid, whole).segment(recipe.genome), 512)
     # Units between bins, if bins have gaps, are in none.
     own = np.searchsorted(bins.start, units.mid[span], "right") - 1
     own[(own < 0) | (units.mid[span] >= bins.stop[own])] = -1
@@ -77,7 +73,6 @@ def proportional_cells(
         total[:, row : row + block.shape[1], column : column + block.shape[2]] += block
     if not diagonal:
         total[:, np.arange(len(bins)), np.arange(len(bins))] = 0
-    total += np.triu(total, 1).transpose(0, 2, 1)
     return total[0], total[1]
 
 

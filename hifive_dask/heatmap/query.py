@@ -9,14 +9,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Units
-from hifive_dask.heatmap.axes import Segment, Stretch, align, join_segments, make_segment
+from hifive_dask.heatmap.axes import (
+    Segment,
+    Stretch,
+    align,
+    coordinates,
+    join_segments,
+    make_segment,
+)
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.chunks import Axis
 from hifive_dask.heatmap.recipe import Recipe
-from hifive_dask.model.factors import BinningModel
 from hifive_dask.regions import Region, parse_region
 
 __all__ = ["Datatype", "heatmap"]
@@ -26,47 +31,24 @@ Float32 = NDArray[np.float32]
 
 
 def heatmap(
-    units: Units,
-    store: PairStore,
-    valid: NDArray[np.int32],
+    recipe: Recipe,
     *,
     region: RegionLike,
     region2: RegionLike = None,
     binsize: int,
-    datatype: Datatype = "enrichment",
-    corrections: Float32 | None = None,
-    binning: BinningModel | None = None,
-    distance: Float32 | None = None,
-    chromosome_means: Float32 | None = None,
-    maxdistance: int = 0,
     chunk_bins: int | None = None,
 ) -> xr.Dataset:
     """Build a lazy heatmap of observed and expected reads.
 
     Parameters
     ----------
-    units, store, valid
-        The genome, its pairs, and the filter (int32).
+    recipe
+        What cells hold.
     region, region2
         Both axes; `region2` None for the same, `region` None for the whole genome. A stop beyond
         the last unit of a chromosome means its end, rounded up to whole bins.
     binsize
         bp, or 0 for one bin per unit.
-    datatype
-        What is expected of a possible pair: ``"raw"`` 1, ``"fend"`` the product of all corrections,
-        ``"distance"`` the distance dependence, in trans the mean of the two chromosomes,
-        ``"enrichment"`` the product of both. ``"expected"`` expects as the last, or as "distance"
-        without corrections, and holds the number of possible pairs in place of observed reads.
-    corrections
-        float32 (N), for "fend" and "enrichment". For these and "expected" units whose correction
-        is 0 are left out, of observed reads too.
-    binning
-        Corrections of pairs of feature bins, alone or besides `corrections`. With a distance
-        dependence every pair of a cis chunk is then visited.
-    distance, chromosome_means
-        float32 (segments, 3) and (C), for "distance", "enrichment" and "expected".
-    maxdistance
-        bp: largest distance of a cis pair, inclusive; 0 for all.
     chunk_bins
         Bins per chunk and axis; by default an eighth of the axis, 64 to 512. The values do not
         depend on it.
@@ -86,20 +68,9 @@ def heatmap(
     StateError
         If `datatype` needs corrections or the distance dependence, and they are missing.
     """
-    recipe = Recipe(
-        units,
-        store,
-        valid,
-        datatype,
-        corrections,
-        binning,
-        distance,
-        chromosome_means,
-        maxdistance,
-    )
+    units, genome = recipe.units, recipe.genome
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
-    genome = recipe.genome
     rows = _segment(units, genome, one, binsize)
     columns = rows if two is None else _second(units, genome, one, two, rows, binsize)
     axis = Axis(rows, chunk_bins)
@@ -108,7 +79,7 @@ def heatmap(
     dims = ("bin1", "bin2")
     return xr.Dataset(
         {
-            "observed": (dims, seen, {"units": "1" if datatype == "expected" else "reads"}),
+            "observed": (dims, seen, {"units": "1" if recipe.datatype == "expected" else "reads"}),
             "expected": (dims, expected, {"units": "reads"}),
             "enrichment": (dims, ratio.astype(np.float32), {"units": "1"}),
         },
@@ -117,8 +88,8 @@ def heatmap(
             "region": "genome" if one is None else str(one),
             "region2": "" if two is None else str(two),
             "binsize": binsize,
-            "datatype": datatype,
-            "maxdistance": maxdistance,
+            "datatype": recipe.datatype,
+            "maxdistance": recipe.maxdistance,
         },
     )
 
@@ -145,15 +116,9 @@ def _second(
     return align(bins, make_segment(units, genome, region2, binsize), binsize)
 
 
-def _coords(units: Units, bins: Segment, number: int) -> dict[str, Any]:
+def _coords(units: Units, bins: Segment, axis: int) -> dict[str, Any]:
     single = bins.chrom[0] == bins.chrom[-1]
-    dim = f"bin{number}"
     shown, which = np.unique(bins.chrom, return_inverse=True)
-    names = np.array([units.chromosomes[c] for c in shown])
-    return {
-        dim: (dim, bins.start if single else np.arange(len(bins))),
-        f"chromosome{number}": (dim, names[which]),
-        f"start{number}": (dim, bins.start, {"units": "bp"}),
-        f"stop{number}": (dim, bins.stop, {"units": "bp"}),
-        f"mid{number}": (dim, (bins.start + bins.stop) // 2, {"units": "bp"}),
-    }
+    names = np.array([units.chromosomes[c] for c in shown])[which]
+    index = bins.start if single else np.arange(len(bins))
+    return coordinates(axis, index, names, bins.start, bins.stop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import get_args
+from typing import Any, get_args
 
 import dask.array as da
 import numpy as np
@@ -29,7 +29,25 @@ Float32 = NDArray[np.float32]
 class Recipe:
     """Pairs, filter and learned parameters of a project, and what is asked of them.
 
-    The parameters are those of `hifive_dask.heatmap.query.heatmap`.
+    Parameters
+    ----------
+    units, store, valid
+        The genome, its pairs, and the filter (int32).
+    datatype
+        What is expected of a possible pair: ``"raw"`` 1, ``"fend"`` the product of all corrections,
+        ``"distance"`` the distance dependence, in trans the mean of the two chromosomes,
+        ``"enrichment"`` the product of both. ``"expected"`` expects as the last, or as "distance"
+        without corrections, and holds the number of possible pairs in place of observed reads.
+    corrections
+        float32 (N), for "fend" and "enrichment". For these and "expected" units whose correction
+        is 0 are left out, of observed reads too.
+    binning
+        Corrections of pairs of feature bins, alone or besides `corrections`. With a distance
+        dependence every pair of a cis chunk is then visited.
+    distance, chromosome_means
+        float32 (segments, 3) and (C), for "distance", "enrichment" and "expected".
+    maxdistance
+        bp: largest distance of a cis pair, inclusive; 0 for all.
 
     Raises
     ------
@@ -101,13 +119,20 @@ class Recipe:
         rows, columns = one.bins, two.bins
         means = None
         if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
-            means = trans_means_of(RowFinder(self.store), self._whole(rows), self._whole(columns))
+            means = self.trans_means(self._whole(rows), self._whole(columns))
         return expected_array(self.expectation(datatype), means, one, two)
 
-    def _whole(self, bins: Segment) -> Stretch:
+    def trans_means(self, one: slice, two: slice) -> Any:
+        """Lazy means of the pairs of chromosomes of two stretches of units."""
+        known = replace(self.genome, valid=self.corrected)
+        return trans_means_of(
+            RowFinder(self.store), *(known.part(each.start, each.stop) for each in (one, two))
+        )
+
+    def _whole(self, bins: Segment) -> slice:
         """All units of the chromosomes of an axis."""
         first, last = (self.units.span(int(bins.chrom[k])) for k in (0, -1))
-        return replace(self.genome, valid=self.corrected).part(first.start, last.stop)
+        return slice(first.start, last.stop)
 
     def expectation(self, datatype: Datatype) -> Expectation:
         """What is expected of a pair; distances beyond `maxdistance` count for nothing."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.coverage import select_pairs
 from hifive_dask._kernels.possible import possible_cis
-from hifive_dask._kernels.probability import NO_FACTORS
+from hifive_dask._kernels.probability import no_factors
 from hifive_dask._store.pairs import Columns
 from hifive_dask.errors import StateError
 from hifive_dask.genome.partition import Units
@@ -135,7 +135,7 @@ def chromosome_of(problem: Problem, chrom: int) -> Chromosome:
     """The units of a chromosome, and what is expected of them."""
     units, span = problem.units, problem.units.span(chrom)
     unit = np.flatnonzero(problem.used[span])
-    factors = NO_FACTORS
+    factors = no_factors(len(unit))
     if problem.binning is not None:
         factors = problem.binning.fend_indices[span][unit], problem.binning.corrections
     return Chromosome(

@@ -22,7 +22,6 @@ from hifive_dask._graph.run import run
 from hifive_dask._kernels.fast_products import Law, Terms, fast_terms, power_law
 from hifive_dask._kernels.pair_trees import PairTrees, build_trees
 from hifive_dask._kernels.probability import (
-    NO_FACTORS,
     Couplings,
     Factors,
     impossible_pairs,
@@ -106,7 +105,7 @@ class Chromosome:
     segments
         Distance function.
     factors
-        Of a binning model, for these units; `NO_FACTORS` without one.
+        Of a binning model, for these units; `no_factors` without one.
     binomial
         Loss -ln(1 - q) of pairs without reads, in place of q.
     """
@@ -131,12 +130,7 @@ class Chromosome:
 
     def means(self, first: Int32, second: Int32) -> Float64:
         """float64: what is expected of pairs before corrections."""
-        factors = self.factors if self.plain else _no_factors(len(self.mid))
-        return pair_means(first, second, self.mid, self.law(False), factors)
-
-
-def _no_factors(units: int) -> Factors:
-    return np.zeros((units, 0, 2), dtype=np.int32), NO_FACTORS[1]
+        return pair_means(first, second, self.mid, self.law(False), self.factors)
 
 
 # Parts
@@ -167,11 +161,11 @@ class _Dense:
 
     def couplings(self, weight: Float64, scale: Float64, edge: float) -> Couplings:
         own = self.chromosome
-        factors = own.factors if own.plain else _no_factors(len(own.mid))
         fends = own.fends and own.plain  # else impossible pairs are in `list_part`
         return near_couplings(
-            own.mid, own.unit, self.law, factors, self.rows, weight, scale, fends=fends, edge=edge
-        )
+            own.mid, own.unit, self.law, own.factors, self.rows, weight, scale,
+            fends=fends, edge=edge,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import matplotlib.image
@@ -11,6 +12,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
+from hifive_dask.plot.style import replacing
 
 __all__ = ["score_colours", "write_scores"]
 
@@ -81,11 +83,10 @@ def write_scores(file: str | os.PathLike[str], cells: NDArray[Any], **options: A
 
     The suffix decides the format; without one it is PNG. Options are those of `score_colours`.
     """
-    suffix = os.path.splitext(os.fspath(file))[1].removeprefix(".").lower()
+    where = Path(file)
     colours = score_colours(cells, **options).transpose(1, 0, 2)
     try:
-        matplotlib.image.imsave(os.fspath(file), colours, format=suffix or "png")
+        with replacing(where) as beside:
+            matplotlib.image.imsave(beside, colours, format=where.suffix[1:].lower() or "png")
     except (KeyError, ValueError) as error:  # what Matplotlib and Pillow say of a suffix
-        raise ParameterError(
-            f"{os.fspath(file)}: the picture cannot be written ({error})"
-        ) from None
+        raise ParameterError(f"{where}: the picture cannot be written ({error})") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -135,11 +136,24 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
     suffix = where.suffix.lower()
     if suffix not in SUFFIXES:
         raise ParameterError(f"{where}: the suffix must be one of {', '.join(SUFFIXES)}")
+    with replacing(where) as beside:
+        figure.savefig(beside, dpi=dpi, format=suffix[1:])
+
+
+@contextlib.contextmanager
+def replacing(where: Path) -> Iterator[Path]:
+    """Give a name beside a picture to write to, and put it in place when all went well.
+
+    Raises
+    ------
+    StoreError
+        If the directory is missing or cannot be written. Nothing is changed then.
+    """
     if not where.parent.is_dir():
         raise StoreError(f"{where}: the directory {where.parent} does not exist; make it first")
     beside = where.with_name(f".{where.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
-        figure.savefig(beside, dpi=dpi, format=suffix[1:])
+        yield beside
         beside.replace(where)
     except OSError as error:
         raise StoreError(f"{where}: cannot be written: {error}") from error
