@@ -458,6 +458,7 @@ def test_heatmap__of_scores_draws_missing_ones_grey() -> None:
         ({"variable": "ratio"}, "unknown variable 'ratio'; known are 'observed'"),
         ({"pseudocount": -1}, "pseudocount is -1"),
         ({"pixels": 0}, "pixels is 0, expected 1 or more"),
+        ({"cmap": "reddish"}, "Matplotlib has no colour map 'reddish'"),
         ({"vmin": 2, "vmax": 1}, "vmin must be below vmax"),
         ({"variable": "observed", "vmin": 0}, "vmin is 0, expected above 0; or pass log=False"),
     ],

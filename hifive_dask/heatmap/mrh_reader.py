@@ -134,6 +134,18 @@ class MrhFile:
             rows.append(row)
         return pd.DataFrame(rows)
 
+    def suitable_binsize(
+        self, region: RegionLike, region2: RegionLike | None = None, most: int = 1000
+    ) -> int:
+        """Return the smallest stored bin size with which a region has up to `most` bins.
+
+        The largest one if all are too small.
+        """
+        one, two = self._spans(region, region2)
+        sizes = self.resolutions(trans=one.chrom != two.chrom)
+        length = max(one.stop - one.start, two.stop - two.start)
+        return min((size for size in sizes if size * most >= length), default=sizes[0])
+
     def heatmap(
         self,
         region: RegionLike,

@@ -13,7 +13,7 @@ from hifive_dask.errors import ParameterError
 from hifive_dask.plot.map_axes import colour_bar, label_axis, map_title
 from hifive_dask.plot.pixels import reduce_map
 from hifive_dask.plot.scales import Scale, of_scores, one_colour, two_colours
-from hifive_dask.plot.style import adorn, new_axes
+from hifive_dask.plot.style import adorn, colour_map, new_axes
 
 __all__ = ["Variable", "check_map", "heatmap", "map_scale"]
 
@@ -91,7 +91,7 @@ def heatmap(
     ------
     ParameterError
         If `dataset` is no heatmap or empty, `variable` is unknown, `pseudocount` is negative,
-        `pixels` is below 1, or the limits make no scale.
+        `pixels` is below 1, the colour map is unknown, or the limits make no scale.
 
     Examples
     --------
@@ -104,6 +104,7 @@ def heatmap(
     'genome, raw, 50 kb bins'
     """
     variable = check_map(dataset, variable, pseudocount, pixels)
+    own_colours = colour_map(cmap)
     shape = dataset.sizes["bin1"], dataset.sizes["bin2"]
     scale, factor = map_scale(dataset, variable, vmin, vmax, log, pseudocount, pixels)
     figure = _new_figure(shape) if ax is None else ax.figure
@@ -111,7 +112,7 @@ def heatmap(
     image = axes.imshow(
         scale.values,
         norm=scale.norm,
-        cmap=scale.cmap if cmap is None else cmap,
+        cmap=own_colours or scale.cmap,
         extent=(0, scale.values.shape[1] * factor, scale.values.shape[0] * factor, 0),
         interpolation="nearest" if max(scale.values.shape) < 600 else "auto",
         aspect="equal",

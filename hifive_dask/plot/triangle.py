@@ -14,7 +14,7 @@ from matplotlib.transforms import Affine2D
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.heatmap import Variable, check_map, map_scale
 from hifive_dask.plot.map_axes import colour_bar, label_axis, map_title
-from hifive_dask.plot.style import adorn, length_unit, new_axes
+from hifive_dask.plot.style import adorn, colour_map, length_unit, new_axes
 
 __all__ = ["triangle"]
 
@@ -71,6 +71,7 @@ def triangle(
     'distance (kb)'
     """
     variable = check_map(dataset, variable, pseudocount, pixels)
+    own_colours = colour_map(cmap)
     size = _bin_size(dataset)
     bins = dataset.sizes["bin1"]
     reach = _reach(dataset, size, maxdistance)
@@ -79,7 +80,7 @@ def triangle(
     image = axes.imshow(
         scale.values,
         norm=scale.norm,
-        cmap=scale.cmap if cmap is None else cmap,
+        cmap=own_colours or scale.cmap,
         extent=(0, scale.values.shape[1] * factor, scale.values.shape[0] * factor, 0),
         interpolation="nearest",
     )
