@@ -302,9 +302,8 @@ class MrhFile:
         return self.header.trans
 
     def _spans(self, region: RegionLike, region2: RegionLike | None) -> tuple[_Span, _Span]:
-        known = _known_names(self.chromosomes)
-        regions = [parse_region(each, tuple(known)) for each in (region, region2 or region)]
-        chroms = [known[each.chromosome] for each in regions]
+        regions = [parse_region(each, self.chromosomes) for each in (region, region2 or region)]
+        chroms = [self.chromosomes.index(each.chromosome) for each in regions]
         scale = self._scale(chroms[0] != chroms[1])
         one, two = (
             _Span(
@@ -388,18 +387,6 @@ class MrhFile:
 
     def _damaged(self) -> StoreError:
         return StoreError(f"{self.path}: its index points to nowhere; get or make it again")
-
-
-def _known_names(names: tuple[str, ...]) -> dict[str, int]:
-    """Chromosome by the name in the file; if that is free, also without ``chr``, and with it."""
-    known = {name: k for k, name in enumerate(names)}
-    for k, name in enumerate(names):
-        if name.startswith("chr"):
-            known.setdefault(name.removeprefix("chr"), k)
-    for k, name in enumerate(names):
-        known.setdefault(f"chr{name}", k)
-    known.pop("", None)
-    return known
 
 
 def _bins(scale: Scale, span: _Span, level: int) -> range:
