@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from hifive_dask.errors import RegionError
 
-__all__ = ["Region", "parse_region"]
+__all__ = ["Region", "find_chromosome", "parse_region"]
 
 _UNITS = {"": 1, "k": 1_000, "kb": 1_000, "m": 1_000_000, "mb": 1_000_000, "bp": 1}
 _NUMBER = re.compile(r"([0-9][0-9,_]*(?:\.[0-9]+)?)\s*([kKmM]?[bB]?|bp)", re.IGNORECASE)
@@ -26,6 +26,19 @@ class Region(NamedTuple):
             return self.chromosome
         stop = "" if self.stop is None else f"{self.stop:,}"
         return f"{self.chromosome}:{self.start or 0:,}-{stop}"
+
+
+def find_chromosome(name: str, chromosomes: Container[str]) -> str | None:
+    """Return the known name that is meant: the same, or the same with or without ``chr``.
+
+    Examples
+    --------
+    >>> from hifive_dask.regions import find_chromosome
+    >>> find_chromosome("chr1", ["1", "2"]), find_chromosome("2", ["chr1", "chr2"])
+    ('1', 'chr2')
+    """
+    spellings = (name, name.removeprefix("chr"), f"chr{name}")
+    return next((each for each in spellings if each and each in chromosomes), None)
 
 
 def _position(text: str, region: str) -> int | None:
@@ -54,7 +67,8 @@ def parse_region(region: str | Region | Sequence[object], chromosomes: Sequence[
         ``"chr2"``, ``"chr2:10,000,000-20,000,000"``, ``"chr2:10M-20M"``, ``"chr2:10M-"``, or a
         tuple ``(chromosome, start, stop)`` in bp.
     chromosomes
-        The names that exist. A name that holds ``:`` is found as a whole first.
+        The names that exist; they are found with and without ``chr``. A name that holds ``:`` is
+        found as a whole first.
 
     Raises
     ------
@@ -71,7 +85,7 @@ def parse_region(region: str | Region | Sequence[object], chromosomes: Sequence[
     stop: int | None
     if isinstance(region, str):
         name, mark, interval = region.rpartition(":")
-        if region in chromosomes or not mark:
+        if not mark or find_chromosome(region, chromosomes) is not None:
             name, start, stop = region, None, None
         else:
             left, dash, right = interval.partition("-")
@@ -84,7 +98,8 @@ def parse_region(region: str | Region | Sequence[object], chromosomes: Sequence[
             raise RegionError(f"region {region!r} is not (chromosome, start, stop)")
         name = parts[0].decode() if isinstance(parts[0], bytes) else str(parts[0])
         start, stop = (None if p is None else int(str(p)) for p in [*parts[1:], None, None][:2])
-    if name not in chromosomes:
+    found = find_chromosome(name, chromosomes)
+    if found is None:
         known = ", ".join(map(str, chromosomes[:30])) + (", ..." if len(chromosomes) > 30 else "")
         raise RegionError(f"unknown chromosome {name!r}; known are: {known}")
     if start is not None and start < 0:
@@ -93,4 +108,4 @@ def parse_region(region: str | Region | Sequence[object], chromosomes: Sequence[
         raise RegionError(
             f"region {region!r} is empty: stop {stop} is not above start {start or 0}"
         )
-    return Region(name, start, stop)
+    return Region(found, start, stop)

@@ -490,10 +490,10 @@ def test_bins__without_any_unit_in_use() -> None:
 
 def test_memory__is_asked_for_before_anything_is_computed() -> None:
     with pytest.raises(ParameterError, match=r"memory_limit is 0\.0 GB; choose a larger binsize"):
-        cis(t1(), options={"memory_limit": 90})
-    cis(t1(maxdistance=60), "compact", options={"memory_limit": 90})
+        cis(t1(), options={"memory_limit": 45})
+    cis(t1(maxdistance=60), "compact", options={"memory_limit": 45})
     with pytest.raises(ParameterError, match="start1, stop1"):
-        trans(t1(), Request("A"), Request("B"), memory_limit=100)
+        trans(t1(), Request("A"), Request("B"), memory_limit=50)
     with pytest.raises(ParameterError, match="larger expansion_binsize"):
         cis(t1(), options={**dynamic(3), "memory_limit": 3000})
 

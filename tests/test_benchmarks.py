@@ -73,6 +73,18 @@ def test_bench_probability__converges_at_toy_size() -> None:
     assert all(row["baseline s, one evaluation"] is not None for row in rows)
 
 
+def test_bench_chromosome__counts_what_its_baseline_counts() -> None:
+    rows = _load("bench_chromosome").main([600, 1_200], [1], pairs_per_fend=10)
+    assert [row["fends"] for row in rows] == [600, 1_200] * 2
+    assert all(row["baseline s"] is not None for row in rows)
+    assert all(row["query tasks"] < 10 for row in rows)
+
+
+def test_bench_mrh__has_the_cells_of_its_baseline() -> None:
+    (row,) = _load("bench_mrh").main([20_000], [1], fends=2_000)
+    assert row["scores"] > 100
+
+
 def test_bench_heatmap__counts_what_its_baseline_counts() -> None:
     rows = _load("bench_heatmap").main([3, 20], [1], fends=2_000, pairs=5_000)
     assert [row["contigs"] for row in rows] == [3, 20]

@@ -399,6 +399,17 @@ def test_plot__draws_regions(stores: Path, tmp_path: Path, region: tuple[str, ..
     assert "bins of 20,000 bp" in result.output
 
 
+def test_plot__triangle_and_colours(stores: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map.svg"
+    arguments = ("plot", stores / "project.zarr", "chr1", "--binsize", 20_000, "--triangle")
+    run(*arguments, "--maxdistance", 200_000, "--title", "near", "--vmax", 2, "-o", out)
+    assert out.exists()
+    result = run(*arguments, "--cmap", "reddish", "-o", out, code=1)
+    assert "no colour map 'reddish'" in result.stderr
+    trans = ("plot", stores / "project.zarr", "chr1", "chr2", "--triangle", "-o", out)
+    assert "map of one region with itself" in run(*trans, code=1).stderr
+
+
 def test_plot__suffix_decides_the_format(stores: Path, tmp_path: Path) -> None:
     arguments = ("plot", stores / "project.zarr", "chr3", "--variable", "observed", "-o")
     run(*arguments, tmp_path / "map.svg")
@@ -630,6 +641,17 @@ def test_mrh__is_written_and_read(stores: Path, tmp_path: Path) -> None:
     large = run("mrh", "read", path, "chr1:0-100k", "--minbinsize", 40_000).stdout.splitlines()
     ends = [list(map(int, line.split("\t")[1:3])) for line in large[1:]]
     assert {stop - start for start, stop in ends} == {40_000}
+
+
+def test_mrh__is_drawn(stores: Path, tmp_path: Path) -> None:
+    path, out = tmp_path / "map.mrh", tmp_path / "map.png"
+    sizes = ("--maxbinsize", 80_000, "--minbinsize", 10_000)
+    run("mrh", "write", stores / "project.zarr", *sizes, "-o", path)
+    assert "squares of 10,000 bp and larger" in run("mrh", "plot", path, "chr1", "-o", out).output
+    result = run("mrh", "plot", path, "chr1", "2", "--binsize", 40_000, "-o", out)
+    assert "squares of 40,000 bp" in result.output
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert "unknown chromosome 'chr9'" in run("mrh", "plot", path, "chr9", "-o", out, code=1).stderr
 
 
 def test_mrh__of_options_that_do_not_fit_is_an_error(stores: Path, tmp_path: Path) -> None:

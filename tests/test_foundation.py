@@ -25,7 +25,9 @@ from hifive_dask._store.kinds import check_replaceable, kind_of
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask.errors import InputError, LinkError, RegionError, StoreError
 from hifive_dask.provenance import History, content_token
-from hifive_dask.regions import Region, parse_region
+from hifive_dask.regions import Region, find_chromosome, parse_region
+
+from .test_heatmap import T1
 
 NAMES = ["chr1", "chr2", "HLA:01", "chr3|a"]
 
@@ -64,6 +66,27 @@ def test_regions__parse(text: object, region: Region) -> None:
 def test_regions__errors_say_why(text: object, message: str) -> None:
     with pytest.raises(RegionError, match=message):
         parse_region(text, NAMES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "found"),
+    [
+        ("1", ["chr1", "1"], "1"),
+        ("1", ["chr1", "chr2"], "chr1"),
+        ("chr1", ["1", "2"], "1"),
+        ("chr", ["1", ""], None),
+        ("X", ["chr1"], None),
+    ],
+)
+def test_find_chromosome__with_and_without_chr(
+    name: str, known: list[str], found: str | None
+) -> None:
+    assert find_chromosome(name, known) == found
+
+
+def test_regions__are_of_the_chromosome_that_is_known() -> None:
+    assert parse_region("1:5kb-", NAMES) == Region("chr1", 5000, None)
+    assert T1.select([b"chrA", "B"]) == [0, 1]
 
 
 def test_region__prints_as_it_is_written() -> None:

@@ -105,6 +105,20 @@ def test_heatmap__of_the_example(example: Any) -> None:
     assert set(trans["chromosome1"].values) == {"X"}
 
 
+def test_heatmap__filled_has_the_squares_in_the_order_of_painting(example: Any) -> None:
+    """Where the finest level has no score, that of the square around it shows."""
+    for regions in (("1",), ("1", "X"), ("X", "1"), (("1", 15, 40), ("1", 0, 11))):
+        filled = example.heatmap(*regions, binsize=10, fill=True)
+        painted = np.full(filled["score"].shape, np.nan)
+        for start1, end1, start2, end2, score in squares(example, *regions):
+            rows = (filled["start1"].values >= start1) & (filled["stop1"].values <= end1)
+            columns = (filled["start2"].values >= start2) & (filled["stop2"].values <= end2)
+            painted[np.ix_(rows, columns)] = score
+        np.testing.assert_array_equal(filled["score"], painted.astype(np.float32))
+    assert filled.attrs["region"] == "1:15-40"
+    assert example.heatmap("chrX", binsize=20).attrs["region"] == "X"
+
+
 def test_builders__compute_nothing(example: Any) -> None:
     def refuse(dsk: Any, keys: Any, **_: Any) -> Any:
         raise AssertionError("something was computed")

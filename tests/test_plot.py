@@ -320,12 +320,145 @@ def test_reduce_map__sums_squares_for_any_chunks(
         np.testing.assert_allclose(got, plain)
 
 
+@given(
+    bins=st.integers(1, 30),
+    chunks=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    most=st.integers(1, 40),
+    reach=st.integers(1, 40),
+)
+@settings(max_examples=60, deadline=None)
+def test_reduce_map__within_reach_is_as_without_it(
+    bins: int, chunks: tuple[int, int], most: int, reach: int
+) -> None:
+    values = np.random.default_rng(bins).random((bins, bins))
+    data = make_map(da.from_array(values, chunks), np.zeros((bins, bins)))
+    near, factor = reduce_map(data, most, ("observed",), reach)
+    whole, _ = reduce_map(data, most, ("observed",))
+    row, column = np.indices(near["observed"].shape)
+    # The first cell of a square, or the one at its lower left corner, is in reach.
+    seen = (column >= row) & (factor * (column - row - 1) < reach)
+    np.testing.assert_allclose(near["observed"][seen], whole["observed"][seen])
+    assert np.isnan(near["observed"][~seen]).all()
+
+
+# Triangles
+
+
+def band(bins: int = 40, chunk: int = 10, size: int = 10_000) -> xr.Dataset:
+    """A map that notes which of its chunks were computed, in its attribute `seen`."""
+    seen: list[tuple[int, int]] = []
+
+    def block(i: int, j: int) -> Array:
+        seen.append((i, j))
+        return 1.0 + np.subtract.outer(np.arange(chunk), np.arange(chunk)) ** 2
+
+    chunks = [
+        [da.from_delayed(dask.delayed(block)(i, j), (chunk, chunk), float) for j in range(4)]
+        for i in range(4)
+    ]
+    data = make_map(da.block(chunks), da.ones((bins, bins), chunks=chunk), size=size)  # type: ignore[arg-type]
+    data.attrs["seen"] = seen
+    return data
+
+
+def test_triangle__computes_only_the_chunks_in_reach() -> None:
+    data = band()
+    figure = plot.triangle(data, variable="observed", maxdistance=100_000)
+    assert sorted(data.attrs["seen"]) == [
+        (0, 0), (0, 1), (1, 1), (1, 2), (2, 2), (2, 3), (3, 3),
+    ]  # fmt: skip
+    axes = figure.axes[0]
+    assert axes.get_ylim() == (0, 10)
+    assert axes.get_ylabel() == "distance (kb)"
+    assert axes.get_yticklabels()[-1].get_text() == "100"
+    assert axes.get_xlabel() == "chr1 (kb)"
+
+
+def test_triangle__diagonal_is_at_the_bottom() -> None:
+    """A loop between 100 and 200 kb stands above 150 kb, at a distance of 100 kb."""
+    observed = np.ones((30, 30))
+    observed[10, 20] = observed[20, 10] = 50
+    data = make_map(observed, np.ones((30, 30)))
+    figure = plot.triangle(data, variable="observed", vmin=0.5, vmax=50)
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    rgba = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+    x, y = axes.transData.transform((15.5, 10))
+    loop = rgba[rgba.shape[0] - int(y) - 1, int(x)]
+    beside = [
+        rgba[rgba.shape[0] - int(place[1]) - 1, int(place[0])]
+        for place in axes.transData.transform([(13, 10), (18, 10), (15.5, 7), (15.5, 13)])
+    ]
+    assert all((other == beside[0]).all() for other in beside)
+    assert loop[:3].sum() < beside[0][:3].sum()
+    outside = axes.transData.transform((2, 10))
+    assert (rgba[rgba.shape[0] - int(outside[1]) - 1, int(outside[0])] == 255).all()
+
+
+def test_triangle__reaches_as_far_as_the_map() -> None:
+    data = make_map(np.ones((30, 30)), np.ones((30, 30)))
+    assert plot.triangle(data).axes[0].get_ylim() == (0, 30)
+    assert plot.triangle(data, maxdistance=45_000).axes[0].get_ylim() == (0, 5)
+    data.attrs["maxdistance"] = 80_000
+    assert plot.triangle(data).axes[0].get_ylim() == (0, 8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_triangle__is_written_in_all_formats(tmp_path: Path, suffix: str) -> None:
+    figure = plot.triangle(make_map(np.eye(4) + 1, np.ones((4, 4))), variable="observed")
+    plot.save(figure, tmp_path / f"t{suffix}")
+    assert (tmp_path / f"t{suffix}").stat().st_size > 1000
+
+
+def test_triangle__refuses_what_has_no_diagonal() -> None:
+    square = make_map(np.ones((4, 4)), np.ones((4, 4)))
+    with pytest.raises(ParameterError, match="map of one region with itself"):
+        plot.triangle(make_map(np.ones((4, 5)), np.ones((4, 5))))
+    with pytest.raises(ParameterError, match="map of one region with itself"):
+        plot.triangle(square.assign_coords(chromosome2=("bin2", ["chr2"] * 4)))
+    with pytest.raises(ParameterError, match="maxdistance is 500, expected a bin, 10,000 bp"):
+        plot.triangle(square, maxdistance=500)
+    stop = square["stop1"].values - [0, 0, 0, 10]
+    odd = square.assign_coords(stop1=("bin1", stop), stop2=("bin2", stop))
+    with pytest.raises(ParameterError, match=r"bins from 9,990 to 10,000 bp wide"):
+        plot.triangle(odd)
+
+
+# Scores of multi-resolution heatmaps
+
+
+def score_map(score: Array) -> xr.Dataset:
+    data = make_map(score, score).drop_vars(("observed", "expected"))
+    data["score"] = (("bin1", "bin2"), score)
+    return data
+
+
+def test_heatmap__of_scores_has_two_colours_only_about_0() -> None:
+    both = np.linspace(-3, 2, 100).reshape(10, 10)
+    figure = plot.heatmap(score_map(both))
+    low, high = image_of(figure).get_clim()
+    assert low == -high < -2.5
+    assert label_of(figure) == "log2 observed / expected"
+    low, high = image_of(plot.heatmap(score_map(both - 5))).get_clim()
+    assert -8 < low < high < -2.5
+    assert image_of(plot.heatmap(score_map(both), vmin=-1)).get_clim() == (-1, 1)
+    assert image_of(plot.heatmap(score_map(both), vmin=-1, vmax=3)).get_clim() == (-1, 3)
+
+
+def test_heatmap__of_scores_draws_missing_ones_grey() -> None:
+    score = np.array([[np.nan, 1.0], [-1.0, np.nan]])
+    figure = plot.heatmap(score_map(score))
+    assert colour_at(figure, 0, 0) == to_rgba(MISSING)
+    plot.heatmap(score_map(np.full((2, 2), np.nan)))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"variable": "ratio"}, "unknown variable 'ratio'; known are 'observed'"),
         ({"pseudocount": -1}, "pseudocount is -1"),
         ({"pixels": 0}, "pixels is 0, expected 1 or more"),
+        ({"cmap": "reddish"}, "Matplotlib has no colour map 'reddish'"),
         ({"vmin": 2, "vmax": 1}, "vmin must be below vmax"),
         ({"variable": "observed", "vmin": 0}, "vmin is 0, expected above 0; or pass log=False"),
     ],

@@ -223,6 +223,21 @@ map_options = stack(
 )
 
 
+style_options = stack(
+    click.option("--vmin", type=float, help="Lower limit of the colours, as on their bar."),
+    click.option("--vmax", type=float, help="Upper limit of the colours."),
+    click.option("--linear", is_flag=True, help="Colours that do not follow the logarithm."),
+    click.option("--cmap", metavar="NAME", help="A colour map of Matplotlib."),
+    click.option("--title", help="Text above the picture."),
+)
+
+
+def style_of(options: dict[str, Any]) -> dict[str, Any]:
+    """What `hifive_dask.plot` takes, of the values of `style_options`."""
+    style = {name: options[name] for name in ("vmin", "vmax", "cmap", "title")}
+    return {**style, "log": not options["linear"]}
+
+
 @dataclass(frozen=True)
 class GenomeInput:
     """The one file that a partition is made from; for a sequence also how, in `digest`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -52,13 +52,21 @@ def _reads(table: pd.DataFrame) -> dict[str, int]:
     return {str(name): int(reads) for name, reads in table["reads"].items()}
 
 
-def draw_map(chosen: Map, variable: Variable) -> Figure:
-    """Draw one variable of a map."""
+def draw_map(
+    chosen: Map,
+    variable: Variable,
+    *,
+    triangle: bool = False,
+    title: str | None = None,
+    **style: Any,
+) -> Figure:
+    """Draw one variable of a map; `style` is what both kinds of pictures take."""
     from hifive_dask import plot
 
-    title = f"{chosen.title}: {variable}"
+    draw = plot.triangle if triangle else plot.heatmap
     # One read more on both sides keeps cells pale where little is expected.
-    return plot.heatmap(chosen.dataset, variable=variable, pseudocount=1, title=title)
+    style |= {"pseudocount": 1, "title": title or f"{chosen.title}: {variable}"}
+    return draw(chosen.dataset, variable=variable, **style)
 
 
 def draw_diagnostics(hic: HiC, folder: Path) -> dict[str, str]:

@@ -9,10 +9,12 @@ from typing import Any
 import click
 
 from hifive_dask.cli._inputs import existing
+from hifive_dask.cli._pictures import DPI, check_picture
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import StorePath, check_output
 
 _size = click.IntRange(1)
+_MOST = 1000  # squares along a picture
 
 
 @click.group("mrh")
@@ -22,6 +24,7 @@ def command() -> None:
     \b
     hifive-dask mrh write project.zarr -o map.mrh
     hifive-dask mrh read map.mrh chr1:10M-20M
+    hifive-dask mrh plot map.mrh chr1:10M-20M -o chr1.png
     """
 
 
@@ -149,3 +152,44 @@ def read(
     with replacing(out) as beside:
         beside.write_text(text)
     settings.say(f"{out}: {len(table):,} lines.")
+
+
+@command.command("plot")
+@click.argument("file", type=existing)
+@click.argument("region")
+@click.argument("region2", required=False)
+@click.option(
+    "--binsize",
+    type=_size,
+    metavar="BP",
+    help="Smallest squares.  [default: so that there are up to 1000 along the picture]",
+)
+@click.option("--vmin", type=float, help="Lowest score of the colours.")
+@click.option("--vmax", type=float, help="Highest score of the colours.")
+@click.option("--cmap", metavar="NAME", help="A colour map of Matplotlib.")
+@click.option("--title", help="Text above the picture.")
+@click.option(
+    "-o", "--out", required=True, type=click.Path(path_type=Path), help="File: .png, .svg or .pdf."
+)
+@pass_settings
+def plot(
+    settings: Settings,
+    /,
+    file: Path,
+    region: str,
+    region2: str | None,
+    binsize: int | None,
+    out: Path,
+    **style: Any,
+) -> None:
+    """Draw REGION, or REGION against REGION2, every place as fine as there are reads."""
+    from hifive_dask import open_mrh
+    from hifive_dask.plot import heatmap, save
+
+    check_picture(out, file)
+    mrh = open_mrh(file)
+    binsize = binsize or mrh.suitable_binsize(region, region2, _MOST)
+    with settings.session():
+        scores = mrh.heatmap(region, region2, binsize=binsize, fill=True)
+        save(heatmap(scores, **style), out, dpi=DPI)
+    settings.say(f"{out}: scores of {region}, squares of {binsize:,} bp and larger ones.")

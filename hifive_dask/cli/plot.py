@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hifive_dask.cli._inputs import map_options
+from hifive_dask.cli._inputs import map_options, style_of, style_options
 from hifive_dask.cli._maps import open_map
 from hifive_dask.cli._pictures import DPI, check_picture, draw_map
 from hifive_dask.cli._settings import Settings, pass_settings
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     show_default=True,
 )
 @click.option(
+    "--triangle",
+    is_flag=True,
+    help="Turn the map by 45 degrees: distances go upwards, as far as --maxdistance.",
+)
+@style_options
+@click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="File: .png, .svg or .pdf."
 )
 @pass_settings
@@ -39,19 +45,23 @@ def command(
     region: str,
     region2: str | None,
     variable: Variable,
+    triangle: bool,
     out: Path,
     **options: Any,
 ) -> None:
     """Draw the map of REGION, or of REGION against REGION2; by default of the whole genome.
 
-    For example: hifive-dask plot project.zarr chr2:10M-20M --binsize 50000 -o chr2.png
+    \b
+    hifive-dask plot project.zarr chr2:10M-20M --binsize 50000 -o chr2.png
+    hifive-dask plot project.zarr chr2 --triangle --maxdistance 2000000 -o chr2.pdf
     """
     from hifive_dask.plot import save
 
     check_picture(out, project)
     with settings.session():
         chosen = open_map(project, region, region2, options)
-        save(draw_map(chosen, variable), out, dpi=DPI)
+        figure = draw_map(chosen, variable, triangle=triangle, **style_of(options))
+        save(figure, out, dpi=DPI)
     settings.say(
         f"{out}: {variable} of {chosen.title}, bins of {chosen.binsize:,} bp, expected by "
         f"{chosen.datatype}."

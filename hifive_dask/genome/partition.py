@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
+from hifive_dask.regions import find_chromosome
 
 __all__ = ["Partition", "Units"]
 
@@ -68,6 +69,8 @@ class Units:
     def select(self, chroms: str | bytes | Sequence[str | bytes] | None) -> list[int]:
         """Indices of the named chromosomes in genome order; None or empty means all.
 
+        Names are found with and without ``chr``.
+
         Raises
         ------
         ParameterError
@@ -77,13 +80,15 @@ class Units:
             chroms = [chroms]
         names = [c.decode() if isinstance(c, bytes) else str(c) for c in chroms or []]
         names = [name for name in names if name]
-        unknown = [name for name in names if name not in self.index]
+        found = {name: find_chromosome(name, self.index) for name in names}
+        unknown = [name for name in names if found[name] is None]
         if unknown:
             raise ParameterError(
                 f"unknown chromosome {', '.join(map(repr, unknown))}; known are: "
                 + ", ".join(self.chromosomes)
             )
-        return sorted({self.index[name] for name in names}) or list(range(len(self.chromosomes)))
+        chosen = {self.index[name] for name in found.values() if name is not None}
+        return sorted(chosen) or list(range(len(self.chromosomes)))
 
 
 @dataclass(frozen=True)

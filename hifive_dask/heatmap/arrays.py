@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from hifive_dask._graph.run import run
+from hifive_dask._graph.run import progress, run
 from hifive_dask.errors import ParameterError
 from hifive_dask.heatmap.axes import Segment
 from hifive_dask.heatmap.bins import Bins, Request, find_bins, joint_segments
@@ -35,7 +36,8 @@ Float32 = NDArray[np.float32]
 Layer = Any  # float array (bins, bins), or a lazy one
 
 MEMORY_LIMIT = 4 << 30  # bytes
-_CELL_BYTES = 16  # two float32, once in parts and once joined
+_CELL_BYTES = 8  # two float32
+_TOGETHER = 1 << 25  # cells in strips at a time
 _TABLE_BYTES = 48  # float64 sums, tables, and the cells they are made of
 _GROWTH_ADVICE = "choose a larger expansion_binsize, or a part of the chromosome"
 
@@ -81,13 +83,13 @@ def _cis_cells(
         Whether cells of a bin with itself are in it; 0 in a full array if not.
     """
     size = layers[0].shape[0]
-    cells = {
-        "compact": size * (width + diagonal),
-        "upper": size * (size - 1 + 2 * diagonal) // 2,
-        "full": size * size,
+    shape: tuple[int, ...] = {
+        "compact": (size, width + diagonal),
+        "upper": (size * (size - 1 + 2 * diagonal) // 2,),
+        "full": (size, size),
     }[arraytype]
     _check_memory(
-        cells * _CELL_BYTES,
+        math.prod(shape) * _CELL_BYTES,
         memory_limit,
         "choose a larger binsize, a part of the chromosome (start, stop), or a compact array with "
         "a maxdistance",
@@ -100,6 +102,7 @@ def _cis_cells(
             "full": slice(0, size),
         }[arraytype],
         lambda strip, lo: _shape_cells(strip, lo, arraytype, width, diagonal),
+        shape,
         silent,
     )
 
@@ -142,24 +145,39 @@ def _trans_cells(
         memory_limit,
         "choose a larger binsize or parts of the chromosomes (start1, stop1, start2, stop2)",
     )
-    return _by_strips(layers, lambda lo, hi: slice(0, columns), lambda strip, lo: strip, silent)
+    return _by_strips(
+        layers, lambda lo, hi: slice(0, columns), lambda strip, lo: strip, (rows, columns), silent
+    )
 
 
 def _by_strips(
     layers: tuple[Layer, Layer],
     reach: Callable[[int, int], slice],
     form: Callable[[Float32, int], Float32],
+    shape: tuple[int, ...],
     silent: bool,
 ) -> Float32:
-    """Compute a map by strips of rows, of the columns that are needed, and join them."""
+    """Compute a map by strips of rows, of the columns that are needed, and join them.
+
+    Some strips at a time are in memory besides the array.
+    """
     seen, expected = (da.asarray(layer) for layer in layers)
     task = dask.delayed(_strip, pure=False)
     edge = np.r_[0, np.cumsum(seen.chunks[0])].tolist()
-    strips = []
-    for lo, hi in pairwise(edge):
-        columns = reach(lo, hi)
-        strips.append(task(seen[lo:hi, columns], expected[lo:hi, columns], form, lo))
-    return np.concatenate(run(strips, title="heatmap", silent=silent))
+    rows = max(1, _TOGETHER // max(1, seen.shape[1] * int(np.diff(edge).max(initial=1))))
+    array = np.empty((*shape, 2), dtype=np.float32)
+    done = 0
+    with progress("heatmap", len(edge) - 1, silent=silent) as advance:
+        for first in range(0, len(edge) - 1, rows):
+            strips = []
+            for lo, hi in pairwise(edge[first : first + rows + 1]):
+                columns = reach(lo, hi)
+                strips.append(task(seen[lo:hi, columns], expected[lo:hi, columns], form, lo))
+            for strip in run(strips, silent=True):
+                array[done : done + len(strip)] = strip
+                done += len(strip)
+            advance(len(strips))
+    return array
 
 
 def _strip(seen: Any, expected: Any, form: Callable[[Float32, int], Float32], lo: int) -> Float32:

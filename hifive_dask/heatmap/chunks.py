@@ -19,6 +19,8 @@ from hifive_dask.model.trans_means import WeightedUnits, lazy_trans_means
 
 __all__ = ["Axis", "expected_array", "observed_array", "trans_means_of"]
 
+_BINS = 512  # most bins of a chunk along an axis
+_UNITS, _PIECES = 1 << 16, 8  # an axis of more units has more pieces, up to so many, to share work
 _TOGETHER = 8  # chunks side by side that can be counted in one pass over the rows
 
 Grid = list[list[Any]]
@@ -27,12 +29,15 @@ Grid = list[list[Any]]
 class Axis:
     """Segments that become the rows or columns of chunks, each once in the graph.
 
-    By default a chunk has an eighth of the bins of the axis, 64 to 512.
+    By default a chunk has up to 512 bins; fewer if the axis has many units.
     """
 
     def __init__(self, bins: Segment, chunk_bins: int | None = None) -> None:
         self.bins = bins
-        self.pieces = cut(bins, chunk_bins or min(512, max(64, len(bins) // 8)))
+        if chunk_bins is None:
+            pieces = min(_PIECES, -(-len(bins.units) // _UNITS))
+            chunk_bins = min(_BINS, -(-len(bins) // pieces))
+        self.pieces = cut(bins, chunk_bins)
         self.tasks = [dask.delayed(piece, traverse=False) for piece in self.pieces]
 
     def __len__(self) -> int:

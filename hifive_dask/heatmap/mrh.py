@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import dask
@@ -70,7 +71,16 @@ class Levels:
     depth: int
 
     def segment(self, level: int) -> Segment:
-        """The bins of a level, and the units in them."""
+        """The bins of a level, and the units in them; kept, since all pairs need them."""
+        if level not in self._segments:
+            self._segments[level] = self._cut(level)
+        return self._segments[level]
+
+    @cached_property
+    def _segments(self) -> dict[int, Segment]:
+        return {}
+
+    def _cut(self, level: int) -> Segment:
         size, number = self.size >> level, self.number << level
         border = self.start + size * np.arange(number + 1, dtype=np.int64)
         edge = self.units.first + np.searchsorted(self.units.mid, border, "left").astype(np.int64)

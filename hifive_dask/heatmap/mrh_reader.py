@@ -134,8 +134,25 @@ class MrhFile:
             rows.append(row)
         return pd.DataFrame(rows)
 
+    def suitable_binsize(
+        self, region: RegionLike, region2: RegionLike | None = None, most: int = 1000
+    ) -> int:
+        """Return the smallest stored bin size with which a region has up to `most` bins.
+
+        The largest one if all are too small.
+        """
+        one, two = self._spans(region, region2)
+        sizes = self.resolutions(trans=one.chrom != two.chrom)
+        length = max(one.stop - one.start, two.stop - two.start)
+        return min((size for size in sizes if size * most >= length), default=sizes[0])
+
     def heatmap(
-        self, region: RegionLike, region2: RegionLike | None = None, *, binsize: int
+        self,
+        region: RegionLike,
+        region2: RegionLike | None = None,
+        *,
+        binsize: int,
+        fill: bool = False,
     ) -> xr.Dataset:
         """Return the scores at one resolution as a lazy Dataset.
 
@@ -145,12 +162,16 @@ class MrhFile:
             As for `HiC.heatmap`; `region2` by default the same. All bins that reach into them.
         binsize
             bp, one of `resolutions`.
+        fill
+            Give cells with too few reads the score of the finest stored square that they lie in, as
+            browsers paint it.
 
         Returns
         -------
         xarray.Dataset
             ``score`` (float32, log2 of observed over expected; NaN where there are too few reads)
-            on dims bin1 and bin2, with coordinates chromosome, start, stop and mid of both.
+            on dims bin1 and bin2, with coordinates chromosome, start, stop and mid of both. Draw it
+            with `hifive_dask.plot.heatmap`.
 
         Raises
         ------
@@ -179,7 +200,7 @@ class MrhFile:
             [
                 [
                     da.from_delayed(
-                        task(shared, one.chrom, two.chrom, level, r, c),
+                        task(shared, one.chrom, two.chrom, level, r, c, fill),
                         (len(r), len(c)),
                         dtype=np.float32,
                     )
@@ -198,7 +219,12 @@ class MrhFile:
                     axis, self.chromosomes[span.chrom], int(start[span.chrom]), bins, binsize
                 ).items()
             },
-            attrs={"binsize": binsize, "minobservations": self.minobservations},
+            attrs={
+                "region": self._text(one),
+                "region2": "" if region2 is None else self._text(two),
+                "binsize": binsize,
+                "minobservations": self.minobservations,
+            },
         )
 
     def squares(
@@ -257,6 +283,17 @@ class MrhFile:
 
     # Where things are
 
+    def _text(self, span: _Span) -> str:
+        """A stretch as a region; only its name if it is the whole chromosome."""
+        name = self.chromosomes[span.chrom]
+        whole = [
+            (scale.start[span.chrom], scale.stop[span.chrom])
+            for scale in (self.header.cis, self.header.trans)
+            if scale is not None
+        ]
+        inside = (span.start, span.stop) not in whole
+        return str(Region(name, span.start, span.stop) if inside else Region(name))
+
     def _scale(self, trans: bool) -> Scale:
         if not trans:
             return self.header.cis
@@ -265,9 +302,8 @@ class MrhFile:
         return self.header.trans
 
     def _spans(self, region: RegionLike, region2: RegionLike | None) -> tuple[_Span, _Span]:
-        known = _known_names(self.chromosomes)
-        regions = [parse_region(each, tuple(known)) for each in (region, region2 or region)]
-        chroms = [known[each.chromosome] for each in regions]
+        regions = [parse_region(each, self.chromosomes) for each in (region, region2 or region)]
+        chroms = [self.chromosomes.index(each.chromosome) for each in regions]
         scale = self._scale(chroms[0] != chroms[1])
         one, two = (
             _Span(
@@ -353,18 +389,6 @@ class MrhFile:
         return StoreError(f"{self.path}: its index points to nowhere; get or make it again")
 
 
-def _known_names(names: tuple[str, ...]) -> dict[str, int]:
-    """Chromosome by the name in the file; if that is free, also without ``chr``, and with it."""
-    known = {name: k for k, name in enumerate(names)}
-    for k, name in enumerate(names):
-        if name.startswith("chr"):
-            known.setdefault(name.removeprefix("chr"), k)
-    for k, name in enumerate(names):
-        known.setdefault(f"chr{name}", k)
-    known.pop("", None)
-    return known
-
-
 def _bins(scale: Scale, span: _Span, level: int) -> range:
     """Bins of a level that reach into a stretch."""
     size, start = scale.maxbinsize >> level, int(scale.start[span.chrom])
@@ -391,18 +415,24 @@ def _quarters(
 
 
 def _scores(
-    file: MrhFile, one: int, two: int, level: int, rows: range, columns: range
+    file: MrhFile, one: int, two: int, level: int, rows: range, columns: range, fill: bool
 ) -> NDArray[np.float32]:
-    """Scores of a rectangle of bins."""
+    """Scores of a rectangle of bins, with `fill` also those of coarser levels."""
     scale = file._scale(one != two)
     size = scale.maxbinsize >> level
     spans = [
         _Span(chrom, *(int(scale.start[chrom]) + size * edge for edge in (bins.start, bins.stop)))
         for chrom, bins in ((one, rows), (two, columns))
     ]
-    *_, cells = file._levels(spans[0], spans[1], level + 1)
     score = np.full((len(rows), len(columns)), np.nan, dtype=np.float32)
-    score[cells.row - rows.start, cells.column - columns.start] = cells.score
+    for k, cells in enumerate(file._levels(spans[0], spans[1], level + 1)):
+        if k < level and not fill:
+            continue
+        row, column = (np.array(bins) >> (level - k) for bins in (rows, columns))
+        stored = np.full((row[-1] - row[0] + 1, column[-1] - column[0] + 1), np.nan, np.float32)
+        stored[cells.row - row[0], cells.column - column[0]] = cells.score
+        found = stored[np.ix_(row - row[0], column - column[0])]
+        score = np.where(np.isnan(found), score, found)
     return score
 
 

@@ -50,8 +50,8 @@ def heatmap(
     binsize
         bp, or 0 for one bin per unit.
     chunk_bins
-        Bins per chunk and axis; by default an eighth of the axis, 64 to 512. The values do not
-        depend on it.
+        Bins per chunk and axis; by default up to 512, fewer if the axis has many units. The values
+        do not depend on it.
 
     Returns
     -------

@@ -20,6 +20,7 @@ from hifive_dask.plot.diagnostics import corrections, insert_sizes, trace
 from hifive_dask.plot.heatmap import heatmap
 from hifive_dask.plot.libraries import statistics
 from hifive_dask.plot.style import save
+from hifive_dask.plot.triangle import triangle
 
 __all__ = [
     "biases",
@@ -32,4 +33,5 @@ __all__ = [
     "save",
     "statistics",
     "trace",
+    "triangle",
 ]

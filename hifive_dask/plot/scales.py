@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import DIVERGING, SEQUENTIAL
 
-__all__ = ["Scale", "one_colour", "two_colours"]
+__all__ = ["Scale", "of_scores", "one_colour", "two_colours"]
 
 Float64 = NDArray[np.float64]
 
@@ -76,6 +76,22 @@ def two_colours(
     if pseudocount:
         ratio = f"(observed + {pseudocount:g}) / (expected + {pseudocount:g})"
     return Scale(values, Normalize(vmin, vmax), DIVERGING, f"log2 {ratio}" if log else ratio)
+
+
+def of_scores(values: Float64, vmin: float | None, vmax: float | None) -> Scale:
+    """Colours of log2 ratios: two about 0 if they lie on both sides of it, else one."""
+    label = "log2 observed / expected"
+    known = values[np.isfinite(values)]
+    low, high = (float(q) for q in np.quantile(known, [0.02, 0.98])) if len(known) else (-1.0, 1.0)
+    if low < 0 < high and min(-low, high) > 0.2 * max(-low, high):
+        reach = max(-low, high)
+        vmax = (reach if vmin is None else -vmin) if vmax is None else vmax
+        vmin = -vmax if vmin is None else vmin
+        _check(vmin, vmax)
+        return Scale(values, Normalize(vmin, vmax), DIVERGING, label)
+    vmin, vmax = low if vmin is None else vmin, max(high, low + 1) if vmax is None else vmax
+    _check(vmin, vmax)
+    return Scale(values, Normalize(vmin, vmax), SEQUENTIAL, label)
 
 
 def _check(vmin: float, vmax: float) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from hifive_dask.errors import ParameterError, StoreError
@@ -27,6 +28,7 @@ __all__ = [
     "SEQUENTIAL",
     "WARM",
     "adorn",
+    "colour_map",
     "length_text",
     "length_unit",
     "new_axes",
@@ -72,6 +74,23 @@ def adorn(ax: Any, *, title: str = "", xlabel: str = "", ylabel: str = "", frame
         spine.set_linewidth(0.6)
         spine.set_color(INK)
         spine.set_visible(frame or side in ("left", "bottom"))
+
+
+def colour_map(cmap: str | Colormap | None) -> Colormap | None:
+    """The colour map of a name; None for the default one.
+
+    Raises
+    ------
+    ParameterError
+        If Matplotlib has none of that name.
+    """
+    try:
+        return matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
+    except KeyError:
+        raise ParameterError(
+            f"Matplotlib has no colour map {cmap!r}; it has, for example, 'viridis', 'Reds' and "
+            "'coolwarm'"
+        ) from None
 
 
 def length_unit(size: float) -> tuple[str, int]:

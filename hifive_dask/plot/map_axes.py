@@ -1,0 +1,100 @@
+"""What the axes of a map say: positions or chromosomes, colours, and a title."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from hifive_dask.plot.style import INK, length_text, length_unit
+
+__all__ = ["colour_bar", "label_axis", "map_title"]
+
+_NAME_SIZE = 7.0  # points, of chromosomes
+_TICK_WIDTH = 44.0  # points that a position needs
+
+
+def map_title(dataset: xr.Dataset, factor: int) -> str:
+    regions = [str(dataset.attrs.get(name, "")) for name in ("region", "region2")]
+    size = int(dataset.attrs.get("binsize", 0)) * factor
+    bins = f"{length_text(size)} bins" if size else "unbinned"
+    words = [" / ".join(filter(None, regions)), str(dataset.attrs.get("datatype", "")), bins]
+    narrow = dataset.sizes["bin2"] < 0.6 * dataset.sizes["bin1"]
+    return ("\n" if narrow else ", ").join(filter(None, words))
+
+
+def label_axis(
+    axes: Any, dataset: xr.Dataset, number: int, side: Literal["x", "y"], points: float
+) -> None:
+    """Ticks and names of an axis, a bin of which is `points` wide.
+
+    They are positions in one chromosome, or the names of several.
+    """
+    names = dataset[f"chromosome{number}"].values.astype(str)
+    borders = np.r_[0, np.flatnonzero(names[1:] != names[:-1]) + 1, len(names)]
+    axis = getattr(axes, f"{side}axis")
+    if len(borders) == 2:
+        start, stop = (dataset[f"{name}{number}"].values for name in ("start", "stop"))
+        most = points * len(names) / (_TICK_WIDTH if side == "x" else _TICK_WIDTH / 2)
+        unit, place, texts = ticks_of(start, stop, int(np.clip(most, 1, 6)))
+        axis.set_ticks(place, texts)
+        axis.set_label_text(f"{names[0]} ({unit})")
+        return
+    middle, shown = (borders[:-1] + borders[1:]) / 2, names[borders[:-1]]
+    tall = np.full(len(shown), 1.25 * _NAME_SIZE)
+    wide = 0.62 * _NAME_SIZE * np.char.str_len(shown) + _NAME_SIZE
+    kept = _apart(middle * points, tall, np.diff(borders))
+    upright = side == "x" and len(_apart(middle * points, wide, np.diff(borders))) < len(kept)
+    if side == "x" and not upright:
+        kept = _apart(middle * points, wide, np.diff(borders))
+    axis.set_ticks(middle[kept], shown[kept], rotation=90 if upright else 0)
+    axis.set_tick_params(length=0, labelsize=_NAME_SIZE)
+    for border in borders[1:-1]:
+        line = axes.axvline if side == "x" else axes.axhline
+        line(border, color=INK, linewidth=0.4, alpha=0.5)
+
+
+def ticks_of(
+    start: NDArray[Any], stop: NDArray[Any], most: int
+) -> tuple[str, NDArray[np.float64], list[str]]:
+    """Unit, places in bins and texts of round positions."""
+    unit, bp = length_unit(int(stop[-1]))
+    locator = MaxNLocator(most, steps=[1, 2, 5, 10])
+    ticks = np.asarray(locator.tick_values(start[0] / bp, stop[-1] / bp))
+    ticks = ticks[(ticks * bp >= start[0]) & (ticks * bp <= stop[-1])]
+    # Bins of single fends differ in width.
+    place = np.interp(ticks * bp, np.r_[start, stop[-1]], np.arange(len(start) + 1))
+    decimals = max((len(f"{tick:.10g}".partition(".")[2]) for tick in ticks), default=0)
+    return unit, place, [f"{tick:,.{decimals}f}" for tick in ticks]
+
+
+def _apart(
+    middle: NDArray[Any], extent: NDArray[Any], weight: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Labels that do not run into each other, the heaviest first; in order."""
+    kept: list[int] = []
+    for k in np.argsort(-weight, kind="stable"):
+        if all(2 * abs(middle[k] - middle[j]) >= extent[k] + extent[j] for j in kept):
+            kept.append(int(k))
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def colour_bar(axes: Any, image: Any, label: str, height: float) -> None:
+    """Draw the colour bar of a map that is `height` times as high as wide."""
+    # Inset axes are as high as the map, whatever its shape.
+    part = max(1.0, height)
+    place = axes.inset_axes((1 + 0.025 * part, 0.0, 0.028 * part, 1.0))
+    bar = axes.figure.colorbar(image, cax=place)
+    if isinstance(image.norm, LogNorm) and 1e-3 < image.get_clim()[1] < 1e6:
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    flat = height < 0.5
+    bar.set_label(
+        label.replace(" / ", "\n/ ") if flat else label, fontsize=7 if flat else 9, color=INK
+    )
+    bar.outline.set_linewidth(0.6)
+    bar.ax.tick_params(which="major", labelsize=8, width=0.6, length=3, color=INK, labelcolor=INK)
+    bar.ax.tick_params(which="minor", width=0.4, length=1.5, color=INK)
