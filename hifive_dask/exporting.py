@@ -1,15 +1,29 @@
-"""What a project writes for other programs: multi-resolution heatmaps."""
+"""What a project writes for other programs: heatmap files, multi-resolution heatmaps."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
+from hifive_dask.errors import HifiveDaskWarning
+from hifive_dask.export.formats import choose_binsizes, choose_format
+from hifive_dask.export.heatmap_hdf5 import write_hdf5
+from hifive_dask.export.heatmap_text import write_npz, write_text
+from hifive_dask.heatmap.arrays import MEMORY_LIMIT
 from hifive_dask.heatmap.cells import Datatype
+from hifive_dask.heatmap.dynamic import Growth
+from hifive_dask.heatmap.maps import make_maps
 from hifive_dask.heatmap.mrh import check_mrh_datatype, multiresolution_heatmap
 from hifive_dask.measuring import Measuring
+from hifive_dask.provenance import History
 
 __all__ = ["Exporting"]
+
+PathLike = str | os.PathLike[str]
+
+_WRITERS = {"hdf5": write_hdf5, "npz": write_npz, "txt": write_text}
 
 
 class Exporting(Measuring):
@@ -17,9 +31,113 @@ class Exporting(Measuring):
 
     rank: int
 
+    def write_heatmap(
+        self,
+        filename: PathLike,
+        binsize: int | Sequence[int],
+        includetrans: bool = True,
+        datatype: Datatype = "enrichment",
+        chroms: str | bytes | Sequence[str | bytes] | None = (),
+        dynamically_binned: bool = False,
+        minobservations: int = 0,
+        searchdistance: int = 0,
+        expansion_binsize: int = 0,
+        removefailed: bool = False,
+        *,
+        format: str | None = None,
+        includediagonal: bool = False,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> None:
+        """Write the maps of all chromosomes, and of every two of them, to a file.
+
+        Parameters
+        ----------
+        filename
+            The file to make or replace; its suffix says the format. For ``"txt"`` it is the first
+            part of the names of many files.
+        binsize
+            bp; 0 for one bin per unit. Several sizes for formats that hold them.
+        includetrans
+            Also maps of every two chromosomes.
+        datatype
+            As in `heatmap`.
+        chroms
+            Names, in the order of the file; by default all that have units in use, in the order
+            of their letters.
+        dynamically_binned, minobservations, searchdistance, expansion_binsize, removefailed
+            As in `cis_heatmap`.
+        format
+            ``"hdf5"`` (.hch, .h5, .hdf5) is the heatmap file of HiFive, which
+            `hifive_dask.open_heatmaps` opens. ``"npz"`` has the same arrays for `numpy.load`.
+            ``"txt"`` is a table per map and kind of value. By default that of the suffix.
+        includediagonal
+            Also the pairs inside a bin; they are always there if the genome was cut into bins.
+        memory_limit
+            Bytes; a map that needs more is refused. One map at a time is in memory.
+
+        Raises
+        ------
+        ParameterError
+            For values out of range, unknown names, an unknown format, or a map above the
+            `memory_limit`.
+        StateError
+            Before `load_data`, if what `datatype` needs was not learned yet, or if no unit is in
+            use.
+        StoreError
+            If the file cannot be written, or is there and is something else. Nothing is changed
+            then.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.write_heatmap(f"{hic.file}.hch", 50_000, datatype="raw", includetrans=False)
+        >>> list(hd.open_heatmaps(f"{hic.file}.hch").children)
+        ['chr1', 'chr2', 'chr3']
+        """
+        if self.rank != 0:
+            return
+        chosen = choose_format(filename, format)
+        sizes = choose_binsizes(chosen, binsize)
+        growth = None
+        if dynamically_binned:
+            growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
+            if includediagonal:
+                message = "includediagonal: no effect with dynamically_binned=True"
+                warnings.warn(message, HifiveDaskWarning, stacklevel=2)
+        maps = make_maps(
+            self._recipe(datatype),
+            sizes[0],
+            chroms=chroms,
+            includetrans=includetrans,
+            growth=growth,
+            diagonal=includediagonal,
+            history=self._history_of_call(
+                binsize=sizes[0],
+                includetrans=includetrans,
+                datatype=datatype,
+                chroms=chroms,
+                dynamically_binned=dynamically_binned,
+                minobservations=minobservations,
+                searchdistance=searchdistance,
+                expansion_binsize=expansion_binsize,
+                removefailed=removefailed,
+            ),
+            memory_limit=memory_limit,
+            silent=self.silent,
+        )
+        _WRITERS[chosen](filename, maps)
+
+    def _history_of_call(self, **parameters: Any) -> str:
+        """What led to a heatmap file: the history of the project, and the call."""
+        call = History()
+        call.add("HiC.write_heatmap", parameters)
+        return (self.records + call).text
+
     def write_multiresolution_heatmap(
         self,
-        filename: str | os.PathLike[str],
+        filename: PathLike,
         datatype: Datatype = "fend",
         maxbinsize: int = 1280000,
         minbinsize: int = 5000,

@@ -32,7 +32,6 @@ from .worlds import files_of
 LATER = {
     "HiC": {
         "learn_fend_3D_model",
-        "write_heatmap",
     },
     "Fend": set(),
     "HiCData": set(),

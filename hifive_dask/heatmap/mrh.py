@@ -136,7 +136,7 @@ def multiresolution_heatmap(
     _check_sizes(*cis_sizes)
     if trans_sizes is not None:
         _check_sizes(*trans_sizes, prefix="trans_")
-    chosen = _choose(units, chroms)
+    chosen = units.choose(chroms)
     names = _file_names([units.chromosomes[c] for c in chosen], reference_names)
 
     in_use, genome = recipe.valid > 0, recipe.genome
@@ -182,17 +182,6 @@ def _check_sizes(largest: int, smallest: int, prefix: str = "") -> None:
         )
     if largest >= 1 << 31:
         raise ParameterError(f"{prefix}maxbinsize {largest:,} does not fit in 32 bits")
-
-
-def _choose(units: Units, chroms: Sequence[str] | None) -> list[int]:
-    """Chromosomes in the order asked for."""
-    if chroms is None or isinstance(chroms, str | bytes):
-        return units.select(chroms)
-    chosen = [chrom for name in chroms for chrom in units.select(name)]
-    if len(set(chosen)) < len(chosen):
-        twice = ", ".join(units.chromosomes[chrom] for chrom in chosen)
-        raise ParameterError(f"chroms names a chromosome twice: {twice}")
-    return chosen or units.select(None)
 
 
 def _file_names(names: Sequence[str], reference_names: bool) -> list[str]:
