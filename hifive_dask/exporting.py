@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hifive_dask.errors import HifiveDaskWarning
+from hifive_dask.export.cool import check_cool, write_cool, write_mcool
 from hifive_dask.export.formats import choose_binsizes, choose_format
 from hifive_dask.export.heatmap_hdf5 import write_hdf5
 from hifive_dask.export.heatmap_text import write_npz, write_text
@@ -56,7 +57,7 @@ class Exporting(Measuring):
             The file to make or replace; its suffix says the format. For ``"txt"`` it is the first
             part of the names of many files.
         binsize
-            bp; 0 for one bin per unit. Several sizes for formats that hold them.
+            bp; 0 for one bin per unit. Formats that hold several sizes take a list of them.
         includetrans
             Also maps of every two chromosomes.
         datatype
@@ -69,9 +70,13 @@ class Exporting(Measuring):
         format
             ``"hdf5"`` (.hch, .h5, .hdf5) is the heatmap file of HiFive, which
             `hifive_dask.open_heatmaps` opens. ``"npz"`` has the same arrays for `numpy.load`.
-            ``"txt"`` is a table per map and kind of value. By default that of the suffix.
+            ``"txt"`` is a table per map and kind of value. ``"cool"`` and ``"mcool"`` (.cool,
+            .mcool) are for cooler and HiGlass: reads of cells that have any, with weights of bins
+            for datatype "fend", and without for "raw"; from a single size a ``"mcool"`` makes
+            larger ones too. By default that of the suffix.
         includediagonal
-            Also the pairs inside a bin; they are always there if the genome was cut into bins.
+            Also the pairs inside a bin; they are always there in coolers, and if the genome was cut
+            into bins.
         memory_limit
             Bytes; a map that needs more is refused. One map at a time is in memory.
 
@@ -79,10 +84,10 @@ class Exporting(Measuring):
         ------
         ParameterError
             For values out of range, unknown names, an unknown format, or a map above the
-            `memory_limit`.
+            `memory_limit`; for coolers, for a datatype or bins that they cannot hold.
         StateError
-            Before `load_data`, if what `datatype` needs was not learned yet, or if no unit is in
-            use.
+            Before `load_data`, if what `datatype` needs was not learned yet, if no unit is in use,
+            or for coolers if the package ``cooler`` is not installed.
         StoreError
             If the file cannot be written, or is there and is something else. Nothing is changed
             then.
@@ -103,29 +108,41 @@ class Exporting(Measuring):
         growth = None
         if dynamically_binned:
             growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
-            if includediagonal:
-                message = "includediagonal: no effect with dynamically_binned=True"
-                warnings.warn(message, HifiveDaskWarning, stacklevel=2)
+        history = self._history_of_call(
+            binsize=sizes if len(sizes) > 1 else sizes[0],
+            includetrans=includetrans,
+            datatype=datatype,
+            chroms=chroms,
+            dynamically_binned=dynamically_binned,
+            minobservations=minobservations,
+            searchdistance=searchdistance,
+            expansion_binsize=expansion_binsize,
+            removefailed=removefailed,
+        )
+        common: dict[str, Any] = {
+            "chroms": chroms,
+            "includetrans": includetrans,
+            "history": history,
+            "silent": self.silent,
+        }
+        if chosen in ("cool", "mcool"):
+            check_cool(datatype, growth)
+            common["assembly"] = self.data.fends.genome_name
+            if chosen == "cool":
+                write_cool(filename, self._recipe(datatype), sizes[0], **common)
+            else:
+                write_mcool(filename, self._recipe(datatype), sizes, **common)
+            return
+        if growth is not None and includediagonal:
+            message = "includediagonal: no effect with dynamically_binned=True"
+            warnings.warn(message, HifiveDaskWarning, stacklevel=2)
         maps = make_maps(
             self._recipe(datatype),
             sizes[0],
-            chroms=chroms,
-            includetrans=includetrans,
             growth=growth,
             diagonal=includediagonal,
-            history=self._history_of_call(
-                binsize=sizes[0],
-                includetrans=includetrans,
-                datatype=datatype,
-                chroms=chroms,
-                dynamically_binned=dynamically_binned,
-                minobservations=minobservations,
-                searchdistance=searchdistance,
-                expansion_binsize=expansion_binsize,
-                removefailed=removefailed,
-            ),
             memory_limit=memory_limit,
-            silent=self.silent,
+            **common,
         )
         _WRITERS[chosen](filename, maps)
 

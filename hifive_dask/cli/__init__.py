@@ -36,6 +36,7 @@ _COMMANDS = {
     "diagnose": "Draw what tells whether a project can be trusted.",
     "query": "Write a region of a map as text or arrays.",
     "plot": "Draw a region of a map.",
+    "heatmap": "Write maps of all chromosomes for other programs.",
     "mrh": "Write and read maps at all resolutions in one file, for browsers.",
     "stats": "Tell what became of the reads, also as a picture.",
     "info": "Say what a store holds.",

@@ -33,6 +33,8 @@ FORMATS = {
     "hdf5": FileFormat((".hch", ".h5", ".hdf5")),
     "npz": FileFormat((".npz",)),
     "txt": FileFormat(()),
+    "cool": FileFormat((".cool",)),
+    "mcool": FileFormat((".mcool",), several=True),
 }
 
 
@@ -80,7 +82,7 @@ def choose_binsizes(format: str, binsize: int | Sequence[int]) -> list[int]:
     if not sizes:
         raise ParameterError("binsize is an empty list, expected a size in bp")
     if len(sizes) > 1 and not FORMATS[format].several:
-        several = ", ".join(name for name, each in FORMATS.items() if each.several) or "none"
+        several = ", ".join(name for name, each in FORMATS.items() if each.several)
         raise ParameterError(
             f"binsize has {len(sizes)} sizes, and a file of the format {format!r} holds one; "
             f"several are held by: {several}"

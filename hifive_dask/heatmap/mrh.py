@@ -20,6 +20,7 @@ from hifive_dask._kernels.mrh import (
     cell_numbers,
     cells_of_numbers,
     coarsen,
+    merge_cells,
 )
 from hifive_dask._store.pairs import PairRows
 from hifive_dask.errors import ParameterError
@@ -261,7 +262,7 @@ class _Builder:
         found = self._finder.between(rows.units, columns.units) if pyramid.size else []
         parts = [count(group, *shared, pyramid) for group in self._finder.readers(found) or [[]]]
         return dask.delayed(pair_arrays, pure=True)(
-            tree_reduce(parts, _merge),
+            tree_reduce(parts, merge_cells),
             *shared,
             pyramid,
             self._expectation,
@@ -277,21 +278,14 @@ def _finest_cells(rows: Iterable[PairRows], one: Levels, two: Levels, pyramid: P
     """Reads of the cells of the last level that some rows of the store fall into."""
     turned = one.units.first > two.units.first  # rows have the lower unit first
     low, high = (two, one) if turned else (one, two)
-    parts = [CellSums(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))]
+    parts = []
     for read in rows:
         first, second, count = read()
         place, place2 = low.finest(first), high.finest(second)
         used = (place >= 0) & (place2 >= 0)
         row, column = (place2, place) if turned else (place, place2)
         parts.append(add_cells(cell_numbers(row[used], column[used], pyramid), count[used]))
-    return _merge(parts)
-
-
-def _merge(parts: Sequence[CellSums]) -> CellSums:
-    return add_cells(
-        np.concatenate([part.number for part in parts]),
-        np.concatenate([part.count for part in parts]),
-    )
+    return merge_cells(parts)
 
 
 def pair_arrays(
