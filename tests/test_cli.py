@@ -24,7 +24,7 @@ from hifive_dask.errors import InputWarning
 
 COMMANDS = (
     "demo", "run", "fends", "pairs", "combine", "project", "normalize", "diagnose", "query", "plot",
-    "heatmap", "mrh", "stats", "info", "simulate",
+    "heatmap", "mrh", "model", "stats", "info", "simulate",
 )  # fmt: skip
 
 
@@ -683,3 +683,21 @@ def test_heatmap__of_options_that_do_not_fit_is_an_error(stores: Path, tmp_path:
     assert "suffix '.doc'" in run(*command, tmp_path / "x.doc", "--binsize", 9, code=1).stderr
     assert not list(tmp_path.iterdir())
     run(*command, out, "--binsize", "20000,50000")
+
+
+# model
+
+
+def test_model__is_written_and_drawn(stores: Path, tmp_path: Path) -> None:
+    command = ("model", stores / "project.zarr", "chr1", "--binsize", 20_000, "-o")
+    done = run(*command, tmp_path / "x.tsv")
+    lines = (tmp_path / "x.tsv").read_text().splitlines()
+    assert f"x.tsv: {len(lines) - 1} bins." in done.stdout
+    assert lines[0].split("\t") == ["chromosome", "mid", "x", "y", "z"]
+    found = HiC(stores / "project.zarr", silent=True).learn_fend_3D_model("chr1", binsize=20_000)
+    values = np.array([line.split("\t")[1:] for line in lines[1:]], dtype=float)
+    np.testing.assert_allclose(values, found[:, [3, 0, 1, 2]], rtol=1e-5, atol=1e-6)
+    run(*command, tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    assert "must be one of .tsv" in run(*command, tmp_path / "x.doc", code=2).stderr
+    assert "is an input" in run(*command, stores / "project.zarr", code=2).stderr

@@ -38,6 +38,7 @@ _COMMANDS = {
     "plot": "Draw a region of a map.",
     "heatmap": "Write maps of all chromosomes for other programs.",
     "mrh": "Write and read maps at all resolutions in one file, for browsers.",
+    "model": "Place a chromosome in space.",
     "stats": "Tell what became of the reads, also as a picture.",
     "info": "Say what a store holds.",
     "import": "Convert a HiFive project to Zarr.",
