@@ -125,6 +125,7 @@ class Exporting(Measuring):
             "history": history,
             "silent": self.silent,
         }
+        # Sparse formats take the recipe, those of all cells a stream of maps.
         if chosen in ("cool", "mcool"):
             check_cool(datatype, growth)
             common["assembly"] = self.data.fends.genome_name

@@ -318,3 +318,34 @@ def test_missing_package__names_the_extra(
     monkeypatch.setitem(sys.modules, "cooler", None)
     with pytest.raises(StateError, match=r"pip install 'hifive-dask\[cool\]'"):
         toy.write_heatmap(tmp_path / "x.cool", 50_000, datatype="raw")
+
+
+@pytest.mark.golden
+def test_yeast__balanced_values_are_observed_over_expected(tmp_path: Path, shared: Path) -> None:
+    fend = hd.Fend(tmp_path / "f.zarr", "w", silent=True)
+    fend.load_fends(shared / "data/genome_sacCer3/sacCer3.DpnII_HinfI.cuts.bed", "sacCer3")
+    fend.save()
+    data = hd.HiCData(tmp_path / "d.zarr", "w", silent=True)
+    name = "yeast_SRR22130071"
+    pairs = shared / f"data/{name}_pairs/{name}.sacCer3.pairs.gz"
+    data.load_data_from_pairs(fend.file, pairs, 500)
+    hic = hd.HiC(tmp_path / "p.zarr", "w", silent=True)
+    hic.load_data(data.file)
+    hic.filter_fends(mininteractions=6)
+    hic.find_distance_parameters(numbins=40, minsize=1000)
+    hic.find_express_fend_corrections(minchange=1e-2)
+    hic.write_heatmap(tmp_path / "x.mcool", 5000, datatype="fend")
+    uris = [f"{tmp_path}/x.mcool::/resolutions/{size}" for size in (5000, 10_000, 25_000, 50_000)]
+    assert len(cooler.fileops.list_coolers(str(tmp_path / "x.mcool"))) == len(uris)
+    for clr in map(cooler.Cooler, uris):
+        assert clr.info["genome-assembly"] == "sacCer3"
+        assert clr.info["sum"] == pairs_in_use(hic)[2].sum()
+        for one, two in (("chrIV", "chrIV"), ("chrIV", "chrXII")):
+            lazy = hic.heatmap(one, two, binsize=clr.binsize, datatype="fend")
+            ratio = lazy.enrichment.values
+            row, column = (int(start[0]) // clr.binsize for start in (lazy.start1, lazy.start2))
+            found = clr.matrix(balance=True).fetch(one, two)
+            found = found[row : row + ratio.shape[0], column : column + ratio.shape[1]]
+            far = np.abs(np.subtract.outer(*map(np.arange, ratio.shape))) > 1
+            same = far if one == two else np.ones_like(far)
+            np.testing.assert_allclose(found[same], ratio[same], rtol=1e-6)
