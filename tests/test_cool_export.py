@@ -231,8 +231,10 @@ def test_levels__go_up_until_the_genome_is_one_tile(
 
 def test_levels__can_be_named(toy: hd.HiC, tmp_path: Path) -> None:
     path = tmp_path / "x.mcool"
-    toy.write_heatmap(path, [30_000, 7000], datatype="raw")
-    assert cooler.fileops.list_coolers(str(path)) == ["/resolutions/7000", "/resolutions/30000"]
+    toy.write_heatmap(path, [500_000, 7000], datatype="raw")
+    assert cooler.fileops.list_coolers(str(path)) == ["/resolutions/7000", "/resolutions/500000"]
+    large = cooler.Cooler(f"{path}::/resolutions/500000")  # a bin per chromosome
+    assert (large.binsize, large.info["bin-type"], large.info["nbins"]) == (500_000, "fixed", 3)
 
 
 def test_bins_of_a_genome__keep_pairs_within_a_bin(toy: hd.HiC, tmp_path: Path) -> None:

@@ -146,7 +146,9 @@ def _write(
         with h5py.File(beside, "r+") as file:
             if "/" not in groups:
                 file.attrs.update({"format": "HDF5::MCOOL", "format-version": 2})
-            for group in groups:
+            for group, binsize in groups.items():
+                # Cooler tells the size by the bins before the last of each chromosome.
+                file[group].attrs.update({"bin-type": "fixed", "bin-size": binsize})
                 if recipe.datatype == "fend":
                     file[group]["bins/weight"].attrs["ignore_diags"] = _NEAR
 
