@@ -15,6 +15,7 @@ from hifive_dask.heatmap.arrays import MEMORY_LIMIT, ArrayType, cis_array, trans
 from hifive_dask.heatmap.bins import Request
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.dynamic import Growth
+from hifive_dask.heatmap.structure import learn_structure
 from hifive_dask.measuring import Measuring
 
 __all__ = ["Arrays"]
@@ -35,7 +36,7 @@ _COLOURS = (
 
 
 class Arrays(Measuring):
-    """Methods of `hifive_dask.HiC` that return heatmaps as arrays; none changes the project."""
+    """Methods of `hifive_dask.HiC` that return arrays of heatmaps, and models; none changes it."""
 
     def cis_heatmap(
         self,
@@ -261,6 +262,64 @@ class Arrays(Measuring):
         if image_file is not None:
             _draw(image_file, array, datatype, kwargs)
         return [array, *(each.mapping for each in bins)] if returnmapping else array
+
+    def learn_fend_3D_model(
+        self,
+        chrom: str | bytes,
+        minobservations: int = 10,
+        *,
+        binsize: int = 0,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> NDArray[np.float64]:
+        """Place every unit of a chromosome in space, such that those with like contacts are near.
+
+        The cells of every two units grow until they have `minobservations` reads; observed over
+        expected of datatype "fend", as a logarithm, is a full symmetric matrix, with its largest
+        value on the diagonal. Its rows are projected on their first three principal components.
+
+        Parameters
+        ----------
+        chrom
+            The chromosome.
+        minobservations
+            Reads that a cell needs.
+        binsize
+            bp: size of bins to place; 0 for one bin per unit in use.
+        memory_limit
+            Bytes; a matrix that needs more is refused.
+
+        Returns
+        -------
+        float64 (N, 4): x, y, z, and the midpoint in bp, of every bin with a unit in use. Lengths
+        are natural logarithms of enrichment. Variance falls from x to z; of every component the
+        loading of largest size is positive.
+
+        Raises
+        ------
+        ParameterError
+            For values out of range, an unknown chromosome, fewer than four bins, fewer reads than
+            `minobservations`, or a matrix above the `memory_limit`.
+        StateError
+            Before there are corrections.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.filter_fends(mininteractions=5)
+        >>> hic.find_express_fend_corrections(remove_distance=False, minchange=1e-6)
+        >>> hic.learn_fend_3D_model("chr1", binsize=20_000).shape
+        (20, 4)
+        """
+        return learn_structure(
+            self._recipe("fend"),
+            chrom,
+            minobservations=minobservations,
+            binsize=binsize,
+            memory_limit=memory_limit,
+            silent=self.silent,
+        )
 
 
 def _warn_unused(where: str, **options: bool) -> None:

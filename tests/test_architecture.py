@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "measuring": TOOLS | set(STAGES) | {"hic_data"},
     "learning": TOOLS | set(STAGES) | {"measuring"},
     "arrays": TOOLS | set(STAGES) | {"measuring", "plot"},
-    "exporting": TOOLS | set(STAGES) | {"measuring"},
+    "exporting": TOOLS | set(STAGES) | {"export", "measuring"},
     "hic": TOOLS
     | set(STAGES)
     | {"arrays", "exporting", "fend", "hic_data", "learning", "measuring"},

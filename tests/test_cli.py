@@ -24,7 +24,7 @@ from hifive_dask.errors import InputWarning
 
 COMMANDS = (
     "demo", "run", "fends", "pairs", "combine", "project", "normalize", "diagnose", "query", "plot",
-    "mrh", "stats", "info", "simulate",
+    "heatmap", "mrh", "model", "stats", "info", "simulate",
 )  # fmt: skip
 
 
@@ -664,3 +664,62 @@ def test_mrh__of_options_that_do_not_fit_is_an_error(stores: Path, tmp_path: Pat
     assert "unknown chromosome 'chr1'" in run("mrh", "read", path, "chr1", code=1).stderr
     assert "is an input" in run("mrh", "read", path, "chr2", "-o", path, code=2).stderr
     assert run("-q", "mrh", "read", path, "2").stdout.splitlines()[1].startswith("chr2\t")
+
+
+# heatmap
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("x.hch", (), "format hdf5, datatype enrichment, "),
+        ("x.mcool", (), "format mcool, datatype fend, "),
+        ("x.npz", ("--dynamic", "--no-trans", "--datatype", "raw"), "format npz, datatype raw, "),
+        ("x", ("--format", "txt", "--chrom", "chr2"), "format txt, datatype enrichment."),
+    ],
+)
+def test_heatmap__writes_what_the_class_does(
+    stores: Path, tmp_path: Path, name: str, options: tuple[str, ...], said: str
+) -> None:
+    project, out = stores / "project.zarr", tmp_path / name
+    done = run("heatmap", project, "-o", out, "--binsize", 50_000, *options)
+    assert f"{out}: {said}" in done.stdout
+    assert len(list(tmp_path.iterdir())) == (3 if name == "x" else 1)
+    if name == "x.npz":
+        HiC(project, silent=True).write_heatmap(
+            tmp_path / "y.npz", 50_000, includetrans=False, datatype="raw",
+            dynamically_binned=True, minobservations=20, expansion_binsize=10_000,
+        )  # fmt: skip
+        assert out.read_bytes() == (tmp_path / "y.npz").read_bytes()
+
+
+def test_heatmap__of_options_that_do_not_fit_is_an_error(stores: Path, tmp_path: Path) -> None:
+    project, out = stores / "project.zarr", tmp_path / "x.mcool"
+    command = ("heatmap", project, "-o")
+    assert "is an input" in run(*command, project, "--binsize", 1, code=2).stderr
+    assert "no list of sizes" in run(*command, out, "--binsize", "10,kb", code=2).stderr
+    wrong = ("--binsize", 1000, "--searchdistance", 5)
+    assert "--searchdistance goes with --dynamic" in run(*command, out, *wrong, code=2).stderr
+    wrong = ("--binsize", 1000, "--datatype", "distance")
+    assert "cannot hold datatype 'distance'" in run(*command, out, *wrong, code=1).stderr
+    assert "suffix '.doc'" in run(*command, tmp_path / "x.doc", "--binsize", 9, code=1).stderr
+    assert not list(tmp_path.iterdir())
+    run(*command, out, "--binsize", "20000,50000")
+
+
+# model
+
+
+def test_model__is_written_and_drawn(stores: Path, tmp_path: Path) -> None:
+    command = ("model", stores / "project.zarr", "chr1", "--binsize", 20_000, "-o")
+    done = run(*command, tmp_path / "x.tsv")
+    lines = (tmp_path / "x.tsv").read_text().splitlines()
+    assert f"x.tsv: {len(lines) - 1} bins." in done.stdout
+    assert lines[0].split("\t") == ["chromosome", "mid", "x", "y", "z"]
+    found = HiC(stores / "project.zarr", silent=True).learn_fend_3D_model("chr1", binsize=20_000)
+    values = np.array([line.split("\t")[1:] for line in lines[1:]], dtype=float)
+    np.testing.assert_allclose(values, found[:, [3, 0, 1, 2]], rtol=1e-5, atol=1e-6)
+    run(*command, tmp_path / "x.png")
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    assert "must be one of .tsv" in run(*command, tmp_path / "x.doc", code=2).stderr
+    assert "is an input" in run(*command, stores / "project.zarr", code=2).stderr

@@ -219,7 +219,7 @@ def test_missing_package__is_named(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True
     )
-    assert "StateError: coolers are read by the package cooler" in result.stderr
+    assert "StateError: coolers need the package cooler" in result.stderr
     assert "pip install 'hifive-dask[cool]'" in result.stderr
 
 

@@ -8,6 +8,7 @@ two bits, and sorting the cells of the last level sorts all levels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +17,15 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.jit import jit
 
-__all__ = ["CellSums", "Pyramid", "add_cells", "cell_numbers", "cells_of_numbers", "coarsen"]
+__all__ = [
+    "CellSums",
+    "Pyramid",
+    "add_cells",
+    "cell_numbers",
+    "cells_of_numbers",
+    "coarsen",
+    "merge_cells",
+]
 
 Int64 = NDArray[np.int64]
 
@@ -116,6 +125,15 @@ def add_cells(number: Int64, count: NDArray[np.integer]) -> CellSums:
     """
     order = np.argsort(number, kind="stable")
     return _sums_of_sorted(number[order], count[order].astype(np.int64))
+
+
+def merge_cells(parts: Sequence[CellSums]) -> CellSums:
+    """Sums of all parts; of none there are none."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return add_cells(
+        np.concatenate([nothing, *(part.number for part in parts)]),
+        np.concatenate([nothing, *(part.count for part in parts)]),
+    )
 
 
 def coarsen(cells: CellSums) -> CellSums:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hifive_dask.errors import StoreError
 
-__all__ = ["remove", "replacing", "writable_parent"]
+__all__ = ["remove", "replacing", "replacing_files", "writable_parent"]
 
 
 def remove(path: Path) -> None:
@@ -63,6 +63,39 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             _exchange(beside, target, before)
         else:
             os.replace(beside, target)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"{target}: cannot be written: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            remove(beside)
+
+
+@contextlib.contextmanager
+def replacing_files(prefix: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a new directory to write files to; put them all in place when all went well.
+
+    A file ``X`` of that directory becomes ``prefix + X``.
+
+    Raises
+    ------
+    StoreError
+        If the directory of `prefix` is missing or cannot be written, or one of the files would
+        replace a directory. Nothing is changed then, nor when the body raises.
+    """
+    target = Path(os.path.abspath(prefix))
+    parent = writable_parent(target)
+    beside = parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
+    try:
+        beside.mkdir()
+        yield beside
+        moves = [(file, parent / (target.name + file.name)) for file in sorted(beside.iterdir())]
+        for _, place in moves:
+            if place.is_dir():
+                raise StoreError(f"{place} is a directory; remove it, or write to another prefix")
+        for file, place in moves:
+            os.replace(file, place)
     except OSError as error:
         if isinstance(error, StoreError):
             raise

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hifive_dask.genome.partition import Units
     from hifive_dask.heatmap.query import Datatype
 
-__all__ = ["Map", "check_region", "open_map", "query_map", "round_binsize"]
+__all__ = ["Map", "best_datatype", "check_region", "open_map", "query_map", "round_binsize"]
 
 _BINS = 400  # most bins along a map whose bin size was not given
 _UNITS = 4  # least fends per bin of such a map: with fewer it is mostly noise
@@ -61,7 +61,7 @@ def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any
     binsize = options["binsize"]
     if binsize is None:
         binsize = _choose_binsize(units, None if whole else region)
-    datatype: Datatype = options["datatype"] or _best_datatype(hic)
+    datatype: Datatype = options["datatype"] or best_datatype(hic)
     dataset = hic.heatmap(
         None if whole else region,
         region2,
@@ -110,7 +110,7 @@ def _length(units: Units, region: str | None) -> int:
     return stop - (place.start or 0)
 
 
-def _best_datatype(hic: HiC) -> Datatype:
+def best_datatype(hic: HiC) -> Datatype:
     if hic.distance_parameters is None:
         return "raw" if hic.corrections is None else "fend"
     return "distance" if hic.corrections is None else "enrichment"

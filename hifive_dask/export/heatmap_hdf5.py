@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dask
@@ -17,8 +17,9 @@ from hifive_dask._graph.run import run
 from hifive_dask._store.hdf5 import open_hdf5, plain, text_array
 from hifive_dask._store.kinds import replacing_store
 from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.heatmap.maps import Map, MapSet, upper_cells
 
-__all__ = ["open_heatmaps", "write_heatmaps"]
+__all__ = ["datasets", "enrichment", "open_heatmaps", "write_hdf5", "write_heatmaps"]
 
 PathLike = str | os.PathLike[str]
 
@@ -106,7 +107,7 @@ def _nodes(
     for k, one in enumerate(names):
         if one in shapes:
             size = len(bins.get(one, ()))
-            cells = len(_upper(size, diagonal)[0])
+            cells = len(upper_cells(size, diagonal)[0])
             if shapes[one] != (cells,):
                 raise StoreError(
                     f"{where}: {one}.counts has the shape {shapes[one]}, expected {(cells,)}, the "
@@ -177,11 +178,6 @@ def _coords(
     }
 
 
-def _upper(size: int, diagonal: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Cells of the upper triangle, row by row."""
-    return np.triu_indices(size, 0 if diagonal else 1)
-
-
 def _read(where: str, name: str, shape: tuple[int, int], diagonal: bool | None) -> NDArray[Any]:
     """One dataset as a matrix; with `diagonal` given it is an upper triangle."""
     with open_hdf5(where) as file:
@@ -189,7 +185,7 @@ def _read(where: str, name: str, shape: tuple[int, int], diagonal: bool | None) 
     if diagonal is None:
         return values
     matrix = np.zeros(shape, dtype=values.dtype)
-    cells = _upper(shape[0], diagonal)
+    cells = upper_cells(shape[0], diagonal)
     matrix[cells] = values
     matrix[cells[::-1]] = values
     return matrix
@@ -216,34 +212,72 @@ def write_heatmaps(tree: xr.DataTree, path: PathLike, *, silent: bool = False) -
     StoreError
         If it cannot be written; what was there before is then untouched.
     """
+    names = tuple(str(name) for name in tree.attrs["chromosomes"])
+    nodes = {name: node.to_dataset() for name, node in tree.children.items()}
     diagonal = bool(tree.attrs["diagonal"])
-    names = [str(name) for name in tree.attrs["chromosomes"]]
+    bins = {
+        name: np.stack([node["start1"].values, node["stop1"].values], axis=1)
+        for name, node in nodes.items()
+        if name in names
+    }
+    maps = MapSet(
+        names,
+        bins,
+        int(tree.attrs["resolution"]),
+        diagonal,
+        str(tree.attrs.get("history", "")),
+        (_map_of(str(name), node, diagonal, silent) for name, node in nodes.items()),
+    )
+    write_hdf5(path, maps)
+
+
+def _map_of(name: str, node: xr.Dataset, diagonal: bool, silent: bool) -> Map:
+    chroms = [str(node[f"chromosome{k}"].values[0]) for k in (1, 2)]
+    lazy = [node[variable].data for variable in _DATASETS]
+    seen, expected = map(np.asarray, run(lazy, title=name, silent=silent))
+    if chroms[0] == chroms[1]:
+        cells = upper_cells(len(seen), diagonal)
+        seen, expected = seen[cells], expected[cells]
+    return Map((chroms[0], chroms[1]), seen, expected)
+
+
+def write_hdf5(path: PathLike, maps: MapSet) -> None:
+    """Write maps as a HiFive heatmap file; errors as those of `write_heatmaps`."""
     with replacing_store(path, "heatmap") as beside, h5py.File(beside, "w") as file:
-        file["chromosomes"] = np.array([name.encode() for name in names], dtype=np.bytes_)
-        for name, node in tree.children.items():
-            maps = node.to_dataset()
-            lazy = [maps[variable].data for variable in _DATASETS]
-            seen, expected = map(np.asarray, run(lazy, title=str(name), silent=silent))
-            if name in names:
-                cells = _upper(len(seen), diagonal)
-                seen, expected = seen[cells], expected[cells]
-                edges = [maps[f"{edge}1"].values for edge in ("start", "stop")]
-                file[f"{name}.positions"] = np.stack(edges, axis=1).astype(np.int32)
-            _write_map(file, str(name), seen, expected)
-        file.attrs["resolution"] = np.int64(tree.attrs["resolution"])
-        file.attrs["diagonal"] = np.bool_(diagonal)
-        file.attrs["history"] = str(tree.attrs.get("history", ""))
+        for name, values in datasets(maps):
+            file[name] = values
+        file.attrs["resolution"] = np.int64(maps.resolution)
+        file.attrs["diagonal"] = np.bool_(maps.diagonal)
+        file.attrs["history"] = maps.history
         file.attrs["filetype"] = _KIND
 
 
-def _write_map(file: h5py.File, name: str, seen: NDArray[Any], expected: NDArray[Any]) -> None:
-    if seen.max(initial=0) > np.iinfo(np.int32).max:
-        raise ParameterError(
-            f"{name}: {seen.max():,} reads in one bin do not fit in the 32 bits of this format; "
-            "use a smaller bin size, or a Zarr store"
-        )
-    counts, expected = seen.astype(np.int32), expected.astype(np.float32)
-    ratio = np.divide(counts, expected, out=np.zeros(expected.shape), where=expected > 0)
-    file[f"{name}.counts"] = counts
-    file[f"{name}.expected"] = expected
-    file[f"{name}.enrichment"] = ratio.astype(np.float32)
+def datasets(maps: MapSet) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Names and arrays of a heatmap file, one map after the other.
+
+    Raises
+    ------
+    ParameterError
+        If observed reads do not fit in 32 bits.
+    """
+    yield "chromosomes", np.array([name.encode() for name in maps.chromosomes], dtype=np.bytes_)
+    for name, bins in maps.bins.items():
+        yield f"{name}.positions", bins.astype(np.int32)
+    for each in maps.maps:
+        most = each.observed.max(initial=0)
+        if most > np.iinfo(np.int32).max:
+            raise ParameterError(
+                f"{each.name}: {most:,} reads in one bin do not fit in the 32 bits of this format; "
+                "use a smaller bin size, or a Zarr store"
+            )
+        counts, expected = each.observed.astype(np.int32), each.expected.astype(np.float32)
+        yield f"{each.name}.counts", counts
+        yield f"{each.name}.expected", expected
+        yield f"{each.name}.enrichment", enrichment(counts, expected)
+
+
+def enrichment(counts: NDArray[Any], expected: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32: observed over expected, 0 where nothing is expected."""
+    ratio = np.zeros(expected.shape, dtype=np.float32)
+    np.divide(counts, expected, out=ratio, where=expected > 0, casting="same_kind")
+    return ratio

@@ -12,15 +12,22 @@ from hifive_dask.errors import HifiveDaskError, InputError, StateError
 from hifive_dask.genome.build import bins_from_intervals, bins_from_lengths
 from hifive_dask.genome.partition import Units
 
-__all__ = ["bin_columns", "choose_cooler", "open_cooler", "read_cooler_bins"]
+__all__ = ["bin_columns", "choose_cooler", "cooler_package", "open_cooler", "read_cooler_bins"]
 
 
-def _package() -> Any:
+def cooler_package() -> Any:
+    """The package ``cooler``.
+
+    Raises
+    ------
+    StateError
+        If it is not installed.
+    """
     try:
         import cooler
     except ImportError as error:
         raise StateError(
-            "coolers are read by the package cooler, which is not installed; install it: "
+            "coolers need the package cooler, which is not installed; install it: "
             "pip install 'hifive-dask[cool]'"
         ) from error
     return cooler
@@ -35,7 +42,7 @@ def open_cooler(uri: str) -> Any:
         If there is none.
     """
     try:
-        return _package().Cooler(uri)
+        return cooler_package().Cooler(uri)
     except (OSError, KeyError, ValueError) as error:
         path, _, group = uri.partition("::")
         raise InputError(
@@ -76,7 +83,7 @@ def choose_cooler(
         uris = [uri]
     else:
         try:
-            groups = list(_package().fileops.list_coolers(path))
+            groups = list(cooler_package().fileops.list_coolers(path))
         except OSError as error:
             raise InputError(
                 f"cannot be read as a cooler: {error}",

@@ -90,6 +90,22 @@ class Units:
         chosen = {self.index[name] for name in found.values() if name is not None}
         return sorted(chosen) or list(range(len(self.chromosomes)))
 
+    def choose(self, chroms: str | bytes | Sequence[str | bytes] | None) -> list[int]:
+        """As `select`, but in the order asked for.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown, or is there twice.
+        """
+        if chroms is None or isinstance(chroms, str | bytes):
+            return self.select(chroms)
+        chosen = [chrom for name in chroms if name for chrom in self.select(name)]
+        if len(set(chosen)) < len(chosen):
+            twice = ", ".join(self.chromosomes[chrom] for chrom in chosen)
+            raise ParameterError(f"chroms names a chromosome twice: {twice}")
+        return chosen or self.select(None)
+
 
 @dataclass(frozen=True)
 class Partition:

@@ -30,12 +30,16 @@ class Growth:
         bp: size of the units that bins grow by; 0 for fends.
     removefailed
         Whether bins that cannot have enough become 0.
+    in_turn
+        Whether sides at the same distance grow one after the other, rows first, lower positions
+        first, within chromosomes too; between chromosomes they always do.
     """
 
     minobservations: int
     searchdistance: int
     expansion_binsize: int
     removefailed: bool
+    in_turn: bool = False
 
     def __post_init__(self) -> None:
         for name in ("minobservations", "searchdistance", "expansion_binsize"):
@@ -67,7 +71,9 @@ def grow_cis(
     reach = np.stack([number + first, np.minimum(number + width + 1, len(bins))], axis=1)
     upper = [np.triu(units[..., k].astype(np.float64), first) for k in (0, 1)]
     grid = _grid(bins, small)
-    return _grow(cells, (upper[0], upper[1]), (grid, grid), reach, growth, together=True)
+    return _grow(
+        cells, (upper[0], upper[1]), (grid, grid), reach, growth, together=not growth.in_turn
+    )
 
 
 def grow_trans(

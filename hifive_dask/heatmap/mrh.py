@@ -21,6 +21,7 @@ from hifive_dask._kernels.mrh import (
     cell_numbers,
     cells_of_numbers,
     coarsen,
+    merge_cells,
 )
 from hifive_dask._store.pairs import PairRows
 from hifive_dask.errors import ParameterError
@@ -146,7 +147,7 @@ def multiresolution_heatmap(
     _check_sizes(*cis_sizes)
     if trans_sizes is not None:
         _check_sizes(*trans_sizes, prefix="trans_")
-    chosen = _choose(units, chroms)
+    chosen = units.choose(chroms)
     names = _file_names([units.chromosomes[c] for c in chosen], reference_names)
 
     in_use, genome = recipe.valid > 0, recipe.genome
@@ -192,17 +193,6 @@ def _check_sizes(largest: int, smallest: int, prefix: str = "") -> None:
         )
     if largest >= 1 << 31:
         raise ParameterError(f"{prefix}maxbinsize {largest:,} does not fit in 32 bits")
-
-
-def _choose(units: Units, chroms: Sequence[str] | None) -> list[int]:
-    """Chromosomes in the order asked for."""
-    if chroms is None or isinstance(chroms, str | bytes):
-        return units.select(chroms)
-    chosen = [chrom for name in chroms for chrom in units.select(name)]
-    if len(set(chosen)) < len(chosen):
-        twice = ", ".join(units.chromosomes[chrom] for chrom in chosen)
-        raise ParameterError(f"chroms names a chromosome twice: {twice}")
-    return chosen or units.select(None)
 
 
 def _file_names(names: Sequence[str], reference_names: bool) -> list[str]:
@@ -282,7 +272,7 @@ class _Builder:
         found = self._finder.between(rows.units, columns.units) if pyramid.size else []
         parts = [count(group, *shared, pyramid) for group in self._finder.readers(found) or [[]]]
         return dask.delayed(pair_arrays, pure=True)(
-            tree_reduce(parts, _merge),
+            tree_reduce(parts, merge_cells),
             *shared,
             pyramid,
             self._expectation,
@@ -298,21 +288,14 @@ def _finest_cells(rows: Iterable[PairRows], one: Levels, two: Levels, pyramid: P
     """Reads of the cells of the last level that some rows of the store fall into."""
     turned = one.units.first > two.units.first  # rows have the lower unit first
     low, high = (two, one) if turned else (one, two)
-    parts = [CellSums(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))]
+    parts = []
     for read in rows:
         first, second, count = read()
         place, place2 = low.finest(first), high.finest(second)
         used = (place >= 0) & (place2 >= 0)
         row, column = (place2, place) if turned else (place, place2)
         parts.append(add_cells(cell_numbers(row[used], column[used], pyramid), count[used]))
-    return _merge(parts)
-
-
-def _merge(parts: Sequence[CellSums]) -> CellSums:
-    return add_cells(
-        np.concatenate([part.number for part in parts]),
-        np.concatenate([part.count for part in parts]),
-    )
+    return merge_cells(parts)
 
 
 def pair_arrays(

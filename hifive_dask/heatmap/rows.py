@@ -28,6 +28,10 @@ class RowFinder:
             found.append(self._lower_in(two, one, trans))
         return join_ranges(*np.concatenate(found, axis=1))
 
+    def beginning(self, one: Stretch, two: Stretch) -> RowRanges:
+        """Rows that can hold a pair whose lower unit is in `one`, and the other one in `two`."""
+        return join_ranges(*self._lower_in(one, two, False))
+
     def readers(self, rows: RowRanges) -> list[list[PairRows]]:
         """Readers of all these rows, each list of about `SPAN` rows: what one task reads."""
         return [[self.store.rows_of(*span) for span in group] for group in divide_rows(rows)]

@@ -19,6 +19,7 @@ from hifive_dask.plot.decay import decay
 from hifive_dask.plot.diagnostics import corrections, insert_sizes, trace
 from hifive_dask.plot.heatmap import heatmap
 from hifive_dask.plot.libraries import statistics
+from hifive_dask.plot.model import model
 from hifive_dask.plot.style import save
 from hifive_dask.plot.triangle import triangle
 
@@ -30,6 +31,7 @@ __all__ = [
     "heatmap",
     "insert_sizes",
     "marginals",
+    "model",
     "save",
     "statistics",
     "trace",

@@ -1,0 +1,154 @@
+"""``hifive-dask heatmap``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hifive_dask.cli._maps import best_datatype
+from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import StorePath, check_output
+
+if TYPE_CHECKING:
+    from hifive_dask import HiC
+    from hifive_dask.heatmap.query import Datatype
+
+_GROWTH = {"minobservations": 20, "searchdistance": 0, "expansion_binsize": 10_000}
+
+
+def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
+    """One bin size or several, between commas."""
+    try:
+        return [int(size) for size in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no list of sizes in bp, such as 10000,20000.", ctx, param
+        ) from None
+
+
+@click.command("heatmap")
+@click.argument("project", type=StorePath("project"))
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File: .hch, .h5, .hdf5, .npz, .cool or .mcool; with --format txt the first part of the "
+    "names of files.",
+)
+@click.option(
+    "--binsize",
+    required=True,
+    callback=_sizes,
+    metavar="BP[,BP...]",
+    help="Size of bins; 0 for one bin per fend. Several for .mcool; from a single one it has "
+    "larger ones too.",
+)
+@click.option("--format", "form", metavar="NAME", help="By default that of the suffix.")
+@click.option(
+    "--datatype",
+    type=click.Choice(["raw", "fend", "distance", "enrichment", "expected"]),
+    help="What is expected: the number of possible pairs (raw), corrections (fend), the distance "
+    "dependence (distance), or both (enrichment). By default both if they are known; in coolers "
+    "corrections. With expected, possible pairs stand in place of observed reads.",
+)
+@click.option(
+    "--chrom",
+    "chroms",
+    multiple=True,
+    metavar="NAME",
+    help="Chromosome to write; repeatable, in this order.  [default: all]",
+)
+@click.option(
+    "--trans/--no-trans",
+    "includetrans",
+    default=True,
+    show_default=True,
+    help="Also maps of every two chromosomes.",
+)
+@click.option("--diagonal", "includediagonal", is_flag=True, help="Also pairs within a bin.")
+@click.option(
+    "--dynamic",
+    "dynamically_binned",
+    is_flag=True,
+    help="Let cells with few reads grow until they have enough.",
+)
+@click.option(
+    "--minobservations",
+    type=click.IntRange(0),
+    help="With --dynamic: reads that a cell needs.  [default: 20]",
+)
+@click.option(
+    "--searchdistance",
+    type=click.IntRange(0),
+    metavar="BP",
+    help="With --dynamic: how far cells grow; 0 for no limit.  [default: 0]",
+)
+@click.option(
+    "--expansion-binsize",
+    type=click.IntRange(0),
+    metavar="BP",
+    help="With --dynamic: size of what cells grow by; 0 for fends.  [default: 10000]",
+)
+@click.option(
+    "--removefailed",
+    is_flag=True,
+    help="With --dynamic: set cells to 0 that do not get enough reads.",
+)
+@pass_settings
+def command(
+    settings: Settings,
+    /,
+    project: Path,
+    out: Path,
+    binsize: list[int],
+    form: str | None,
+    datatype: Datatype | None,
+    **options: Any,
+) -> None:
+    """Write the maps of PROJECT for other programs.
+
+    \b
+    .hch .h5 .hdf5  HiFive: observed and expected of every cell
+    .npz            numpy: the same arrays
+    .cool .mcool    cooler and HiGlass: reads, and weights of bins
+    --format txt    tables
+    """
+    from hifive_dask import HiC
+    from hifive_dask.export.formats import choose_format
+
+    check_output(out, project)
+    _settle_growth(options)
+    options["chroms"] = list(options["chroms"])
+    chosen = choose_format(out, form)
+    hic = HiC(project, silent=settings.quiet)
+    kind = datatype or _datatype(hic, chosen)
+    with settings.session():
+        hic.write_heatmap(
+            out,
+            binsize if len(binsize) > 1 else binsize[0],
+            datatype=kind,
+            format=chosen,
+            **options,
+        )
+    size = f", {out.stat().st_size:,} bytes" if out.is_file() and chosen != "txt" else ""
+    settings.say(f"{out}: format {chosen}, datatype {kind}{size}.")
+
+
+def _settle_growth(options: dict[str, Any]) -> None:
+    """Fill in defaults, or check that nothing was given that has no effect."""
+    for name, default in _GROWTH.items():
+        if not options["dynamically_binned"] and options[name] is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with --dynamic only")
+        options[name] = default if options[name] is None else options[name]
+    if options["removefailed"] and not options["dynamically_binned"]:
+        raise click.UsageError("--removefailed goes with --dynamic only")
+
+
+def _datatype(hic: HiC, form: str) -> Datatype:
+    if form not in ("cool", "mcool"):
+        return best_datatype(hic)
+    separable = hic.normalization != "none" and not hic.normalization.startswith("binning")
+    return "fend" if separable else "raw"

@@ -1,0 +1,90 @@
+"""The formats of heatmap files, by name and by suffix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hifive_dask.errors import ParameterError
+
+__all__ = ["FORMATS", "FileFormat", "choose_binsizes", "choose_format"]
+
+
+class FileFormat(NamedTuple):
+    """A format of heatmap files.
+
+    Parameters
+    ----------
+    suffixes
+        Those of its files.
+    several
+        Whether a file holds maps of several bin sizes.
+    """
+
+    suffixes: tuple[str, ...]
+    several: bool = False
+
+
+FORMATS = {
+    "hdf5": FileFormat((".hch", ".h5", ".hdf5")),
+    "npz": FileFormat((".npz",)),
+    "txt": FileFormat(()),
+    "cool": FileFormat((".cool",)),
+    "mcool": FileFormat((".mcool",), several=True),
+}
+
+
+def choose_format(filename: str | os.PathLike[str], format: str | None) -> str:
+    """Name of the format: the one asked for, or that of the suffix.
+
+    Raises
+    ------
+    ParameterError
+        If it is unknown; the message says which there are.
+
+    Examples
+    --------
+    >>> from hifive_dask.export.formats import choose_format
+    >>> choose_format("maps.hch", None), choose_format("maps", "txt")
+    ('hdf5', 'txt')
+    """
+    known = ", ".join(
+        f"{name!r} ({', '.join(each.suffixes) or 'many files, the name is a prefix'})"
+        for name, each in FORMATS.items()
+    )
+    if format is None:
+        suffix = Path(filename).suffix.lower()
+        for name, each in FORMATS.items():
+            if suffix in each.suffixes:
+                return name
+        raise ParameterError(
+            f"{os.fspath(filename)}: no format of heatmaps has the suffix {suffix!r}; choose one "
+            f"with format: {known}"
+        )
+    if format not in FORMATS:
+        raise ParameterError(f"unknown format {format!r}; known are {known}")
+    return format
+
+
+def choose_binsizes(format: str, binsize: int | Sequence[int]) -> list[int]:
+    """Bin sizes as a list, of one size unless the format holds several.
+
+    Raises
+    ------
+    ParameterError
+        If there are none, or more than the format holds.
+    """
+    sizes = [int(size) for size in np.atleast_1d(np.asarray(binsize, dtype=np.int64))]
+    if not sizes:
+        raise ParameterError("binsize is an empty list, expected a size in bp")
+    if len(sizes) > 1 and not FORMATS[format].several:
+        several = ", ".join(name for name, each in FORMATS.items() if each.several)
+        raise ParameterError(
+            f"binsize has {len(sizes)} sizes, and a file of the format {format!r} holds one; "
+            f"several are held by: {several}"
+        )
+    return sizes
