@@ -44,6 +44,8 @@ def command(
 ) -> None:
     """Draw the map of REGION, or of REGION against REGION2; by default of the whole genome.
 
+    PROJECT is a project, or a heatmap store with the bin sizes that were written.
+
     For example: hifive-dask plot project.zarr chr2:10M-20M --binsize 50000 -o chr2.png
     """
     from hifive_dask.plot import save
