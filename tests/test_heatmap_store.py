@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +14,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
 from hifive_dask._store import heatmaps as layout
 from hifive_dask._store.heatmaps import StoredLevel
+from hifive_dask.cli import main
 from hifive_dask.errors import InputError, ParameterError, RegionError, StoreError
 from hifive_dask.heatmap import coolers, opened, query, store, sums
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.heatmap.store import write_store
+from hifive_dask.testing import toy_project
 
 from .reference_model import store_of
 from .test_heatmap import DATATYPES, contigs, state_of
@@ -234,7 +238,7 @@ def test_interrupted__goes_on_and_ends_with_the_same_bytes(
         with pytest.raises(error):
             written(path, what, [100, 300])
         assert not path.exists()
-        assert (tmp_path / ".maps.zarr.unfinished").is_dir()
+        assert len(list(tmp_path.glob(".maps.zarr.*.unfinished"))) == 1
     stop.after = 10**9
     written(path, what, [100, 300])
     assert stop.made == total
@@ -264,6 +268,7 @@ def test_interrupted__other_work_starts_again(
         made[name] = stop.made
         written(fresh, what, sizes)
         assert files_of(fresh) == files_of(path)
+        assert not list(tmp_path.glob(".*"))
     assert made["none"] == made["pairs"] - 3
 
 
@@ -624,3 +629,86 @@ def test_cooler__published_maps_are_as_cooler_balances_them(
             np.testing.assert_array_equal(
                 own["observed"], theirs.matrix(balance=False)[:][row, column]
             )
+
+
+# The command line
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project, and beside it a store of its maps."""
+    path = toy_project(tmp_path_factory.mktemp("toy"))
+    what = hd.HiC(path, silent=True)._recipe("raw")
+    with dask.config.set(scheduler="sync"):
+        write_store(path.with_name("maps.zarr"), what, [10_000, 50_000], trans_minbinsize=50_000)
+    return path
+
+
+def run(*arguments: Any, code: int = 0) -> Result:
+    words = ["--scheduler", "sync", *map(str, arguments)]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def test_query_and_plot__take_a_store_in_place_of_a_project(project: Path, tmp_path: Path) -> None:
+    maps = project.with_name("maps.zarr")
+    for place, size in (
+        (("chr1:50k-250k",), 10_000),
+        (("chr1", "chr2"), 50_000),
+        (("all",), 50_000),
+    ):
+        words = (*place, "--binsize", size)
+        wanted = run("query", project, *words, "--datatype", "raw").stdout
+        assert wanted.count("\n") > 3
+        assert run("query", maps, *words).stdout == wanted
+    # By default the finest one that is not too fine, and has what is asked for.
+    lines = run("query", maps, "chr1:50k-250k").stdout.splitlines()
+    assert int(lines[1].split("\t")[2]) - int(lines[1].split("\t")[1]) == 10_000
+    assert run("query", maps, "all").stdout == wanted
+    fine = run("query", maps, "all", "--binsize", 10_000).stdout.splitlines()[1:]
+    assert fine
+    assert all(line.split("\t")[0] == line.split("\t")[3] for line in fine)
+    assert all(float(line.split("\t")[6]) > 0 for line in fine)
+    for words in (("all",), ("all", "--binsize", 10_000), ("chr1", "--variable", "observed")):
+        text = run("plot", maps, *words, "-o", tmp_path / "map.png").stdout
+        assert "expected by raw" in text
+        assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_query__of_a_store_has_what_was_written_only(project: Path) -> None:
+    maps = project.with_name("maps.zarr")
+    message = run("query", maps, "chr1", "--binsize", 20_000, code=1).stderr
+    assert "binsize=20000 is not stored; stored are 10000, 50000" in message
+    message = run("query", maps, "chr1", "--datatype", "fend", code=2).stderr
+    assert "maps.zarr was written with datatype raw; leave --datatype out" in message
+    run("query", maps, "chr1", "--datatype", "raw")
+    assert (
+        "written with maxdistance 0"
+        in run("query", maps, "chr1", "--maxdistance", 5, code=2).stderr
+    )
+    message = run("query", maps, "chr1", "chr2", "--binsize", 10_000, code=1).stderr
+    assert "has no cells of two chromosomes" in message
+    assert "stands alone" in run("query", maps, "all", "chr1", code=2).stderr
+
+
+def test_info__describes_a_store(project: Path) -> None:
+    maps = project.with_name("maps.zarr")
+    text = run("info", maps).stdout
+    assert "Heatmaps" in text
+    assert "50,000" in text
+    assert "write_store(binsizes=[10000, 50000]" in text
+    facts = json.loads(run("info", maps, "--json").stdout)
+    assert facts["type"] == "heatmaps"
+    assert [level["binsize"] for level in facts["levels"]] == [10_000, 50_000]
+    assert [level["trans"] for level in facts["levels"]] == [False, True]
+    assert facts["history"][-1]["call"] == "write_store"
+
+
+def test_import__makes_a_store_of_a_cooler(tmp_path: Path) -> None:
+    file = cooler_file(tmp_path / "x.cool", {"weight": WEIGHTS})
+    path = tmp_path / "maps.zarr"
+    for address in (file, f"{file}::/"):
+        assert "heatmaps with bins of 50 bp" in run("import", address, "-o", path).stdout
+    assert hd.open_heatmaps(path).attrs["datatype"] == "balanced"
+    assert "must be called .zarr" in run("import", file, "-o", tmp_path / "maps", code=1).stderr

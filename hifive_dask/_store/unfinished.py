@@ -14,10 +14,11 @@ __all__ = ["Unfinished"]
 
 
 class Unfinished:
-    """The directory ``.NAME.unfinished`` beside a store: the store so far, and a mark per step.
+    """A directory ``.NAME.*.unfinished`` beside a store: the store so far, and a mark per step.
 
     Steps can be made in any order, on any worker that sees the directory. A step that was not
-    marked is made again, so it must not depend on what is there of it.
+    marked is made again, so it must not depend on what is there of it. Directories of other work
+    have other names: steps of it that still run when it was interrupted do no harm.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ class Unfinished:
     kind
         Its kind; it replaces nothing else.
     token
-        Of all that the steps depend on: what was begun with another token is deleted.
+        Of all that steps depend on. What was begun with another one is deleted.
 
     Raises
     ------
@@ -38,16 +39,17 @@ class Unfinished:
         check_replaceable(path, kind)
         self.target = Path(path).resolve()
         writable_parent(self.target)
+        self._folder = self.target.parent / f".{self.target.name}.{token[:12]}.unfinished"
         self._token = token
-        self._folder = self.target.parent / f".{self.target.name}.unfinished"
         self.store = self._folder / "store"
 
     def begin(self, create: Callable[[Path], None]) -> None:
         """Call `create` with the path of the store to be, unless that was done before."""
         label = self._folder / "token"
         try:
-            if not label.exists() or label.read_text() != self._token:
-                remove(self._folder)
+            begun = label.exists() and label.read_text() == self._token
+            self._remove(but=self._folder if begun else None)
+            if not begun:
                 (self._folder / "done").mkdir(parents=True)
                 create(self.store)
                 with replacing(label) as beside:  # last: without it nothing is used again
@@ -71,4 +73,11 @@ class Unfinished:
             put_in_place(self.store, self.target)
         except OSError as error:
             raise StoreError(f"{self.target}: cannot be written: {error}") from error
-        remove(self._folder)
+        self._remove()
+
+    def _remove(self, but: Path | None = None) -> None:
+        """Delete directories of this name."""
+        for each in self.target.parent.iterdir():
+            ours = each.name.startswith(f".{self.target.name}.") and each.suffix == ".unfinished"
+            if ours and each != but:
+                remove(each)
