@@ -459,6 +459,17 @@ def test_regions__equal_those_of_a_project(
         }
 
 
+@given(start=st.integers(0, 5000), number=st.integers(1, 400_000))
+def test_regions__have_few_chunks_that_begin_where_stored_ones_do(start: int, number: int) -> None:
+    sizes = opened._pieces(slice(start, start + number))
+    assert sum(sizes) == number
+    assert min(sizes) > 0
+    assert all(edge % layout.CHUNK == 0 for edge in (start + np.cumsum(sizes))[:-1])
+    assert len(sizes) <= 100
+    assert max(sizes) < 1.6 * 4096
+    assert number > 1500 or len(sizes) == 1
+
+
 def test_regions__have_whole_bins(opened_world: tuple[xr.DataTree, Recipe]) -> None:
     found = hd.select_region(opened_world[0], "long:12,010-12,190", binsize=100)
     assert found["bin1"].values.tolist() == [12000, 12100]

@@ -22,7 +22,7 @@ __all__ = ["RegionLike", "open_store", "select_region"]
 
 RegionLike = str | Region | tuple[Any, ...] | None
 
-_PIECE = 4 * CHUNK  # bins per Dask chunk and axis of a selected region
+_PIECE = 4 * CHUNK  # bins per Dask chunk and axis of a selected region, about
 _KEPT = ("type", "datatype", "maxdistance", "resolutions", "source", "pairs_token", "uuid")
 
 
@@ -248,6 +248,8 @@ def _place(level: xr.Dataset, axis: int, region: RegionLike) -> tuple[Region | N
 
 
 def _pieces(bins: slice) -> tuple[int, ...]:
-    """Chunks of a stretch of bins, cut where stored chunks are."""
-    inner = range((bins.start // _PIECE + 1) * _PIECE, bins.stop, _PIECE)
-    return tuple(np.diff([bins.start, *inner, bins.stop]).tolist())
+    """Chunks of a stretch of bins, larger ones of many bins, cut where stored chunks are."""
+    number = bins.stop - bins.start
+    count = max(1, round(number / min(4 * _PIECE, max(_PIECE, number // 32))))
+    inner = np.linspace(bins.start, bins.stop, count + 1)[1:-1] // CHUNK * CHUNK
+    return tuple(np.diff([bins.start, *inner.astype(int).tolist(), bins.stop]).tolist())
