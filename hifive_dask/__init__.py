@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from hifive_dask.convert import export_project, import_project
     from hifive_dask.export.heatmap_hdf5 import open_heatmaps
     from hifive_dask.fend import Fend
+    from hifive_dask.heatmap.coolers import import_heatmaps
     from hifive_dask.heatmap.mrh_reader import open_mrh
+    from hifive_dask.heatmap.opened import select_region
     from hifive_dask.hic import HiC
     from hifive_dask.hic_data import HiCData
 
@@ -23,9 +25,11 @@ __all__ = [
     "HiCData",
     "__version__",
     "export_project",
+    "import_heatmaps",
     "import_project",
     "open_heatmaps",
     "open_mrh",
+    "select_region",
 ]
 
 __version__ = "0.1.0"
@@ -35,9 +39,11 @@ _HOME = {
     "HiCData": "hifive_dask.hic_data",
     "HiC": "hifive_dask.hic",
     "export_project": "hifive_dask.convert",
+    "import_heatmaps": "hifive_dask.heatmap.coolers",
     "import_project": "hifive_dask.convert",
     "open_heatmaps": "hifive_dask.export.heatmap_hdf5",
     "open_mrh": "hifive_dask.heatmap.mrh_reader",
+    "select_region": "hifive_dask.heatmap.opened",
 }
 
 

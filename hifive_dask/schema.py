@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["FENDS", "PAIRS", "PROJECT", "STORES", "StoreSchema", "Variable"]
+__all__ = ["FENDS", "HEATMAPS", "PAIRS", "PROJECT", "STORES", "StoreSchema", "Variable"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Variable:
     Parameters
     ----------
     name
-        Name of the array; in a group its path, such as ``filter/valid``. ``<feature>`` and
-        ``<name>`` stand for user-given names.
+        Name of the array; in a group its path, such as ``filter/valid``. ``<feature>``, ``<name>``
+        and ``<binsize>`` stand for what differs from store to store.
     dims
         Dimension names, one per axis; ``...`` for any.
     dtype
@@ -326,4 +326,58 @@ PROJECT = StoreSchema(
     },
 )
 
-STORES: dict[str, StoreSchema] = {schema.type: schema for schema in (FENDS, PAIRS, PROJECT)}
+_NOT_STORED = "at the fill value: not stored."
+
+HEATMAPS = StoreSchema(
+    "heatmaps",
+    1,
+    "The map of a whole genome at one or several bin sizes.",
+    (
+        Variable("chromosome", ("chromosome",), "str", "1", "Chromosome names, in order of bins."),
+        Variable(
+            "r<binsize>/bin_chromosome",
+            ("bin",),
+            "int32",
+            "1",
+            "Chromosome of each bin, an index into `chromosome`; not decreasing.",
+            optional=True,
+        ),
+        Variable("r<binsize>/bin_start", ("bin",), "int64", "bp", "Start of the bin.", True),
+        Variable(
+            "r<binsize>/bin_stop", ("bin",), "int64", "bp", "End of the bin, exclusive.", True
+        ),
+        Variable(
+            "r<binsize>/observed",
+            ("bin1", "bin2"),
+            "int32",
+            "reads",
+            "Observed reads, with datatype expected the number of possible pairs (float32); "
+            + _NOT_STORED,
+            optional=True,
+            other_dtypes=("float32",),
+        ),
+        Variable(
+            "r<binsize>/expected",
+            ("bin1", "bin2"),
+            "float32",
+            "reads",
+            "What is expected of all possible pairs; 0 where nothing is; " + _NOT_STORED,
+            optional=True,
+        ),
+    ),
+    {
+        "resolutions": "Bin sizes in bp, ascending; the group `r<binsize>` holds each.",
+        "datatype": "What is expected: raw, fend, distance, enrichment or expected; of coolers "
+        "`balanced` (by their weights) or `counts` (1 per cell).",
+        "maxdistance": "bp: largest distance of a cis pair, inclusive; 0 for all.",
+        "source": "Link to the project or cooler the maps are of: relative path, or empty.",
+        "pairs_token": "Token of the pair store; empty for coolers.",
+        "binsize": "Of a group: its bin size, bp.",
+        "trans": "Of a group: whether cells of two chromosomes are stored.",
+        "storage_mode": "Of a group: symmetric-upper.",
+    },
+)
+
+STORES: dict[str, StoreSchema] = {
+    schema.type: schema for schema in (FENDS, PAIRS, PROJECT, HEATMAPS)
+}

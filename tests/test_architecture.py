@@ -98,7 +98,7 @@ def own_parts(path: Path) -> set[str]:
     """Parts of the package that a module imports; its version does not count."""
     found = {name.split(".")[1] for name in imports(path) if name.startswith("hifive_dask.")}
     classes = {"Fend": "fend", "HiCData": "hic_data", "HiC": "hic", "open_heatmaps": "export"}
-    classes["open_mrh"] = "heatmap"
+    classes |= dict.fromkeys(("open_mrh", "select_region", "import_heatmaps"), "heatmap")
     classes |= dict.fromkeys(("import_project", "export_project"), "convert")
     return {classes.get(name, name) for name in found} - {"__version__", part_of(path)}
 

@@ -91,6 +91,12 @@ def test_bench_heatmap__counts_what_its_baseline_counts() -> None:
     assert all(row["tasks"] < 800 for row in rows)
 
 
+def test_bench_heatmap_store__asks_for_what_its_baseline_computes() -> None:
+    (row,) = _load("bench_heatmap_store").main([30], [1], pairs_per_mb=200)
+    assert row["tasks"] < 20
+    assert row["files"] > 30
+
+
 def test_command__gives_sizes_and_threads_and_saves_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -432,6 +432,14 @@ def test_genome__blocks_equal_maps_of_two_chromosomes(
                 np.testing.assert_array_equal(block, part[name].values)
 
 
+def test_unit_with_itself__is_expected_exactly_never_with_a_binning_model() -> None:
+    units, store = contigs(7)
+    valid = np.ones(len(units), dtype=np.int32)
+    options = {"binsize": 0, "datatype": "fend", **state_of(units, binning=True)}
+    dataset = heatmap(units, store, valid, region=None, **options)
+    np.testing.assert_array_equal(np.diag(dataset["expected"].values), 0)
+
+
 @given(
     chunk_bins=st.integers(4, 40),
     number=st.integers(1, 9),

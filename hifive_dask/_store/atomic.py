@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hifive_dask.errors import StoreError
 
-__all__ = ["remove", "replacing", "replacing_files", "writable_parent"]
+__all__ = ["put_in_place", "remove", "replacing", "replacing_files", "writable_parent"]
 
 
 def remove(path: Path) -> None:
@@ -56,13 +56,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     parent = writable_parent(target)
     token = uuid.uuid4().hex[:8]
     beside = parent / f".{target.name}.{token}.partial"
-    before = parent / f".{target.name}.{token}.before"
     try:
         yield beside
-        if target.is_dir():
-            _exchange(beside, target, before)
-        else:
-            os.replace(beside, target)
+        put_in_place(beside, target)
     except OSError as error:
         if isinstance(error, StoreError):
             raise
@@ -105,11 +101,16 @@ def replacing_files(prefix: str | os.PathLike[str]) -> Iterator[Path]:
             remove(beside)
 
 
-def _exchange(beside: Path, target: Path, before: Path) -> None:
-    """Put a directory in place of another, which waits under a third name until that is done.
+def put_in_place(beside: Path, target: Path) -> None:
+    """Rename a file or directory of the same file system to `target`, replacing what is there.
 
-    Directories cannot be replaced in one step. Whatever interrupts this, one of the two is there.
+    Directories cannot be replaced in one step: the one before waits under a third name until that
+    is done. Whatever interrupts this, one of the two is there.
     """
+    if not target.is_dir():
+        os.replace(beside, target)
+        return
+    before = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.before"
     try:
         os.rename(target, before)
         os.rename(beside, target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -51,24 +51,6 @@ class PairRows(Protocol):
     def __len__(self) -> int: ...
 
 
-@lru_cache(maxsize=8)
-def _open_columns(path: str, token: str, state: tuple[int, int]) -> tuple[zarr.Array[Any], ...]:
-    group = zarr.open_group(path, mode="r", use_consolidated=False)
-    seen = str(group.attrs.get("uuid"))
-    if seen != token:
-        raise StoreError(
-            f"{path}: was replaced while it was open (token {seen}, expected {token}); open it "
-            "anew, and what was made from it"
-        )
-    return tuple(zarr_store.array_of(group, name) for name in COLUMNS)
-
-
-def _state(path: str) -> tuple[int, int]:
-    """What changes when a store is replaced."""
-    status = os.stat(os.path.join(path, "zarr.json"))
-    return status.st_ino, status.st_mtime_ns
-
-
 @dataclass(frozen=True)
 class Rows:
     """Rows `lo` to `hi` of a Zarr pair store; reads them when called."""
@@ -83,7 +65,7 @@ class Rows:
 
     def __call__(self) -> Columns:
         try:
-            columns = _open_columns(self.path, self.token, _state(self.path))
+            columns = zarr_store.stored_arrays(self.path, self.token, COLUMNS)
             first, second, count = (np.asarray(c[self.lo : self.hi]) for c in columns)
         except (OSError, RuntimeError, ValueError) as error:  # what storage and codecs raise
             if isinstance(error, StoreError):

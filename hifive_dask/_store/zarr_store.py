@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = [
     "history_of",
     "is_hdf5",
     "open_verified",
+    "stored_arrays",
     "write_array",
 ]
 
@@ -79,6 +81,33 @@ def array_of(group: zarr.Group, name: str) -> zarr.Array[Any]:
     array = group[name]
     assert isinstance(array, zarr.Array)
     return array
+
+
+def stored_arrays(path: str, token: str, names: tuple[str, ...]) -> tuple[zarr.Array[Any], ...]:
+    """Arrays of a store that was opened before, maybe in another process; kept open.
+
+    Raises
+    ------
+    StoreError
+        If another store is there now.
+    """
+    # What changes when a store is replaced.
+    status = os.stat(os.path.join(path, "zarr.json"))
+    return _open_arrays(path, token, names, (status.st_ino, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _open_arrays(
+    path: str, token: str, names: tuple[str, ...], state: tuple[int, int]
+) -> tuple[zarr.Array[Any], ...]:
+    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    seen = str(group.attrs.get("uuid"))
+    if seen != token:
+        raise StoreError(
+            f"{path}: was replaced while it was open (token {seen}, expected {token}); open it "
+            "anew, and what was made from it"
+        )
+    return tuple(array_of(group, name) for name in names)
 
 
 def complete(group: zarr.Group, *, token: str, history: History, **attributes: Any) -> None:

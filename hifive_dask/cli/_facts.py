@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
+    from hifive_dask._store.heatmaps import StoredMaps
 
 __all__ = ["facts_of"]
 
 
-def facts_of(store: Fend | HiCData | HiC, short: int) -> dict[str, Any]:
+def facts_of(store: Fend | HiCData | HiC | StoredMaps, short: int) -> dict[str, Any]:
     """Describe a store; `short` is the limit between short and long cis reads, in bp."""
     from hifive_dask import Fend, HiCData, __version__
+    from hifive_dask._store.heatmaps import StoredMaps
 
     if isinstance(store, Fend):
         kind, facts = "fends", _of_fends(store)
     elif isinstance(store, HiCData):
         kind, facts = "pairs", {"token": store.token, **_of_pairs(store, short)}
+    elif isinstance(store, StoredMaps):
+        kind, facts = "heatmaps", _of_heatmaps(store)
     else:
         kind, facts = "project", _of_project(store, short)
     head = {"type": kind, "file": store.file, "version": __version__}
@@ -70,4 +74,16 @@ def _of_project(hic: HiC, short: int) -> dict[str, Any]:
         "iterations": None if hic.trace is None else len(hic.trace),
         "last_change": None if hic.trace is None else float(hic.trace[-1, 1]),
         "pairs": {"file": hic.data.file, "token": hic.data.token, **_of_pairs(hic.data, short)},
+    }
+
+
+def _of_heatmaps(maps: StoredMaps) -> dict[str, Any]:
+    return {
+        "token": maps.token,
+        **{name: maps.attributes[name] for name in ("datatype", "maxdistance", "source")},
+        "chromosomes": list(maps.chromosomes),
+        "levels": [
+            {"binsize": level.binsize, "bins": len(level), "trans": level.trans}
+            for level in maps.levels
+        ],
     }

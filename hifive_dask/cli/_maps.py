@@ -1,13 +1,15 @@
-"""Maps that commands ask a project for."""
+"""Maps that commands ask a project, or a store of heatmaps, for."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.cli._stores import HEATMAPS
 from hifive_dask.errors import RegionError
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class Map:
 
     dataset: xr.Dataset
     binsize: int
-    datatype: Datatype
+    datatype: str
     title: str
 
 
@@ -43,21 +45,47 @@ def round_binsize(least: float) -> int:
         power *= 10
 
 
-def open_map(project: Path, region: str, region2: str | None, options: dict[str, Any]) -> Map:
-    """Open a project and ask it for a map; `options` are those of `map_options`."""
-    from hifive_dask import HiC
+def open_map(store: Path, region: str, region2: str | None, options: dict[str, Any]) -> Map:
+    """Open a project, or a store of heatmaps, and ask it for a map.
 
-    return query_map(HiC(project, silent=True), region, region2, options)
+    `options` are those of `map_options`.
+    """
+    from hifive_dask import HiC
+    from hifive_dask._store.kinds import kind_of
+
+    if kind_of(store) == HEATMAPS:
+        return _stored_map(store, region, region2, options)
+    return query_map(HiC(store, silent=True), region, region2, options)
+
+
+def _stored_map(path: Path, region: str, region2: str | None, options: dict[str, Any]) -> Map:
+    """The map of a store; its finest one of up to `_BINS` bins if no bin size was given."""
+    from hifive_dask import open_heatmaps, select_region
+
+    tree = open_heatmaps(path)
+    for name in ("datatype", "maxdistance"):
+        if options[name] and options[name] != tree.attrs[name]:
+            raise click.UsageError(
+                f"{path.name} was written with {name} {tree.attrs[name]}; leave --{name} out, or "
+                "ask a project"
+            )
+    whole = _is_whole(region, region2, tree.attrs["chromosomes"])
+    sizes = [options["binsize"]]
+    if options["binsize"] is None:
+        sizes = tree.attrs["resolutions"]
+        trans = [size for size in sizes if tree[f"r{size}"].attrs["trans"]]
+        sizes = trans if trans and (whole or region2 is not None) else sizes
+    for binsize in sizes:
+        dataset = select_region(tree, None if whole else region, region2, binsize=binsize)
+        if dataset.sizes["bin1"] <= _BINS:
+            break
+    return Map(dataset, int(binsize), tree.attrs["datatype"], _title(region, region2, whole))
 
 
 def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any]) -> Map:
     """Ask a project for a map; region ``all`` is the whole genome."""
     units = hic.units
-    whole = _is_whole(region, units)
-    if region2 is not None and (whole or _is_whole(region2, units)):
-        raise click.UsageError(
-            "'all' is the whole genome and stands alone, without a second region"
-        )
+    whole = _is_whole(region, region2, units.index)
     binsize = options["binsize"]
     if binsize is None:
         binsize = _choose_binsize(units, None if whole else region)
@@ -69,8 +97,11 @@ def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any
         datatype=datatype,
         maxdistance=options.get("maxdistance", 0),
     )
-    title = "whole genome" if whole else region + (f" / {region2}" if region2 else "")
-    return Map(dataset, binsize, datatype, title)
+    return Map(dataset, binsize, datatype, _title(region, region2, whole))
+
+
+def _title(region: str, region2: str | None, whole: bool) -> str:
+    return "whole genome" if whole else region + (f" / {region2}" if region2 else "")
 
 
 def check_region(units: Units, region: str, binsize: int | None) -> None:
@@ -78,7 +109,7 @@ def check_region(units: Units, region: str, binsize: int | None) -> None:
     from hifive_dask.heatmap.axes import cut_region
     from hifive_dask.regions import parse_region
 
-    if _is_whole(region, units):
+    if _is_whole(region, None, units.index):
         return
     try:
         place = parse_region(region, units.chromosomes)
@@ -87,8 +118,14 @@ def check_region(units: Units, region: str, binsize: int | None) -> None:
         raise RegionError(f"--region {region}: {error}") from error
 
 
-def _is_whole(region: str, units: Units) -> bool:
-    return region == "all" and region not in units.index
+def _is_whole(region: str, region2: str | None, names: Container[str]) -> bool:
+    """Whether a map of the whole genome is meant, unless a chromosome is called ``all``."""
+    whole = [each == "all" and each not in names for each in (region, region2)]
+    if any(whole) and region2 is not None:
+        raise click.UsageError(
+            "'all' is the whole genome and stands alone, without a second region"
+        )
+    return whole[0]
 
 
 def _choose_binsize(units: Units, region: str | None) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-__all__ = ["HEATMAP", "StorePath", "check_output"]
+__all__ = ["HEATMAP", "HEATMAPS", "StorePath", "check_output"]
 
-HEATMAP = "heatmap"  # root attribute `type` of the arrays that `query` writes
+# Root attribute `type` of the one map that `query` writes, and of a store of heatmaps.
+HEATMAP, HEATMAPS = "heatmap", "heatmaps"
 
 
 class StorePath(click.Path):

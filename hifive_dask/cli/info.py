@@ -11,10 +11,12 @@ import click
 from hifive_dask.cli._facts import facts_of
 from hifive_dask.cli._reads import short_option
 from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
+from hifive_dask.cli._stores import HEATMAPS
 from hifive_dask.errors import StoreError
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
+    from hifive_dask._store.heatmaps import StoredMaps
 
 
 @click.command("info")
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
 @short_option
 @pass_settings
 def command(settings: Settings, /, store: Path, as_json: bool, short: int) -> None:
-    """Say what STORE holds: a partition, pairs or a project, in Zarr or in HiFive's HDF5 layout."""
-    from hifive_dask import Fend, HiC, HiCData
+    """Say what STORE holds: a partition, pairs or a project, in Zarr or in HiFive's HDF5 layout.
+
+    Or heatmaps in Zarr.
+    """
+    from hifive_dask import Fend, HiCData
+    from hifive_dask._store.heatmaps import StoredMaps
 
     found = _open(store)
     if as_json:
@@ -36,14 +42,16 @@ def command(settings: Settings, /, store: Path, as_json: bool, short: int) -> No
         _fends(settings, found)
     elif isinstance(found, HiCData):
         _pairs(settings, found)
+    elif isinstance(found, StoredMaps):
+        _heatmaps(settings, found)
     else:
-        assert isinstance(found, HiC)
         _project(settings, found)
     settings.say("History\n" + "".join(f"  {line}\n" for line in found.history.splitlines()))
 
 
-def _open(store: Path) -> Fend | HiCData | HiC:
+def _open(store: Path) -> Fend | HiCData | HiC | StoredMaps:
     from hifive_dask import Fend, HiC, HiCData
+    from hifive_dask._store.heatmaps import StoredMaps
     from hifive_dask._store.kinds import describe_held, kind_of
 
     kind = kind_of(store)
@@ -53,7 +61,11 @@ def _open(store: Path) -> Fend | HiCData | HiC:
         return HiCData(store, "r", silent=True)
     if kind == "project":
         return HiC(store, "r", silent=True)
-    raise StoreError(f"{store}: {describe_held(store)}; expected a partition, pairs or a project")
+    if kind == HEATMAPS:
+        return StoredMaps.open(store)
+    raise StoreError(
+        f"{store}: {describe_held(store)}; expected a partition, pairs, a project or heatmaps"
+    )
 
 
 def _fends(settings: Settings, fend: Fend) -> None:
@@ -111,3 +123,19 @@ def _project(settings: Settings, hic: HiC) -> None:
         },
     )
     settings.table("Read pairs", stats_rows(hic.data.stats))
+
+
+def _heatmaps(settings: Settings, maps: StoredMaps) -> None:
+    settings.table(
+        f"Heatmaps {maps.file}",
+        {
+            "datatype": maps.attributes["datatype"],
+            "largest distance, bp": maps.attributes["maxdistance"] or "no limit",
+            "chromosomes": len(maps.chromosomes),
+            "made of": maps.attributes["source"] or "-",
+        },
+    )
+    lines: list[tuple[str, ...]] = [("bin size, bp", "bins", "pairs of chromosomes")]
+    for level in maps.levels:
+        lines.append((f"{level.binsize:,}", f"{len(level):,}", "yes" if level.trans else "no"))
+    settings.table("Maps", lines)

@@ -51,6 +51,8 @@ def command(
 ) -> None:
     """Draw the map of REGION, or of REGION against REGION2; by default of the whole genome.
 
+    PROJECT is a project, or a heatmap store with the bin sizes that were written.
+
     \b
     hifive-dask plot project.zarr chr2:10M-20M --binsize 50000 -o chr2.png
     hifive-dask plot project.zarr chr2 --triangle --maxdistance 2000000 -o chr2.pdf

@@ -46,7 +46,9 @@ def command(
     out: Path | None,
     **options: Any,
 ) -> None:
-    """Write the map of REGION, or of REGION against REGION2.
+    """Write the map of REGION, or of REGION against REGION2, of a project or a heatmap store.
+
+    A heatmap store has the bin sizes that were written; by default the finest with up to 400 bins.
 
     Text has a line per cell with reads; of a map of one region, the cells on and above the
     diagonal. Arrays have all cells. A region is chr2, chr2:10,000,000-20,000,000, chr2:10M-20M, or
@@ -107,7 +109,7 @@ def _text(dataset: xr.Dataset, *, upper: bool) -> Iterator[str]:
     for first in range(0, rows, step):
         band = dataset.isel(bin1=slice(first, first + step))
         values = [v.values for v in band[["observed", "expected", "enrichment"]].compute().values()]
-        row, column = np.nonzero(values[0])
+        row, column = np.nonzero(values[0] > 0)  # below 0: not stored
         if upper:
             keep = column >= row + first
             row, column = row[keep], column[keep]

@@ -1,9 +1,10 @@
-"""Heatmap files of HiFive (.hch): read as labelled lazy arrays, and written."""
+"""Files of heatmaps as labelled lazy arrays; those of HiFive (.hch) are read and written here."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -18,6 +19,7 @@ from hifive_dask._store.hdf5 import open_hdf5, plain, text_array
 from hifive_dask._store.kinds import replacing_store
 from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.heatmap.maps import Map, MapSet, upper_cells
+from hifive_dask.heatmap.opened import open_store
 
 __all__ = ["datasets", "enrichment", "open_heatmaps", "write_hdf5", "write_heatmaps"]
 
@@ -28,28 +30,40 @@ _DATASETS = {"observed": ("counts", np.int32), "expected": ("expected", np.float
 
 
 def open_heatmaps(path: PathLike) -> xr.DataTree:
-    """Open the heatmaps of a HiFive heatmap file.
+    """Open a store of heatmaps, or the heatmaps of a HiFive heatmap file.
 
     Parameters
     ----------
     path
+        ``.zarr``, what `HiC.write_heatmap` or `import_heatmaps` wrote; or HDF5, what HiFive wrote:
         ``.hch``, ``.hdf5`` or ``.h5``.
 
     Returns
     -------
     xarray.DataTree
-        One node per map: ``"chr1"`` for a chromosome, ``"chr1_by_chr2"`` for two. Each holds
-        ``observed`` (int32, reads), ``expected`` and ``enrichment`` (float32; their ratio, NaN
-        where nothing is expected) on dims bin1 and bin2, with coordinates chromosome, start, stop
-        and mid of both, and is read when asked for. Maps within a chromosome are symmetric; their
-        diagonal is 0 if the root attribute ``diagonal`` is False. Root attributes are
-        ``resolution`` (bp), ``diagonal``, ``history`` and ``chromosomes``.
+        Nodes hold ``observed`` (int32, reads), ``expected`` and ``enrichment`` (float32; their
+        ratio, NaN where nothing is expected) on dims bin1 and bin2, with coordinates chromosome,
+        start, stop and mid of both, and are read when asked for.
+
+        Of a ``.zarr`` store there is a node per bin size, such as ``"r10000"``: the map of the
+        genome, symmetric. `select_region` finds regions in it. Node attributes are those of
+        `HiC.heatmap` and ``trans``: whether there are cells of two chromosomes, which else are -1
+        in ``observed`` and NaN in the others. Root attributes are ``resolutions`` (bp),
+        ``chromosomes``, ``datatype``, ``maxdistance``, ``history``, ``source``, ``pairs_token`` and
+        ``uuid``. With datatype "expected", ``observed`` is float32.
+
+        Of a HiFive file there is a node per map: ``"chr1"`` for a chromosome, ``"chr1_by_chr2"``
+        for two. Maps within a chromosome are symmetric; their diagonal is 0 if the root attribute
+        ``diagonal`` is False. Root attributes are ``resolution`` (bp), ``diagonal``, ``history``
+        and ``chromosomes``.
 
     Raises
     ------
     StoreError
-        If it is missing, not HDF5, or not a heatmap file.
+        If it is missing, holds something else, or is incomplete.
     """
+    if Path(path).suffix == ".zarr":
+        return open_store(path)
     where = os.path.abspath(path)
     with open_hdf5(where) as file:
         attributes = {name: plain(value) for name, value in file.attrs.items()}

@@ -12,7 +12,14 @@ from hifive_dask.errors import HifiveDaskError, InputError, StateError
 from hifive_dask.genome.build import bins_from_intervals, bins_from_lengths
 from hifive_dask.genome.partition import Units
 
-__all__ = ["bin_columns", "choose_cooler", "cooler_package", "open_cooler", "read_cooler_bins"]
+__all__ = [
+    "bin_columns",
+    "choose_cooler",
+    "cooler_package",
+    "list_coolers",
+    "open_cooler",
+    "read_cooler_bins",
+]
 
 
 def cooler_package() -> Any:
@@ -52,6 +59,32 @@ def open_cooler(uri: str) -> Any:
         ) from error
 
 
+def list_coolers(address: str | os.PathLike[str]) -> list[str]:
+    """Exact addresses of all coolers of a file; with ``::`` the address is one already.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no file of coolers.
+    """
+    uri = os.fspath(address)
+    path, mark, _ = uri.partition("::")
+    if not os.path.isfile(path):
+        raise InputError("no such file", path=path, cure="check the spelling and the directory")
+    if mark:
+        return [uri]
+    try:
+        groups = list(cooler_package().fileops.list_coolers(path))
+    except OSError as error:
+        raise InputError(
+            f"cannot be read as a cooler: {error}",
+            path=path,
+            cure="check the format, and that the file was copied to its end",
+        ) from error
+    # Files of old versions are coolers but not listed.
+    return [f"{path}::{group}" for group in groups] or [path]
+
+
 def choose_cooler(
     address: str | os.PathLike[str], check: Callable[[Any], None], wanted: str
 ) -> tuple[str, Any]:
@@ -75,23 +108,8 @@ def choose_cooler(
     InputError
         If the file is missing or no file of coolers, or if none or several of its coolers pass.
     """
-    uri = os.fspath(address)
-    path, mark, _ = uri.partition("::")
-    if not os.path.isfile(path):
-        raise InputError("no such file", path=path, cure="check the spelling and the directory")
-    if mark:
-        uris = [uri]
-    else:
-        try:
-            groups = list(cooler_package().fileops.list_coolers(path))
-        except OSError as error:
-            raise InputError(
-                f"cannot be read as a cooler: {error}",
-                path=path,
-                cure="check the format, and that the file was copied to its end",
-            ) from error
-        # Files of old versions are coolers but not listed.
-        uris = [f"{path}::{group}" for group in groups] or [path]
+    uris = list_coolers(address)
+    path = uris[0].partition("::")[0]
     passed, errors = [], []
     for each in uris:
         cooler = open_cooler(each)

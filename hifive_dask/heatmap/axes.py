@@ -14,7 +14,16 @@ from hifive_dask.errors import ParameterError, RegionError
 from hifive_dask.genome.partition import Units
 from hifive_dask.regions import Region
 
-__all__ = ["Segment", "Stretch", "align", "cut", "cut_region", "join_segments", "make_segment"]
+__all__ = [
+    "Segment",
+    "Stretch",
+    "align",
+    "cut",
+    "cut_region",
+    "genome_segment",
+    "join_segments",
+    "make_segment",
+]
 
 Int64 = NDArray[np.int64]
 
@@ -199,6 +208,29 @@ def make_segment(units: Units, genome: Stretch, region: Region, binsize: int) ->
     start, stop, edge = cut_region(units, region, binsize)
     chrom = np.full(len(start), units.index[region.chromosome], dtype=np.int32)
     return Segment(0, chrom, start, stop, edge, genome.part(int(edge[0]), int(edge[-1])))
+
+
+def genome_segment(units: Units, genome: Stretch, chroms: Sequence[int], binsize: int) -> Segment:
+    """Bins of whole chromosomes, in genome order; those without units have none.
+
+    Units of other chromosomes between them are not in use.
+
+    Raises
+    ------
+    RegionError
+        If none of them has units.
+    """
+    chosen = [chrom for chrom in chroms if units.offset[chrom] < units.offset[chrom + 1]]
+    if not chosen:
+        raise RegionError("none of the chromosomes has units; there is nothing to map")
+    parts = [cut_region(units, Region(units.chromosomes[chrom]), binsize) for chrom in chosen]
+    start, stop = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    chrom = np.repeat(np.array(chosen, dtype=np.int32), [len(part[0]) for part in parts])
+    edge = np.concatenate([*(part[2][:-1] for part in parts), parts[-1][2][-1:]])
+    own = np.zeros(len(units.chromosomes), dtype=bool)
+    own[chosen] = True
+    used = replace(genome, valid=genome.valid & own[genome.chrom])
+    return Segment(0, chrom, start, stop, edge, used.part(int(edge[0]), int(edge[-1])))
 
 
 def align(one: Segment, two: Segment, binsize: int) -> Segment:

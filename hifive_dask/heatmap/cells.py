@@ -39,7 +39,7 @@ __all__ = [
 Datatype = Literal["raw", "fend", "distance", "enrichment", "expected"]
 Float64 = NDArray[np.float64]
 
-# What is left of a cell when all of its pairs were subtracted is rounding, relative to them.
+# What is left of a cell when all that is in it was subtracted is rounding, relative to that.
 ROUNDING = 1e-8
 _BLOCK = 1 << 22  # factors at a time
 
@@ -281,7 +281,9 @@ def _correct_diagonal(cells: Float64, one: Segment, two: Segment, expectation: E
     unit = np.arange(len(one.units))
     squares = one.sums(expectation.products(one.units, unit, unit))[rows]
     if not expectation.by_distance:  # power sums hold each pair once already
-        cells[rows, columns] = (cells[rows, columns] - squares) / 2
+        others = (cells[rows, columns] - squares) / 2
+        others[others < ROUNDING * squares] = 0
+        cells[rows, columns] = others
     if not expectation.fends:  # a bin of the genome with itself, at distance 0, counts half
         distance = np.zeros(len(rows), dtype=np.int64)
         cells[rows, columns] += squares * expectation.at(distance, one.chrom[rows]) / 2

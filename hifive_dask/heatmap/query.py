@@ -16,7 +16,7 @@ from hifive_dask.heatmap.axes import (
     Stretch,
     align,
     coordinates,
-    join_segments,
+    genome_segment,
     make_segment,
 )
 from hifive_dask.heatmap.cells import Datatype
@@ -98,8 +98,7 @@ def _segment(units: Units, genome: Stretch, region: Region | None, binsize: int)
     """Bins of a region, or of all chromosomes that have units."""
     if region is not None:
         return make_segment(units, genome, region, binsize)
-    regions = [Region(units.chromosomes[c]) for c in np.flatnonzero(np.diff(units.offset))]
-    return join_segments([make_segment(units, genome, each, binsize) for each in regions])
+    return genome_segment(units, genome, range(len(units.chromosomes)), binsize)
 
 
 def _second(

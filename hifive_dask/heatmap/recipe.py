@@ -108,12 +108,19 @@ class Recipe:
 
     def layers(self, one: Axis, two: Axis) -> tuple[da.Array, da.Array]:
         """Lazy observed and expected reads; symmetric if both axes are the same."""
+        possible, expected = self.expects
+        if possible is not None:
+            return self._expected(possible, one, two), self._expected(expected, one, two)
+        seen = observed_array(RowFinder(self.store), one, two, self.maxdistance)
+        return seen, self._expected(expected, one, two)
+
+    @property
+    def expects(self) -> tuple[Datatype | None, Datatype]:
+        """What stands in place of observed reads, if anything, and what is expected."""
         if self.datatype == "expected":
             # Possible pairs are not whole numbers: a bin with itself counts half.
-            full: Datatype = "distance" if self.uncorrected else "enrichment"
-            return self._expected("raw", one, two), self._expected(full, one, two)
-        seen = observed_array(RowFinder(self.store), one, two, self.maxdistance)
-        return seen, self._expected(self.datatype, one, two)
+            return "raw", "distance" if self.uncorrected else "enrichment"
+        return None, self.datatype
 
     def _expected(self, datatype: Datatype, one: Axis, two: Axis) -> da.Array:
         rows, columns = one.bins, two.bins

@@ -26,6 +26,8 @@ _LABELS = {
     ("enrichment", "raw"): "reads per possible pair",
     ("enrichment", "fend"): "reads per possible pair, corrected",
     ("enrichment", "expected"): "possible pairs per expected read",
+    ("enrichment", "balanced"): "balanced reads",
+    ("enrichment", "counts"): "reads",
 }
 _NEEDED: dict[str, tuple[str, ...]] = {
     "observed": ("observed",),
