@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from hifive_dask.errors import HifiveDaskWarning
+from hifive_dask.errors import HifiveDaskWarning, ParameterError
 from hifive_dask.export.cool import check_cool, write_cool, write_mcool
 from hifive_dask.export.formats import choose_binsizes, choose_format
 from hifive_dask.export.heatmap_hdf5 import write_hdf5
@@ -17,6 +17,7 @@ from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.dynamic import Growth
 from hifive_dask.heatmap.maps import make_maps
 from hifive_dask.heatmap.mrh import check_mrh_datatype, multiresolution_heatmap
+from hifive_dask.heatmap.store import MOST_BYTES, write_store
 from hifive_dask.measuring import Measuring
 from hifive_dask.provenance import History
 
@@ -30,6 +31,7 @@ _WRITERS = {"hdf5": write_hdf5, "npz": write_npz, "txt": write_text}
 class Exporting(Measuring):
     """Methods of `hifive_dask.HiC` that write files; none changes the project."""
 
+    file: str
     rank: int
 
     def write_heatmap(
@@ -47,7 +49,9 @@ class Exporting(Measuring):
         *,
         format: str | None = None,
         includediagonal: bool = False,
+        trans_minbinsize: int | None = None,
         memory_limit: int = MEMORY_LIMIT,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         """Write the maps of all chromosomes, and of every two of them, to a file.
 
@@ -68,23 +72,31 @@ class Exporting(Measuring):
         dynamically_binned, minobservations, searchdistance, expansion_binsize, removefailed
             As in `cis_heatmap`.
         format
+            ``"zarr"`` (.zarr) is a store of the map of the genome at one or several sizes, read
+            lazily by `hifive_dask.open_heatmaps`; a call that was interrupted goes on where it was.
             ``"hdf5"`` (.hch, .h5, .hdf5) is the heatmap file of HiFive, which
-            `hifive_dask.open_heatmaps` opens. ``"npz"`` has the same arrays for `numpy.load`.
+            `hifive_dask.open_heatmaps` opens, too. ``"npz"`` has the same arrays for `numpy.load`.
             ``"txt"`` is a table per map and kind of value. ``"cool"`` and ``"mcool"`` (.cool,
             .mcool) are for cooler and HiGlass: reads of cells that have any, with weights of bins
             for datatype "fend", and without for "raw"; from a single size a ``"mcool"`` makes
             larger ones too. By default that of the suffix.
         includediagonal
-            Also the pairs inside a bin; they are always there in coolers, and if the genome was cut
-            into bins.
+            Also the pairs inside a bin; they are always there in stores and coolers, and if the
+            genome was cut into bins.
+        trans_minbinsize
+            bp: in a store, no maps of two chromosomes at smaller bin sizes.
         memory_limit
-            Bytes; a map that needs more is refused. One map at a time is in memory.
+            Bytes; a map that needs more is refused. One map at a time is in memory; of stores and
+            coolers, a few squares or strips.
+        most_bytes
+            Bytes: a store whose cells take more before compression is refused.
 
         Raises
         ------
         ParameterError
-            For values out of range, unknown names, an unknown format, or a map above the
-            `memory_limit`; for coolers, for a datatype or bins that they cannot hold.
+            For values out of range, unknown names, an unknown format, a map above the
+            `memory_limit` or a store above `most_bytes`; for a datatype or dynamic bins that a
+            format cannot hold, and for `trans_minbinsize` with another format than ``"zarr"``.
         StateError
             Before `load_data`, if what `datatype` needs was not learned yet, if no unit is in use,
             or for coolers if the package ``cooler`` is not installed.
@@ -108,6 +120,7 @@ class Exporting(Measuring):
         growth = None
         if dynamically_binned:
             growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
+        _check_options(chosen, datatype, growth, trans_minbinsize)
         history = self._history_of_call(
             binsize=sizes if len(sizes) > 1 else sizes[0],
             includetrans=includetrans,
@@ -119,39 +132,36 @@ class Exporting(Measuring):
             expansion_binsize=expansion_binsize,
             removefailed=removefailed,
         )
+        recipe = self._recipe(datatype)
         common: dict[str, Any] = {
             "chroms": chroms,
             "includetrans": includetrans,
-            "history": history,
+            "history": history.text,
             "silent": self.silent,
         }
-        # Sparse formats take the recipe, those of all cells a stream of maps.
-        if chosen in ("cool", "mcool"):
-            check_cool(datatype, growth)
+        if chosen == "zarr":
+            common |= {"trans_minbinsize": trans_minbinsize, "most_bytes": most_bytes}
+            write_store(
+                filename, recipe, sizes, **common | {"history": history, "source": self.file}
+            )
+        elif chosen in ("cool", "mcool"):
             common["assembly"] = self.data.fends.genome_name
             if chosen == "cool":
-                write_cool(filename, self._recipe(datatype), sizes[0], **common)
+                write_cool(filename, recipe, sizes[0], **common)
             else:
-                write_mcool(filename, self._recipe(datatype), sizes, **common)
-            return
-        if growth is not None and includediagonal:
-            message = "includediagonal: no effect with dynamically_binned=True"
-            warnings.warn(message, HifiveDaskWarning, stacklevel=2)
-        maps = make_maps(
-            self._recipe(datatype),
-            sizes[0],
-            growth=growth,
-            diagonal=includediagonal,
-            memory_limit=memory_limit,
-            **common,
-        )
-        _WRITERS[chosen](filename, maps)
+                write_mcool(filename, recipe, sizes, **common)
+        else:
+            if growth is not None and includediagonal:
+                message = "includediagonal: no effect with dynamically_binned=True"
+                warnings.warn(message, HifiveDaskWarning, stacklevel=2)
+            common |= {"diagonal": includediagonal, "memory_limit": memory_limit}
+            _WRITERS[chosen](filename, make_maps(recipe, sizes[0], growth=growth, **common))
 
-    def _history_of_call(self, **parameters: Any) -> str:
+    def _history_of_call(self, **parameters: Any) -> History:
         """What led to a heatmap file: the history of the project, and the call."""
         call = History()
         call.add("HiC.write_heatmap", parameters)
-        return (self.records + call).text
+        return self.records + call
 
     def write_multiresolution_heatmap(
         self,
@@ -225,3 +235,18 @@ class Exporting(Measuring):
             reference_names=reference_names,
             silent=self.silent,
         )
+
+
+def _check_options(
+    format: str, datatype: Datatype, growth: Growth | None, trans_minbinsize: int | None
+) -> None:
+    """Raise a `ParameterError` for what a format cannot hold."""
+    if format in ("cool", "mcool"):
+        check_cool(datatype, growth)
+    if format == "zarr" and growth is not None:
+        raise ParameterError(
+            "stores cannot hold dynamic bins, since larger bins are sums of smaller ones; leave "
+            "dynamically_binned out, or write a file of another format"
+        )
+    if format != "zarr" and trans_minbinsize is not None:
+        raise ParameterError("trans_minbinsize is for stores (.zarr), which hold several bin sizes")

@@ -9,7 +9,7 @@ import click
 
 from hifive_dask.cli._maps import best_datatype
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath, check_output
+from hifive_dask.cli._stores import HEATMAPS, StorePath, check_output
 
 if TYPE_CHECKING:
     from hifive_dask import HiC
@@ -35,16 +35,16 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="File: .hch, .h5, .hdf5, .npz, .cool or .mcool; with --format txt the first part of the "
-    "names of files.",
+    help="File: .zarr, .hch, .h5, .hdf5, .npz, .cool or .mcool; with --format txt the first part "
+    "of the names of files.",
 )
 @click.option(
     "--binsize",
     required=True,
     callback=_sizes,
     metavar="BP[,BP...]",
-    help="Size of bins; 0 for one bin per fend. Several for .mcool; from a single one it has "
-    "larger ones too.",
+    help="Size of bins; 0 for one bin per fend. Several for .zarr and .mcool; from a single one "
+    ".mcool has larger ones too.",
 )
 @click.option("--format", "form", metavar="NAME", help="By default that of the suffix.")
 @click.option(
@@ -67,6 +67,12 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     default=True,
     show_default=True,
     help="Also maps of every two chromosomes.",
+)
+@click.option(
+    "--trans-minbinsize",
+    type=click.IntRange(1),
+    metavar="BP",
+    help="In .zarr, no maps of two chromosomes at smaller bin sizes.",
 )
 @click.option("--diagonal", "includediagonal", is_flag=True, help="Also pairs within a bin.")
 @click.option(
@@ -108,9 +114,10 @@ def command(
     datatype: Datatype | None,
     **options: Any,
 ) -> None:
-    """Write the maps of PROJECT for other programs.
+    """Write the maps of PROJECT into a store, or for other programs.
 
     \b
+    .zarr           xarray and hifive-dask: the genome at one or several sizes
     .hch .h5 .hdf5  HiFive: observed and expected of every cell
     .npz            numpy: the same arrays
     .cool .mcool    cooler and HiGlass: reads, and weights of bins
@@ -119,10 +126,10 @@ def command(
     from hifive_dask import HiC
     from hifive_dask.export.formats import choose_format
 
-    check_output(out, project)
+    chosen = choose_format(out, form)
+    check_output(out, project, kind=HEATMAPS if chosen == "zarr" else None)
     _settle_growth(options)
     options["chroms"] = list(options["chroms"])
-    chosen = choose_format(out, form)
     hic = HiC(project, silent=settings.quiet)
     kind = datatype or _datatype(hic, chosen)
     with settings.session():

@@ -30,6 +30,7 @@ class FileFormat(NamedTuple):
 
 
 FORMATS = {
+    "zarr": FileFormat((".zarr",), several=True),
     "hdf5": FileFormat((".hch", ".h5", ".hdf5")),
     "npz": FileFormat((".npz",)),
     "txt": FileFormat(()),

@@ -164,11 +164,10 @@ def select_region(
     Examples
     --------
     >>> import hifive_dask as hd
-    >>> from hifive_dask.heatmap.store import write_store
     >>> from hifive_dask.testing import toy_project
     >>> project = toy_project()
     >>> hic = hd.HiC(project, silent=True)
-    >>> write_store(project.with_name("maps.zarr"), hic._recipe("raw"), [10_000, 50_000])
+    >>> hic.write_heatmap(project.with_name("maps.zarr"), [10_000, 50_000], datatype="raw")
     >>> maps = hd.open_heatmaps(project.with_name("maps.zarr"))
     >>> hd.select_region(maps, "chr1:100k-200k", binsize=10_000)["bin1"].values[:3].tolist()
     [100000, 110000, 120000]

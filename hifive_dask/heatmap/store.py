@@ -73,7 +73,7 @@ def write_store(
     recipe: Recipe,
     binsizes: Sequence[int],
     *,
-    chroms: Sequence[str] | None = None,
+    chroms: str | bytes | Sequence[str | bytes] | None = None,
     includetrans: bool = True,
     trans_minbinsize: int | None = None,
     most_bytes: int = MOST_BYTES,
@@ -118,7 +118,7 @@ def write_store(
         If the store cannot be written, or something else is there.
     """
     sizes = check_sizes(binsizes)
-    chosen = recipe.units.select(list(chroms) if chroms is not None else None)
+    chosen = recipe.units.select(chroms)
     genome = [genome_segment(recipe.units, recipe.genome, chosen, size) for size in sizes]
     levels = [
         _level(bins, size, has_trans(size, includetrans, trans_minbinsize))
