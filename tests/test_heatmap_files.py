@@ -192,6 +192,18 @@ def test_maps__of_one_bin_have_no_cells_without_the_diagonal(toy: hd.HiC, tmp_pa
     assert counts.tolist() == [lazy["observed"].values.item()]
 
 
+def test_units__are_bins_of_size_0(toy: hd.HiC, tmp_path: Path) -> None:
+    toy.write_heatmap(tmp_path / "x.hch", 0, chroms="chr3", datatype="fend")
+    tree, lazy = (
+        hd.open_heatmaps(tmp_path / "x.hch"),
+        toy.heatmap("chr3", binsize=0, datatype="fend"),
+    )
+    assert tree.attrs["resolution"] == 0
+    np.testing.assert_array_equal(tree["chr3"]["observed"], lazy["observed"])
+    np.testing.assert_array_equal(tree["chr3"]["expected"], lazy["expected"])
+    np.testing.assert_array_equal(tree["chr3"]["stop1"], lazy["stop1"])
+
+
 def test_expected__holds_possible_pairs(toy: hd.HiC, tmp_path: Path) -> None:
     toy.write_heatmap(tmp_path / "x.hch", 50_000, datatype="expected", chroms="chr1")
     toy.write_heatmap(tmp_path / "y.hch", 50_000, datatype="raw", chroms="chr1")
