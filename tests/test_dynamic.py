@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hifive_dask as hd
+from hifive_dask._kernels.dynamic import Growing
+from hifive_dask._kernels.window_sums import block_sums, window_sums
+from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Units
+from hifive_dask.heatmap import query
 from hifive_dask.heatmap.arrays import _from_used, cis_array, trans_array
+from hifive_dask.heatmap.axes import Stretch
 from hifive_dask.heatmap.bins import Bins, Request
+from hifive_dask.heatmap.cells import Expectation
 from hifive_dask.heatmap.dynamic import Growth
 from hifive_dask.heatmap.recipe import Recipe
+from hifive_dask.heatmap.windows import prepare_sums, with_table
+from hifive_dask.testing import toy_project
 
 from .reference_model import store_of
 from .test_heatmap import state_of
+from .worlds import heatmap
 from .worlds import units as make_units
 
 Array = np.ndarray[Any, Any]
@@ -157,7 +171,7 @@ def draw_request(rng: np.random.Generator, recipe: Recipe, name: str, binsize: i
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_cis__equals_growth_step_by_step(data: st.DataObject) -> None:
     recipe, growth, binsize, rng = draw_case(data, cis=True)
     request = draw_request(rng, recipe, "A", binsize)
@@ -192,3 +206,202 @@ def test_trans_and_rectangles__equal_growth_step_by_step(data: st.DataObject) ->
     )
     np.testing.assert_allclose(array[..., 0], want[..., 0], atol=1e-5)
     np.testing.assert_allclose(array[..., 1], want[..., 1], rtol=2e-6, atol=1e-6)
+
+
+def test_growth__stops_at_exactly_the_smallest_radius() -> None:
+    """All sides at one distance grow at once: three reads enter where two were asked for."""
+    units = make_units({"A": [(100 * k, 100 * k + 100) for k in range(9)]}, fends=False)
+    store = store_of(np.array([(2, 6, 1), (2, 7, 1), (3, 5, 1), (0, 8, 4)]), units)
+    recipe = Recipe(units, store, np.ones(9, dtype=np.int32), "raw")
+    grown = heatmap(
+        units, store, recipe.valid, datatype="raw", region="A", binsize=100, growth=Growth(2)
+    )
+    cell = grown.isel(bin1=3, bin2=6).compute()
+    assert (cell["observed"], cell["radius"], cell["expected"]) == (3, 100, 9)
+    cell = grown.isel(bin1=4, bin2=4).compute()  # the window 200-700 on both axes
+    assert (cell["observed"], cell["radius"]) == (2, 200)
+
+
+# Lazy maps
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    """A chromosome of 400 fends, and a second one."""
+    rng = np.random.default_rng(7)
+    cuts = np.cumsum(rng.integers(100, 900, 401))
+    fends = {"A": [(int(a), int(b)) for a, b in pairwise(cuts)]}
+    units = make_units({**fends, "B": fends["A"][:100]}, fends=True)
+    first = rng.integers(0, 395, 3000)
+    second = np.minimum(first + 4 + (rng.pareto(0.7, 3000) * 3).astype(int), 499)
+    pairs = np.unique(np.stack([first, second]), axis=1)
+    reads = np.ones((1, pairs.shape[1]), dtype=int)
+    return Recipe(
+        units,
+        store_of(np.r_[pairs, reads].T, units),
+        (rng.random(500) < 0.9).astype(np.int32),
+        corrections=np.exp(rng.normal(0, 0.3, 500)).astype(np.float32),
+        distance=np.array([[8, -0.7, 2], [10, -1, 4.4], [np.inf, -1.1, 5.4]], dtype=np.float32),
+        chromosome_means=np.zeros(2, dtype=np.float32),
+    )
+
+
+def lazy(recipe: Recipe, **options: Any) -> Any:
+    asked: dict[str, Any] = {"region": "A", "binsize": 2_000, "growth": Growth(10), **options}
+    return query.heatmap(recipe, **asked)
+
+
+@pytest.mark.parametrize("datatype", DATATYPES)
+@pytest.mark.parametrize("options", [{}, {"region2": "B"}, {"region": "B", "region2": "A"}])
+def test_lazy__a_tile_equals_the_same_cells_of_the_whole(
+    recipe: Recipe, datatype: Any, options: dict[str, Any]
+) -> None:
+    wanted = replace(recipe, datatype=datatype)
+    whole = lazy(wanted, chunk_bins=1000, **options).compute()
+    dataset = lazy(wanted, chunk_bins=17, **options)
+    part = {"bin1": slice(20, 50), "bin2": slice(3, 25)}
+    xr.testing.assert_equal(dataset.isel(part).compute(), whole.isel(part))
+    xr.testing.assert_equal(dataset.compute(), whole)
+    if not options:
+        for name in ("observed", "expected", "radius"):
+            np.testing.assert_array_equal(whole[name], whole[name].T)
+        assert (whole["radius"].values > 0).mean() > 0.2
+
+
+@pytest.mark.parametrize("growth", [Growth(10), Growth(8, 4_000, 700, True)])
+def test_lazy__holds_what_the_arrays_hold(recipe: Recipe, growth: Growth) -> None:
+    one, two = Request("A", binsize=2_000), Request("B", binsize=2_000)
+    array, _, _ = cis_array(recipe, one, "full", growth=growth, silent=True)
+    dataset = lazy(recipe, growth=growth).compute()
+    upper = np.triu_indices(len(array), 1)
+    for k, name in enumerate(("observed", "expected")):
+        np.testing.assert_array_equal(dataset[name].values[upper], array[upper][:, k])
+    array, *_ = trans_array(recipe, one, two, growth=growth, silent=True)
+    dataset = lazy(recipe, growth=growth, region2="B").compute()
+    np.testing.assert_array_equal(dataset["observed"], array[..., 0])
+    np.testing.assert_array_equal(dataset["expected"], array[..., 1])
+
+
+def test_lazy__radius_is_the_distance_of_the_farthest_unit(recipe: Recipe) -> None:
+    plain = lazy(recipe, growth=None).compute()
+    near = lazy(recipe, growth=Growth(10, searchdistance=3_000)).compute()
+    far = lazy(recipe).compute()
+    assert near["radius"].dtype == np.int32
+    assert 0 < near["radius"].max() < 3_000
+    grown = (far["radius"] > 0).values
+    np.testing.assert_array_equal(grown, (plain["observed"] < 10).values)
+    assert (far["observed"].values[grown] >= 10).all()
+    assert (near["observed"] <= far["observed"]).all()
+    dropped = lazy(recipe, growth=Growth(10, searchdistance=3_000, removefailed=True)).compute()
+    failed = (near["observed"] < 10).values
+    assert failed.any()
+    for name in ("observed", "expected", "radius"):
+        assert not dropped[name].values[failed].any()
+        np.testing.assert_array_equal(dropped[name].values[~failed], near[name].values[~failed])
+    assert dropped["enrichment"].isnull().values[failed].all()
+
+
+def test_lazy__growth_stays_in_the_regions(recipe: Recipe) -> None:
+    """Reads outside of the regions are never seen, however far a window grows."""
+    options: dict[str, Any] = {"region": "A:20k-50k", "region2": "A:80k-120k"}
+    grown = lazy(recipe, growth=Growth(10**6), **options).compute()
+    plain = lazy(recipe, growth=None, **options).compute()
+    assert (grown["observed"] == plain["observed"].sum()).all()
+    np.testing.assert_allclose(grown["expected"], plain["expected"].sum(), rtol=1e-5)
+
+
+def test_lazy__computes_nothing_and_has_few_tasks(recipe: Recipe) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("computed")
+
+    with dask.config.set(scheduler=refuse):
+        dataset = lazy(recipe, chunk_bins=20)
+        with pytest.raises(AssertionError, match="computed"):
+            dataset["radius"].compute()
+    (optimized,) = dask.optimize(dataset)
+    chunks = int(np.prod(dataset["observed"].data.numblocks))
+    assert len(dict(optimized.__dask_graph__())) < 20 * chunks + 60
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"region": None}, "dynamic bins grow within a region: name a chromosome"),
+        ({"region2": "A:0-50k"}, "the regions overlap, .* ask for one region that holds both"),
+    ],
+)
+def test_lazy__refuses_what_has_no_one_region(
+    recipe: Recipe, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        lazy(recipe, **options)
+
+
+def test_growth__refuses_negative_values() -> None:
+    with pytest.raises(ParameterError, match="minobservations is -1, expected 0 or more"):
+        Growth(-1)
+
+
+def test_maps__have_the_same_bytes_on_every_scheduler(
+    on_every_scheduler: Any, tmp_path: Path
+) -> None:
+    hic = hd.HiC(toy_project(tmp_path), silent=True)
+    hic.find_distance_parameters(numbins=20, minsize=2000)
+    options: dict[str, Any] = {"datatype": "distance", "binsize": 20_000, "minobservations": 9}
+
+    def work(_: str) -> bytes:
+        dataset = hic.heatmap("chr1", dynamically_binned=True, **options).compute()
+        array = hic.cis_heatmap("chr1", dynamically_binned=True, arraytype="upper", **options)
+        assert (dataset["observed"] >= 9).all()
+        parts = [dataset[name].values.tobytes() for name in dataset]
+        return b"".join([*parts, np.asarray(array).tobytes()])
+
+    assert len(set(on_every_scheduler(work))) == 1
+
+
+# Kernels
+
+
+def law_of(distance: Array) -> Array:
+    """A power law of three segments."""
+    segment = np.searchsorted(THRESHOLDS, distance, "left")
+    return SCALE[segment] * np.maximum(1, distance) ** SLOPE[segment]
+
+
+THRESHOLDS = np.array([1_500, 9_000])
+SLOPE, SCALE = np.array([-0.5, -1.1, -1.0]), np.array([3.0, 40.0, 0.0])
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("blocks", [1, 7, 40])
+@pytest.mark.parametrize("step", [1, 60])
+def test_window_sums__equal_sums_over_pairs(both: bool, blocks: int, step: int) -> None:
+    """Any two windows: overlapping, touching, far apart, across thresholds; crowded or not."""
+    rng = np.random.default_rng(blocks + step)
+    n = 300
+    place = np.sort(np.where(rng.random(n) < 0.5, 1, step) * rng.integers(0, 400, n))
+    weight = rng.random(n) * (rng.random(n) < 0.9)
+    intercept = np.array([np.log(3.0), np.log(40.0), -np.inf])
+    expectation = Expectation(True, None, True, True, THRESHOLDS, SLOPE, intercept, np.zeros(1))
+    stretch = Stretch(
+        0, np.zeros(n, np.int32), place.astype(np.int32), weight > 0, weight.astype(np.float32)
+    )
+    edge = np.arange(n + 1)
+    border = np.unique(np.linspace(0, n, blocks + 1).astype(np.int64))
+    axis = Growing(np.zeros((n, 3), int), np.zeros((1, 5), int), border, 0, 0)
+    args = (stretch, stretch), (edge, edge), (axis, axis), not both
+    sums = prepare_sums(expectation, *args)
+    sums = with_table(sums, [block_sums(sums, k, k + 1) for k in range(len(border) - 1)])
+    a0, b0 = rng.integers(0, n, (2, 400))
+    a1, b1 = np.minimum(n, np.stack([a0, b0]) + rng.integers(1, 120, (2, 400)))
+    if not both:  # windows of bins in order
+        a0, b0, a1, b1 = *np.sort([a0, b0], axis=0), *np.sort([a1, b1], axis=0)
+    i, j = np.indices((n, n))
+    value = np.outer(stretch.weight(True), stretch.weight(True)) * law_of(abs(place[j] - place[i]))
+    low, gap = np.minimum(i, j), abs(i - j)
+    value[(gap < 2) | ((gap == 3) & (low % 2 == 0))] = 0
+    if not both:
+        value = np.triu(value)
+    want = [value[w[0] : w[1], w[2] : w[3]].sum() for w in zip(a0, a1, b0, b1, strict=True)]
+    found = window_sums(sums, np.stack([a0, a1, b0, b1], axis=1))
+    np.testing.assert_allclose(found, want, rtol=3e-9, atol=1e-9 * value.max())

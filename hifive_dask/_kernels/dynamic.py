@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.jit import jit
-from hifive_dask._kernels.pair_trees import segment_of
 
 __all__ = ["Blocks", "Growing", "Order", "PairBlocks", "block_pairs", "find_windows", "table_sum"]
 
@@ -28,29 +27,19 @@ class Growing(NamedTuple):
 
     Parameters
     ----------
-    place
-        int64 (units): midpoints in bp, not decreasing.
-    below, above
-        int64 (units): of units at the same place, how many come before this one when a window
-        grows down, and up.
-    start, stop, middle
-        int64 (bins), bp.
-    first, last
-        int64 (bins): units of bin b are ``first[b]`` to ``last[b]``.
+    units
+        int64 (units, 3): midpoints in bp, not decreasing; and of units at the same place, how many
+        come before this one when a window grows down, and up.
+    bins
+        int64 (bins, 5): middle, start and stop in bp, first unit and one past the last.
     border
         int64 (blocks + 1): the first unit of every block.
     origin, shift
         Block k starts at ``origin + (k << shift)`` bp.
     """
 
-    place: Int64
-    below: Int64
-    above: Int64
-    start: Int64
-    stop: Int64
-    middle: Int64
-    first: Int64
-    last: Int64
+    units: Int64
+    bins: Int64
     border: Int64
     origin: int
     shift: int
@@ -73,22 +62,19 @@ class Order(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Pairs by the block of one of their units, and in each block by the other unit.
+    """Pairs by the block of one of their units, in each such line by the block of the other one.
 
     Parameters
     ----------
     first
-        int64 (blocks + 1): the first pair of every block.
-    across, along
-        int32 (pairs): unit that lies in the block, and the other one.
-    reads
-        int32 (pairs), 1 or more.
+        int32 (lines, blocks + 1): the first pair of every block of a line.
+    pairs
+        int32 (pairs, 3): unit that lies in the block of the line, the other one, and reads, 1 or
+        more.
     """
 
-    first: Int64
-    across: Int32
-    along: Int32
-    reads: Int32
+    first: Int32
+    pairs: Int32
 
 
 class PairBlocks(NamedTuple):
@@ -103,36 +89,65 @@ class PairBlocks(NamedTuple):
 
 
 def block_pairs(pairs: Int32, one: Growing, two: Growing) -> PairBlocks:
-    """Sort pairs into blocks; `pairs` is int32 (3, pairs): unit of the row, of the column, reads."""
-    sizes = tuple(len(axis.border) - 1 for axis in (one, two))
+    """Sort pairs into blocks.
+
+    Parameters
+    ----------
+    pairs
+        int32 (3, pairs): unit of the row, unit of the column, and reads; fewer than 2^31 pairs.
+    one, two
+        Rows and columns.
+    """
+    sizes = len(one.border) - 1, len(two.border) - 1
     block = [
-        np.searchsorted(axis.border, np.arange(len(axis.place)), "right") - 1 for axis in (one, two)
+        np.searchsorted(axis.border, np.arange(len(axis.units)), "right").astype(np.int32) - 1
+        for axis in (one, two)
     ]
-    first, second, reads = pairs
-    cell = block[0][first] * sizes[1] + block[1][second]
     table = np.zeros((sizes[0] + 1, sizes[1] + 1), dtype=np.int64)
-    _count(cell, reads, sizes[1], table)
-    del cell
+    first, second, reads = pairs
+    _count(block[0][first], block[1][second], reads, table)
     np.cumsum(table, axis=0, out=table)
     np.cumsum(table, axis=1, out=table)
     return PairBlocks(
-        _sorted(first, second, reads, block[0], sizes[0]),
-        _sorted(second, first, reads, block[1], sizes[1]),
+        _sorted(block[0], block[1], sizes, first, second, reads),
+        _sorted(block[1], block[0], sizes[::-1], second, first, reads),
         table,
     )
 
 
 @jit
-def _count(cell, reads, width, table):
-    for k in range(len(cell)):
-        table[cell[k] // width + 1, cell[k] % width + 1] += reads[k]
+def _count(row, column, reads, table):
+    for k in range(len(row)):
+        table[row[k] + 1, column[k] + 1] += reads[k]
 
 
-def _sorted(across: Int32, along: Int32, reads: Int32, block: Int64, blocks: int) -> Blocks:
-    lines = block[across]
-    order = np.argsort(lines << 32 | along, kind="stable")
-    first = np.r_[0, np.cumsum(np.bincount(lines, minlength=blocks))].astype(np.int64)
-    return Blocks(first, across[order], along[order], reads[order])
+@jit
+def _sort(line, place, size, across, along, reads, first, next_, sorted_):
+    """Counting sort by line and place; `first` is filled, `next_` is overwritten."""
+    for k in range(len(line)):
+        next_[line[k], place[k]] += 1
+    total = 0
+    for i in range(next_.shape[0]):
+        for j in range(size):
+            number = next_[i, j]
+            first[i, j] = next_[i, j] = total
+            total += number
+        first[i, size] = total
+    for k in range(len(line)):
+        at = next_[line[k], place[k]]
+        next_[line[k], place[k]] += 1
+        sorted_[at, 0], sorted_[at, 1], sorted_[at, 2] = across[k], along[k], reads[k]
+
+
+def _sorted(
+    lines: Int32, places: Int32, sizes: tuple[int, ...], across: Int32, along: Int32, reads: Int32
+) -> Blocks:
+    line, place = lines[across], places[along]
+    first = np.empty((sizes[0], sizes[1] + 1), dtype=np.int32)
+    next_ = np.zeros(sizes, dtype=np.int32)
+    sorted_ = np.empty((len(across), 3), dtype=np.int32)
+    _sort(line, place, sizes[1], across, along, reads, first, next_, sorted_)
+    return Blocks(first, sorted_)
 
 
 @jit
@@ -141,13 +156,16 @@ def table_sum(table, lo1, hi1, lo2, hi2):
     return table[hi1, hi2] - table[lo1, hi2] - table[hi1, lo2] + table[lo1, lo2]
 
 
+# Arrays are passed one by one: records of many arrays make calls slow.
+
+
 @jit
-def _step(axis, b, unit, side, order):
-    """When bin b takes in a unit; -1 for its own. `side` is that of the lower end."""
-    if unit < axis.first[b]:
-        distance, rank = axis.middle[b] - axis.place[unit], axis.below[unit]
-    elif unit >= axis.last[b]:
-        distance, rank = axis.place[unit] - axis.middle[b], axis.above[unit]
+def _step(bin_, unit, number, side, order):
+    """When a bin takes in a unit; -1 for its own. `side` is that of the lower end."""
+    if number < bin_[3]:
+        distance, rank = bin_[0] - unit[0], unit[1]
+    elif number >= bin_[4]:
+        distance, rank = unit[0] - bin_[0], unit[2]
         side += 1
     else:
         return -1
@@ -157,45 +175,40 @@ def _step(axis, b, unit, side, order):
 
 
 @jit
-def _touched(axis, b, radius):
+def _ends(bin_, radius, origin):
+    """First and last bp of a window."""
+    lo, hi = min(bin_[0] - radius, bin_[1]), max(bin_[0] + radius, bin_[2] - 1)
+    return lo - origin, hi - origin
+
+
+@jit
+def _touched(bin_, radius, origin, shift, blocks):
     """Blocks that a window touches."""
-    lo = min(axis.middle[b] - radius, axis.start[b]) - axis.origin
-    hi = max(axis.middle[b] + radius, axis.stop[b] - 1) - axis.origin
-    blocks = len(axis.border) - 1
-    return min(max(0, lo >> axis.shift), blocks), min(max(0, (hi >> axis.shift) + 1), blocks)
+    lo, hi = _ends(bin_, radius, origin)
+    return min(max(0, lo >> shift), blocks), min(max(0, (hi >> shift) + 1), blocks)
 
 
 @jit
-def _filled(axis, b, radius):
+def _filled(bin_, radius, origin, shift, blocks, last):
     """Blocks all of whose units lie in a window; maybe none, ``lo >= hi``."""
-    lo = min(axis.middle[b] - radius, axis.start[b]) - axis.origin
-    hi = max(axis.middle[b] + radius, axis.stop[b] - 1) - axis.origin
-    blocks = len(axis.border) - 1
-    first = max(0, (lo + (1 << axis.shift) - 1) >> axis.shift)
-    last = min(blocks, (hi + 1) >> axis.shift)
-    if hi >= axis.place[-1] - axis.origin:
-        last = blocks
-    return first, last
+    lo, hi = _ends(bin_, radius, origin)
+    first = max(0, (lo + (1 << shift) - 1) >> shift)
+    return first, blocks if hi >= last - origin else min(blocks, (hi + 1) >> shift)
 
 
 @jit
-def _reads_touched(table, one, two, x, y, radius):
-    lo1, hi1 = _touched(one, x, radius)
-    lo2, hi2 = _touched(two, y, radius)
-    return table_sum(table, lo1, hi1, lo2, hi2)
-
-
-@jit
-def _last_without(table, one, two, x, y, target, guess, most):
+def _last_without(table, x, y, origins, shift, target, guess, most):
     """The largest number of blocks, up to `most`, that a window can reach without enough reads.
 
     -1 if there is none. Neighbouring bins end alike, so the search goes out from a guess.
     """
-    shift = one.shift
+    rows, columns = table.shape[0] - 1, table.shape[1] - 1
     lo, hi, width = -1, most + 1, 1  # not enough at lo, maybe enough at hi
     at = min(max(guess, 0), most)
     while lo + 1 < hi:
-        if _reads_touched(table, one, two, x, y, at << shift) < target:
+        lo1, hi1 = _touched(x, at << shift, origins[0], shift, rows)
+        lo2, hi2 = _touched(y, at << shift, origins[1], shift, columns)
+        if table_sum(table, lo1, hi1, lo2, hi2) < target:
             lo = at
             at = lo + width
         else:
@@ -209,55 +222,28 @@ def _last_without(table, one, two, x, y, target, guess, most):
 
 @jit
 def _gather(
-    lines, lo, hi, begin, end, across, x, side_x, along, y, side_y, order, most, steps, reads, found
+    first, pairs, area, across, x, side_x, along, y, side_y, order, most, steps, found
 ):  # fmt: skip
-    """Add the pairs of some blocks, from one unit to another; also the reads of no step."""
+    """Add the pairs of a rectangle of blocks; also the reads of no step."""
+    lo, hi, begin, end = area
     base = 0
     for line in range(lo, hi):
-        stop = lines.first[line + 1]
-        k = segment_of(lines.along, begin, lines.first[line], stop)
-        while k < stop and lines.along[k] < end:
-            step = max(
-                _step(across, x, lines.across[k], side_x, order),
-                _step(along, y, lines.along[k], side_y, order),
-            )
+        for k in range(first[line, begin], first[line, end]):
+            a, b = pairs[k, 0], pairs[k, 1]
+            step = _step(x, across[a], a, side_x, order)
+            if step > most:
+                continue
+            step = max(step, _step(y, along[b], b, side_y, order))
             if step < 0:
-                base += lines.reads[k]
+                base += pairs[k, 2]
             elif step <= most:
-                steps[found] = step
-                reads[found] = lines.reads[k]
+                steps[found, 0], steps[found, 1] = step, pairs[k, 2]
                 found += 1
-            k += 1
     return base, found
 
 
 @jit
-def _gather_ring(pairs, one, two, x, y, inner, outer, order, most, steps, reads):
-    """The pairs between two rectangles of blocks: reads of no step, and number of the others."""
-    lo1, hi1, lo2, hi2 = outer
-    in1, out1, in2, out2 = inner
-    first, last = two.border[lo2], two.border[hi2]
-    base, found = _gather(
-        pairs.rows, lo1, in1, first, last, one, x, 0, two, y, 2, order, most, steps, reads, 0
-    )
-    more, found = _gather(
-        pairs.rows, out1, hi1, first, last, one, x, 0, two, y, 2, order, most, steps, reads, found
-    )
-    base += more
-    first, last = one.border[in1], one.border[out1]
-    more, found = _gather(
-        pairs.columns, lo2, in2, first, last, two, y, 2, one, x, 0, order, most, steps, reads, found
-    )
-    base += more
-    more, found = _gather(
-        pairs.columns, out2, hi2, first, last, two, y, 2, one, x, 0, order, most, steps, reads,
-        found,
-    )  # fmt: skip
-    return base + more, found
-
-
-@jit
-def _select(steps, reads, found, base, target, most):
+def _select(steps, found, base, target, most):
     """The first step by which there are enough reads, with all reads up to it.
 
     If there never are, the last step with all reads. Halving the range of steps and keeping what
@@ -266,16 +252,16 @@ def _select(steps, reads, found, base, target, most):
     total = base
     lo, hi = most, 0
     for k in range(found):
-        total += reads[k]
-        lo, hi = min(lo, steps[k]), max(hi, steps[k])
+        total += steps[k, 1]
+        lo, hi = min(lo, steps[k, 0]), max(hi, steps[k, 0])
     if total < target:
         return most, total
     while lo < hi:
         middle = (lo + hi) // 2
         below = 0
         for k in range(found):
-            if steps[k] <= middle:
-                below += reads[k]
+            if steps[k, 0] <= middle:
+                below += steps[k, 1]
         enough = base + below >= target
         if enough:
             hi = middle
@@ -284,86 +270,112 @@ def _select(steps, reads, found, base, target, most):
             lo = middle + 1
         kept = 0
         for k in range(found):
-            if (steps[k] <= middle) == enough:
-                steps[kept], reads[kept] = steps[k], reads[k]
+            if (steps[k, 0] <= middle) == enough:
+                steps[kept, 0], steps[kept, 1] = steps[k, 0], steps[k, 1]
                 kept += 1
         found = kept
     for k in range(found):
-        base += reads[k]
+        base += steps[k, 1]
     return lo, base
 
 
 @jit
-def _first_from(axis, bp):
-    """The first unit at or above a position."""
-    block = (bp - axis.origin) >> axis.shift
+def _first_from(units, border, bp, block):
+    """The first unit at or above a position that lies in a block."""
     if block < 0:
         return 0
-    if block >= len(axis.border) - 1:
-        return len(axis.place)
-    return segment_of(axis.place, bp, axis.border[block], axis.border[block + 1])
+    if block >= len(border) - 1:
+        return len(units)
+    lo, hi = border[block], border[block + 1]
+    while lo < hi:
+        middle = (lo + hi) // 2
+        if units[middle, 0] < bp:
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
 
 
 @jit
-def window_of(axis, b, step, side, order):
-    """Units of bin b once all steps up to one are done, and how far the farthest is."""
-    first, last, middle = axis.first[b], axis.last[b], axis.middle[b]
+def window_of(units, border, origin, shift, bin_, step, side, order):
+    """Units of a bin once all steps up to one are done, and how far the farthest is."""
+    middle, first, last = bin_[0], bin_[3], bin_[4]
     distance = step // (order.sides * order.ties)
-    lo = min(first, _first_from(axis, middle - distance))
-    while lo < first and _step(axis, b, lo, side, order) > step:
+    bp = middle - distance
+    lo = min(first, _first_from(units, border, bp, (bp - origin) >> shift))
+    while lo < first and _step(bin_, units[lo], lo, side, order) > step:
         lo += 1
-    hi = max(last, _first_from(axis, middle + distance + 1))
-    while hi > last and _step(axis, b, hi - 1, side, order) > step:
+    bp = middle + distance + 1
+    hi = max(last, _first_from(units, border, bp, (bp - origin) >> shift))
+    while hi > last and _step(bin_, units[hi - 1], hi - 1, side, order) > step:
         hi -= 1
     radius = 0
     if lo < first:
-        radius = middle - axis.place[lo]
+        radius = middle - units[lo, 0]
     if hi > last:
-        radius = max(radius, axis.place[hi - 1] - middle)
+        radius = max(radius, units[hi - 1, 0] - middle)
     return lo, hi, radius
 
 
 @jit
-def set_window(windows, k, one, two, x, y, step, order):
+def set_window(window, units1, border1, units2, border2, origins, shift, x, y, step, order):
     """Set a row of the windows of `find_windows`."""
-    lo1, hi1, radius1 = window_of(one, x, step, 0, order)
-    lo2, hi2, radius2 = window_of(two, y, step, 2, order)
-    windows[k, 0], windows[k, 1], windows[k, 2], windows[k, 3] = lo1, hi1, lo2, hi2
-    windows[k, 4] = max(radius1, radius2)
+    lo1, hi1, radius1 = window_of(units1, border1, origins[0], shift, x, step, 0, order)
+    lo2, hi2, radius2 = window_of(units2, border2, origins[1], shift, y, step, 2, order)
+    window[0], window[1], window[2], window[3] = lo1, hi1, lo2, hi2
+    window[4] = max(radius1, radius2)
+
+
+@jit
+def bin_of(bins, b):
+    """A bin as a tuple."""
+    return bins[b, 0], bins[b, 1], bins[b, 2], bins[b, 3], bins[b, 4]
 
 
 @jit
 def _find_windows(pairs, one, two, rows, columns, target, limit, order, windows, total):
-    shift = one.shift
+    table, by_row, by_column = pairs.table, pairs.rows.pairs, pairs.columns.pairs
+    first_row, first_column = pairs.rows.first, pairs.columns.first
+    units1, units2, border1, border2 = one.units, two.units, one.border, two.border
+    bins1, bins2, origins, shift = one.bins, two.bins, (one.origin, two.origin), one.shift
+    sizes, ends = (len(border1) - 1, len(border2) - 1), (units1[-1, 0], units2[-1, 0])
     last = (limit - 1) >> shift
-    steps, reads = np.empty(256, dtype=np.int64), np.empty(256, dtype=np.int64)
-    guess = 0
+    steps = np.empty((256, 2), dtype=np.int64)
+    near = 0
     for k in range(len(rows)):
-        x, y = rows[k], columns[k]
-        near = _last_without(pairs.table, one, two, x, y, target[k], guess, last)
-        guess = near
-        inner = (0, 0, 0, 0)
+        x, y = bin_of(bins1, rows[k]), bin_of(bins2, columns[k])
+        near = _last_without(table, x, y, origins, shift, target[k], near, last)
+        # From `far` on, every block that the next radius touches is filled.
+        far = max(x[0] - x[1], x[2] - x[0], y[0] - y[1], y[2] - y[0])
+        far = min(limit - 1, max((near + 1) << shift, far) + (1 << shift))
+        lo1, hi1 = _touched(x, far, origins[0], shift, sizes[0])
+        lo2, hi2 = _touched(y, far, origins[1], shift, sizes[1])
+        in1 = out1 = hi1
+        in2 = out2 = hi2
         base = 0
         if near >= 0:
-            in1, out1 = _filled(one, x, near << shift)
-            in2, out2 = _filled(two, y, near << shift)
-            if in1 < out1 and in2 < out2:
-                inner = (in1, out1, in2, out2)
-                base = table_sum(pairs.table, in1, out1, in2, out2)
-        # From here on every block that the next radius touches is filled.
-        far = max(one.middle[x] - one.start[x], one.stop[x] - one.middle[x])
-        far = max(far, two.middle[y] - two.start[y], two.stop[y] - two.middle[y])
-        far = min(limit - 1, max((near + 1) << shift, far) + (1 << shift))
-        outer = _touched(one, x, far) + _touched(two, y, far)
-        if inner[0] == inner[1]:
-            inner = (outer[1], outer[1], outer[3], outer[3])
-        most = table_sum(pairs.table, outer[0], outer[1], outer[2], outer[3]) - base
+            a1, b1 = _filled(x, near << shift, origins[0], shift, sizes[0], ends[0])
+            a2, b2 = _filled(y, near << shift, origins[1], shift, sizes[1], ends[1])
+            if a1 < b1 and a2 < b2:
+                in1, out1, in2, out2 = a1, b1, a2, b2
+                base = table_sum(table, in1, out1, in2, out2)
+        most = table_sum(table, lo1, hi1, lo2, hi2) - base
         if most > len(steps):
-            steps, reads = np.empty(2 * most, dtype=np.int64), np.empty(2 * most, dtype=np.int64)
+            steps = np.empty((2 * most, 2), dtype=np.int64)
         end = (far + 1) * order.sides * order.ties - 1
-        more, found = _gather_ring(pairs, one, two, x, y, inner, outer, order, end, steps, reads)
-        step, total[k] = _select(steps, reads, found, base + more, target[k], end)
-        set_window(windows, k, one, two, x, y, step, order)
+        found = 0
+        for area in ((lo1, in1, lo2, hi2), (out1, hi1, lo2, hi2)):
+            more, found = _gather(
+                first_row, by_row, area, units1, x, 0, units2, y, 2, order, end, steps, found
+            )
+            base += more
+        for area in ((lo2, in2, in1, out1), (out2, hi2, in1, out1)):
+            more, found = _gather(
+                first_column, by_column, area, units2, y, 2, units1, x, 0, order, end, steps, found
+            )
+            base += more
+        step, total[k] = _select(steps, found, base, target[k], end)
+        set_window(windows[k], units1, border1, units2, border2, origins, shift, x, y, step, order)
 
 
 def find_windows(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.binning import factor_of
-from hifive_dask._kernels.dynamic import Growing, Order, set_window, table_sum, window_of
+from hifive_dask._kernels.dynamic import Growing, Order, bin_of, set_window, table_sum
 from hifive_dask._kernels.jit import jit
 from hifive_dask._kernels.pair_sums import PowerLaw, leaf_powers, series_sum
 from hifive_dask._kernels.pair_trees import (
@@ -31,7 +31,6 @@ __all__ = [
     "FACTORS",
     "POWERS",
     "PRODUCTS",
-    "MomentTree",
     "WindowSums",
     "block_sums",
     "build_moments",
@@ -47,22 +46,6 @@ PRODUCTS, POWERS, FACTORS = 0, 1, 2  # what is expected of a pair
 _FEW = 64  # pairs: fewer are summed one by one before any series
 _ROUNDING = 1e-9  # of a sum, relative to what was subtracted to get it
 _INVERSE = 1.0 / np.arange(1, TERMS + 2)
-
-
-class MomentTree(NamedTuple):
-    """Moments of 2^k leaves of `LEAF` units, of every two of them, and so on; node 1 has all.
-
-    Parameters
-    ----------
-    centre, half
-        float64 (nodes): middle and half of the range, bp.
-    moment
-        float64 (nodes, TERMS): sum of w ((x - centre) / half)^m / m!.
-    """
-
-    centre: Float64
-    half: Float64
-    moment: Float64
 
 
 class WindowSums(NamedTuple):
@@ -93,7 +76,7 @@ class WindowSums(NamedTuple):
     table
         float64 (row blocks + 1, column blocks + 1): sums over all blocks before.
     tree
-        Moments.
+        float64 (nodes, 2 + TERMS), of `build_moments`.
     thresholds, law
         Power law by segment of distance.
     feature_bins, factors
@@ -114,7 +97,7 @@ class WindowSums(NamedTuple):
     row_blocks: Int64
     column_blocks: Int64
     table: Float64
-    tree: MomentTree
+    tree: Float64
     thresholds: Int64
     law: PowerLaw
     feature_bins: NDArray[np.int32]
@@ -122,27 +105,20 @@ class WindowSums(NamedTuple):
 
 
 class _Room(NamedTuple):
-    """Memory for one sum."""
+    """Memory for one sum: pairs of intervals that wait, partners of a leaf, rows of `TERMS`."""
 
     stack: Int64
     partner: Int64
-    moment: Float64
-    one: Float64
-    two: Float64
-    power: Float64
+    terms: Float64
 
 
 @jit
 def _room():
-    return _Room(
-        np.empty((STACK, 4), dtype=np.int64),
-        np.empty(LEAF, dtype=np.int64),
-        np.empty((2, TERMS)),
-        np.empty(TERMS),
-        np.empty(TERMS),
-        np.empty(TERMS),
-    )
+    stack, partner = np.empty((STACK, 4), dtype=np.int64), np.empty(LEAF, dtype=np.int64)
+    return _Room(stack, partner, np.empty((5, TERMS)))
 
+
+# Arrays are passed one by one where much is called: records of many arrays make calls slow.
 
 # Moments of intervals
 
@@ -160,13 +136,13 @@ def _add_units(mid, weight, lo, hi, centre, scale, terms, moment):
 @jit
 def _add_node(tree, node, centre, scale, terms, power, moment):
     """Add a node, seen from another centre."""
-    offset, ratio = (tree.centre[node] - centre) * scale, tree.half[node] * scale
+    offset, ratio = (tree[node, 0] - centre) * scale, tree[node, 1] * scale
     power[0] = 1.0
     for m in range(1, terms):
         power[m] = power[m - 1] * offset * _INVERSE[m - 1]
     shrunk = 1.0
     for s in range(terms):
-        own = tree.moment[node, s] * shrunk
+        own = tree[node, 2 + s] * shrunk
         for m in range(s, terms):
             moment[m] += own * power[m - s]
         shrunk *= ratio
@@ -184,7 +160,7 @@ def _moments(tree, mid, weight, lo, hi, terms, power, moment):
         return
     _add_units(mid, weight, lo, left * LEAF, centre, scale, terms, moment)
     _add_units(mid, weight, right * LEAF, hi, centre, scale, terms, moment)
-    left, right = left + len(tree.half) // 2, right + len(tree.half) // 2
+    left, right = left + len(tree) // 2, right + len(tree) // 2
     while left < right:
         if left & 1:
             _add_node(tree, left, centre, scale, terms, power, moment)
@@ -198,29 +174,34 @@ def _moments(tree, mid, weight, lo, hi, terms, power, moment):
 
 @jit
 def _build_moments(mid, weight, tree):
-    nodes = len(tree.half)
     size = LEAF
-    first = nodes // 2
+    first = len(tree) // 2
     while first > 0:
         for k in range(first):
             lo, hi = k * size, min((k + 1) * size, len(mid))
             if lo >= hi:
                 break
-            node = first + k
-            tree.centre[node] = 0.5 * (mid[hi - 1] + mid[lo])
-            tree.half[node] = 0.5 * (mid[hi - 1] - mid[lo])
-            scale = 1.0 / tree.half[node] if tree.half[node] > 0 else 0.0
-            _add_units(mid, weight, lo, hi, tree.centre[node], scale, TERMS, tree.moment[node])
+            node = tree[first + k]
+            node[0], node[1] = 0.5 * (mid[hi - 1] + mid[lo]), 0.5 * (mid[hi - 1] - mid[lo])
+            scale = 1.0 / node[1] if node[1] > 0 else 0.0
+            _add_units(mid, weight, lo, hi, node[0], scale, TERMS, node[2:])
         first //= 2
         size *= 2
 
 
-def build_moments(mid: Int64, weight: Float64) -> MomentTree:
-    """Build the tree over units; their positions do not decrease."""
+def build_moments(mid: Int64, weight: Float64) -> Float64:
+    """Build a tree of moments over units; their positions do not decrease.
+
+    Returns
+    -------
+    float64 (nodes, 2 + TERMS): middle and half of the range of a node in bp, and the sums of
+    w ((x - middle) / half)^m / m!. The second half of the nodes are leaves of `LEAF` units, node k
+    has the units of nodes 2 k and 2 k + 1, and node 1 has all.
+    """
     leaves = 1
     while leaves * LEAF < len(mid):
         leaves *= 2
-    tree = MomentTree(np.zeros(2 * leaves), np.zeros(2 * leaves), np.zeros((2 * leaves, TERMS)))
+    tree = np.zeros((2 * leaves, 2 + TERMS))
     _build_moments(mid, weight, tree)
     return tree
 
@@ -229,73 +210,71 @@ def build_moments(mid: Int64, weight: Float64) -> MomentTree:
 
 
 @jit
-def _far_apart(s, a0, a1, b0, b1):
+def _far_apart(mid, thresholds, intercept, reach, a0, a1, b0, b1):
     """Number of terms of the series for two intervals, and segment; no terms if nothing counts."""
-    mid, law = s.mid, s.law
-    low = segment_of(s.thresholds, max(0, mid[b0] - mid[a1 - 1]), 0, len(s.thresholds))
-    last = mid[b1 - 1] - mid[a0]
-    if low < len(s.thresholds) and last > s.thresholds[low]:
+    first, last = mid[b0] - mid[a1 - 1], mid[b1 - 1] - mid[a0]
+    low = segment_of(thresholds, max(0, first), 0, len(thresholds))
+    if low < len(thresholds) and last > thresholds[low]:
         return TERMS + 1, low
-    if law.intercept[low] == -np.inf:
+    if intercept[low] == -np.inf:
         return 0, low
-    distance = 0.5 * (mid[b1 - 1] + mid[b0] - mid[a1 - 1] - mid[a0])
-    wide = 0.5 * (mid[b1 - 1] - mid[b0] + mid[a1 - 1] - mid[a0])
-    return enough_terms(law.reach, 0, low, wide, distance), low
+    # Half of both lengths, and the distance of both middles.
+    return enough_terms(reach, 0, low, 0.5 * (last - first), 0.5 * (last + first)), low
 
 
 @jit
-def _series(s, a0, a1, b0, b1, terms, k, room):
-    """Sum over two distant intervals in one segment of distance."""
-    mid, law = s.mid, s.law
+def _series_of(mid, law, a0, a1, b0, b1, terms, k, moment, a, b, room):
+    """Sum over two distant intervals in one segment of distance, from their moments."""
     if terms == 0:
         return 0.0
-    _moments(s.tree, mid, s.weight, a0, a1, terms, room.power, room.moment[0])
-    _moments(s.tree, mid, s.weight, b0, b1, terms, room.power, room.moment[1])
     distance = 0.5 * (mid[b1 - 1] + mid[b0] - mid[a1 - 1] - mid[a0])
     step_a = -0.5 * (mid[a1 - 1] - mid[a0]) / distance
     step_b = 0.5 * (mid[b1 - 1] - mid[b0]) / distance
     lead = np.exp(law.slope[k] * np.log(distance) + law.intercept[k])
-    return lead * series_sum(
-        room.moment, 0, 1, step_a, step_b, law.derivative[k], terms, room.one, room.two
-    )
+    one, two, derivative = room[2], room[3], law.derivative[k]
+    return lead * series_sum(moment, a, b, step_a, step_b, derivative, terms, one, two)
 
 
 @jit
-def _leaf(s, a0, a1, b0, b1, room):
-    mid, law, last = s.mid, s.law, len(s.thresholds)
-    low = segment_of(s.thresholds, max(0, mid[b0] - mid[a1 - 1]), 0, last)
-    high = segment_of(s.thresholds, mid[b1 - 1] - mid[a0], low, last)
-    distance = 0.5 * (mid[b1 - 1] + mid[b0] - mid[a1 - 1] - mid[a0])
-    wide = 0.5 * (mid[b1 - 1] - mid[b0] + mid[a1 - 1] - mid[a0])
+def _series(tree, mid, weight, law, a0, a1, b0, b1, terms, k, room):
+    if terms > 0:
+        _moments(tree, mid, weight, a0, a1, terms, room[4], room[0])
+        _moments(tree, mid, weight, b0, b1, terms, room[4], room[1])
+    return _series_of(mid, law, a0, a1, b0, b1, terms, k, room, 0, 1, room)
+
+
+@jit
+def _leaf(mid, weight, thresholds, law, a0, a1, b0, b1, partner):
+    first, last = mid[b0] - mid[a1 - 1], mid[b1 - 1] - mid[a0]
+    low = segment_of(thresholds, max(0, first), 0, len(thresholds))
+    high = segment_of(thresholds, last, low, len(thresholds))
     return leaf_powers(
-        mid, s.weight, a0, a1, b0, b1, low, high, s.thresholds,
-        law.slope, law.intercept, law.coefficient, law.reach, wide, distance, room.partner,
+        mid, weight, a0, a1, b0, b1, low, high, thresholds, law.slope, law.intercept,
+        law.coefficient, law.reach, 0.5 * (last - first), 0.5 * (last + first), partner,
     )  # fmt: skip
 
 
 @jit
-def _powers(s, a0, a1, b0, b1, room):
-    mid, stack = s.mid, room.stack
+def _powers(tree, mid, weight, thresholds, law, a0, a1, b0, b1, stack, partner, room):
     total = 0.0
     depth = push(stack, 0, a0, a1, b0, b1)
     while depth > 0:
         depth -= 1
         a0, a1, b0, b1 = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
         small = a1 - a0 <= LEAF and b1 - b0 <= LEAF
-        if small and (a0 == b0 or (a1 - a0) * (b1 - b0) <= _FEW):
-            total += _leaf(s, a0, a1, b0, b1, room)
-            continue
-        if a0 == b0:
+        if not small and a0 == b0:
             middle = (a0 + a1) // 2
             depth = push(stack, depth, a0, middle, a0, middle)
             depth = push(stack, depth, a0, middle, middle, a1)
             depth = push(stack, depth, middle, a1, middle, a1)
             continue
-        terms, k = _far_apart(s, a0, a1, b0, b1)
+        terms, k = TERMS + 1, 0
+        if a0 != b0 and (a1 - a0) * (b1 - b0) > _FEW:
+            terms, k = _far_apart(mid, thresholds, law.intercept, law.reach, a0, a1, b0, b1)
         if terms <= TERMS:
-            total += _series(s, a0, a1, b0, b1, terms, k, room)
+            total += _series(tree, mid, weight, law, a0, a1, b0, b1, terms, k, room)
         elif small:
-            total += _leaf(s, a0, a1, b0, b1, room)
+            total += _leaf(mid, weight, thresholds, law, a0, a1, b0, b1, partner)
         elif b1 - b0 <= LEAF or (a1 - a0 > LEAF and mid[a1 - 1] - mid[a0] >= mid[b1 - 1] - mid[b0]):
             middle = (a0 + a1) // 2
             depth = push(stack, depth, a0, middle, b0, b1)
@@ -334,7 +313,10 @@ def _sum(s, a0, a1, b0, b1, room):
     if a0 >= a1 or b0 >= b1:
         return 0.0
     if s.kind == POWERS:
-        return _powers(s, a0, a1, b0, b1, room)
+        return _powers(
+            s.tree, s.mid, s.weight, s.thresholds, s.law, a0, a1, b0, b1,
+            room.stack, room.partner, room.terms,
+        )  # fmt: skip
     if s.kind == FACTORS:
         return _factored(s, a0, a1, b0, b1)
     weight = s.total[a1] - s.total[a0]
@@ -397,9 +379,9 @@ def _window_sum(s, lo1, hi1, lo2, hi2, room):
     else:
         terms, k = TERMS + 1, 0
         if s.kind == POWERS and a1 <= b0:
-            terms, k = _far_apart(s, a0, a1, b0, b1)
+            terms, k = _far_apart(s.mid, s.thresholds, s.law.intercept, s.law.reach, a0, a1, b0, b1)
         if terms <= TERMS:
-            total = _series(s, a0, a1, b0, b1, terms, k, room)
+            total = _series(s.tree, s.mid, s.weight, s.law, a0, a1, b0, b1, terms, k, room.terms)
         else:
             total = _cut(s, a0, a1, b0, b1, room)
     removed = _near(s.near1, 1, a0, a1, b0, b1) + _near(s.near3, 3, a0, a1, b0, b1)
@@ -445,12 +427,30 @@ def window_sums(sums: WindowSums, windows: Int64) -> Float64:
 @jit
 def _block_sums(s, first, last, found):
     room = _room()
+    rows, columns = s.row_blocks, s.column_blocks
+    mid, thresholds, law = s.mid, s.thresholds, s.law
+    border = np.concatenate((rows[first:last], rows[last : last + 1], columns))
+    moment = np.zeros((len(border), TERMS))
+    for k in range(len(border) - 1):
+        if s.kind == POWERS and border[k] < border[k + 1]:
+            lo, hi = border[k], border[k + 1]
+            _moments(s.tree, mid, s.weight, lo, hi, TERMS, room.terms[4], moment[k])
     for r in range(first, last):
-        for c in range(len(s.column_blocks) - 1):
-            found[r - first, c] = _any(
-                s, s.row_blocks[r], s.row_blocks[r + 1],
-                s.column_blocks[c], s.column_blocks[c + 1], room,
-            )  # fmt: skip
+        for c in range(len(columns) - 1):
+            a0, a1, b0, b1 = rows[r], rows[r + 1], columns[c], columns[c + 1]
+            a, b = r - first, c + last - first + 1
+            if s.both and b1 <= a0:
+                a0, a1, b0, b1, a, b = b0, b1, a0, a1, b, a
+            terms, k = TERMS + 1, 0
+            if s.kind == POWERS and a0 < a1 <= b0 < b1:
+                terms, k = _far_apart(mid, thresholds, law.intercept, law.reach, a0, a1, b0, b1)
+            if terms <= TERMS:
+                total = _series_of(mid, law, a0, a1, b0, b1, terms, k, moment, a, b, room.terms)
+            elif s.both or a0 < b1:
+                total = _any(s, a0, a1, b0, b1, room)
+            else:
+                total = 0.0
+            found[r - first, c] = total
 
 
 def block_sums(sums: WindowSums, first: int, last: int) -> Float64:
@@ -477,16 +477,16 @@ def inner_sums(sums: WindowSums, edge: Int64) -> Float64:
 @jit
 def _grow_by_sums(s, one, two, rows, columns, target, limit, order, windows, total):
     room = _room()
+    places = one.units, one.border, two.units, two.border, (one.origin, two.origin), one.shift
     end = limit * order.sides * order.ties - 1
     guess = 0
     for k in range(len(rows)):
-        x, y = rows[k], columns[k]
+        x, y, w = bin_of(one.bins, rows[k]), bin_of(two.bins, columns[k]), windows[k]
         lo, hi, width = -1, end, 1
         at = min(max(guess, 0), end)
         while lo + 1 < hi:
-            lo1, hi1, _ = window_of(one, x, at, 0, order)
-            lo2, hi2, _ = window_of(two, y, at, 2, order)
-            if _window_sum(s, lo1, hi1, lo2, hi2, room) >= target[k]:
+            set_window(w, *places, x, y, at, order)
+            if _window_sum(s, w[0], w[1], w[2], w[3], room) >= target[k]:
                 hi = at
                 at = hi - width
             else:
@@ -496,8 +496,8 @@ def _grow_by_sums(s, one, two, rows, columns, target, limit, order, windows, tot
             if at <= lo or at >= hi:
                 at = (lo + hi) // 2
         guess = hi
-        set_window(windows, k, one, two, x, y, hi, order)
-        total[k] = _window_sum(s, windows[k, 0], windows[k, 1], windows[k, 2], windows[k, 3], room)
+        set_window(w, *places, x, y, hi, order)
+        total[k] = _window_sum(s, w[0], w[1], w[2], w[3], room)
 
 
 def grow_by_sums(

@@ -163,10 +163,10 @@ def _plan(growth: Growth, axes: tuple[Axis, Axis], units: tuple[Segment, Segment
     shift = max(0, (extent // min(_BLOCKS, max(map(len, places)))).bit_length())
     one, two = (_growing(axis.bins, place, shift) for axis, place in zip(axes, places, strict=True))
     farthest = max(
-        int(np.abs(each.place[[0, -1]][:, None] - each.middle).max()) for each in (one, two)
+        int(np.abs(each.units[[0, -1], :1] - each.bins[:, 0]).max()) for each in (one, two)
     )
     limit = min(growth.searchdistance or farthest + 1, farthest + 1)
-    ties = 1 + max(int(each.above.max()) for each in (one, two))
+    ties = 1 + max(int(each.units[:, 2].max()) for each in (one, two))
     chroms = int(units[0].chrom[0]), int(units[1].chrom[0])
     whole = not growth.expansion_binsize and all(
         small.edge[0] <= axis.bins.edge[0] and small.edge[-1] >= axis.bins.edge[-1]
@@ -185,9 +185,12 @@ def _growing(bins: Segment, place: Int64, shift: int) -> Growing:
     border = np.searchsorted(place, origin + (np.arange(blocks + 1) << shift), "left")
     middle = (bins.start + bins.stop) // 2
     return Growing(
-        place, highest - 1 - own, own - lowest, bins.start, bins.stop, middle, first, last,
-        border, origin, shift,
-    )  # fmt: skip
+        np.stack([place, highest - 1 - own, own - lowest], axis=1),
+        np.stack([middle, bins.start, bins.stop, first, last], axis=1),
+        border,
+        origin,
+        shift,
+    )
 
 
 # Tasks
@@ -295,9 +298,7 @@ def _grow_cells(
 
 
 def _own_windows(plan: _Plan, bins: tuple[Int64, Int64]) -> Int64:
-    one, two = plan.one, plan.two
-    edges = one.first[bins[0]], one.last[bins[0]], two.first[bins[1]], two.last[bins[1]]
-    return np.stack(edges, axis=1)
+    return np.hstack([plan.one.bins[bins[0], 3:], plan.two.bins[bins[1], 3:]])
 
 
 def _reads_of(

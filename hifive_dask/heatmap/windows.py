@@ -26,7 +26,7 @@ from hifive_dask.heatmap.axes import Segment, Stretch
 from hifive_dask.heatmap.cells import Datatype, Expectation
 from hifive_dask.heatmap.recipe import Recipe
 
-__all__ = ["lazy_window_sums", "prepare_sums"]
+__all__ = ["lazy_window_sums", "prepare_sums", "with_table"]
 
 Float64 = NDArray[np.float64]
 _STRIP = 128  # rows of blocks that a task sums
@@ -74,7 +74,7 @@ def lazy_window_sums(
     task = dask.delayed(block_sums, pure=True)
     edges = [*range(0, len(axes[0].border) - 1, _STRIP), len(axes[0].border) - 1]
     strips = [task(sums, lo, hi) for lo, hi in pairwise(edges)]
-    return dask.delayed(_with_table, pure=True)(sums, strips)
+    return dask.delayed(with_table, pure=True)(sums, strips)
 
 
 def _kind(expectation: Expectation, stretches: tuple[Stretch, Stretch]) -> int:
@@ -165,7 +165,8 @@ def _corrected(sums: WindowSums, expectation: Expectation, units: Stretch) -> Wi
     return sums._replace(own=_running(own), near1=_running(near[1]), near3=_running(near[3]))
 
 
-def _with_table(sums: WindowSums, strips: Sequence[Float64]) -> WindowSums:
+def with_table(sums: WindowSums, strips: Sequence[Float64]) -> WindowSums:
+    """Put sums over blocks, strip by strip, into the table."""
     table = np.zeros((len(sums.row_blocks), len(sums.column_blocks)))
     np.concatenate(strips, out=table[1:, 1:])
     np.cumsum(table, axis=0, out=table)
