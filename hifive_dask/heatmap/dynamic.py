@@ -275,7 +275,7 @@ def _grow_cells(
     source: PairBlocks | WindowSums,
     sums: WindowSums,
     mean: float,
-) -> tuple[NDArray[Any], NDArray[np.float64], Int64]:
+) -> tuple[NDArray[Any], NDArray[Any], Int64]:
     """Reads, expected, and radius of chosen cells, all of which have too few reads."""
     growth = plan.growth
     start, before = seen, expected.astype(np.float64)

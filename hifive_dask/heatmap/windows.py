@@ -175,4 +175,5 @@ def with_table(sums: WindowSums, strips: Sequence[Float64]) -> WindowSums:
 
 
 def _running(values: Float64) -> Float64:
-    return np.r_[0.0, np.cumsum(values)]
+    sums: Float64 = np.r_[0.0, np.cumsum(values)]
+    return sums
