@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hifive_dask._kernels.binning import factor_of
 from hifive_dask._kernels.dynamic import Growing, Order, bin_of, set_window, table_sum
 from hifive_dask._kernels.jit import jit
+from hifive_dask._kernels.moments import interval_moments
 from hifive_dask._kernels.pair_sums import PowerLaw, leaf_powers, series_sum
 from hifive_dask._kernels.pair_trees import (
     LEAF,
@@ -33,7 +34,6 @@ __all__ = [
     "PRODUCTS",
     "WindowSums",
     "block_sums",
-    "build_moments",
     "grow_by_sums",
     "inner_sums",
     "window_sums",
@@ -45,7 +45,6 @@ Int64 = NDArray[np.int64]
 PRODUCTS, POWERS, FACTORS = 0, 1, 2  # what is expected of a pair
 _FEW = 64  # pairs: fewer are summed one by one before any series
 _ROUNDING = 1e-9  # of a sum, relative to what was subtracted to get it
-_INVERSE = 1.0 / np.arange(1, TERMS + 2)
 
 
 class WindowSums(NamedTuple):
@@ -120,92 +119,6 @@ def _room():
 
 # Arrays are passed one by one where much is called: records of many arrays make calls slow.
 
-# Moments of intervals
-
-
-@jit
-def _add_units(mid, weight, lo, hi, centre, scale, terms, moment):
-    for i in range(lo, hi):
-        offset = (mid[i] - centre) * scale
-        term = weight[i]
-        for m in range(terms):
-            moment[m] += term
-            term *= offset * _INVERSE[m]
-
-
-@jit
-def _add_node(tree, node, centre, scale, terms, power, moment):
-    """Add a node, seen from another centre."""
-    offset, ratio = (tree[node, 0] - centre) * scale, tree[node, 1] * scale
-    power[0] = 1.0
-    for m in range(1, terms):
-        power[m] = power[m - 1] * offset * _INVERSE[m - 1]
-    shrunk = 1.0
-    for s in range(terms):
-        own = tree[node, 2 + s] * shrunk
-        for m in range(s, terms):
-            moment[m] += own * power[m - s]
-        shrunk *= ratio
-
-
-@jit
-def _moments(tree, mid, weight, lo, hi, terms, power, moment):
-    """Moments of the units of an interval about its middle, relative to half of its length."""
-    centre, half = 0.5 * (mid[hi - 1] + mid[lo]), 0.5 * (mid[hi - 1] - mid[lo])
-    scale = 1.0 / half if half > 0 else 0.0
-    moment[:terms] = 0.0
-    left, right = -(-lo // LEAF), hi // LEAF
-    if left >= right:
-        _add_units(mid, weight, lo, hi, centre, scale, terms, moment)
-        return
-    _add_units(mid, weight, lo, left * LEAF, centre, scale, terms, moment)
-    _add_units(mid, weight, right * LEAF, hi, centre, scale, terms, moment)
-    left, right = left + len(tree) // 2, right + len(tree) // 2
-    while left < right:
-        if left & 1:
-            _add_node(tree, left, centre, scale, terms, power, moment)
-            left += 1
-        if right & 1:
-            right -= 1
-            _add_node(tree, right, centre, scale, terms, power, moment)
-        left >>= 1
-        right >>= 1
-
-
-@jit
-def _build_moments(mid, weight, tree):
-    size = LEAF
-    first = len(tree) // 2
-    while first > 0:
-        for k in range(first):
-            lo, hi = k * size, min((k + 1) * size, len(mid))
-            if lo >= hi:
-                break
-            node = tree[first + k]
-            node[0], node[1] = 0.5 * (mid[hi - 1] + mid[lo]), 0.5 * (mid[hi - 1] - mid[lo])
-            scale = 1.0 / node[1] if node[1] > 0 else 0.0
-            _add_units(mid, weight, lo, hi, node[0], scale, TERMS, node[2:])
-        first //= 2
-        size *= 2
-
-
-def build_moments(mid: Int64, weight: Float64) -> Float64:
-    """Build a tree of moments over units; their positions do not decrease.
-
-    Returns
-    -------
-    float64 (nodes, 2 + TERMS): middle and half of the range of a node in bp, and the sums of
-    w ((x - middle) / half)^m / m!. The second half of the nodes are leaves of `LEAF` units, node k
-    has the units of nodes 2 k and 2 k + 1, and node 1 has all.
-    """
-    leaves = 1
-    while leaves * LEAF < len(mid):
-        leaves *= 2
-    tree = np.zeros((2 * leaves, 2 + TERMS))
-    _build_moments(mid, weight, tree)
-    return tree
-
-
 # Sums over two intervals that are the same, or of which the first comes before the second
 
 
@@ -238,8 +151,8 @@ def _series_of(mid, law, a0, a1, b0, b1, terms, k, moment, a, b, room):
 @jit
 def _series(tree, mid, weight, law, a0, a1, b0, b1, terms, k, room):
     if terms > 0:
-        _moments(tree, mid, weight, a0, a1, terms, room[4], room[0])
-        _moments(tree, mid, weight, b0, b1, terms, room[4], room[1])
+        interval_moments(tree, mid, weight, a0, a1, terms, room[4], room[0])
+        interval_moments(tree, mid, weight, b0, b1, terms, room[4], room[1])
     return _series_of(mid, law, a0, a1, b0, b1, terms, k, room, 0, 1, room)
 
 
@@ -434,7 +347,7 @@ def _block_sums(s, first, last, found):
     for k in range(len(border) - 1):
         if s.kind == POWERS and border[k] < border[k + 1]:
             lo, hi = border[k], border[k + 1]
-            _moments(s.tree, mid, s.weight, lo, hi, TERMS, room.terms[4], moment[k])
+            interval_moments(s.tree, mid, s.weight, lo, hi, TERMS, room.terms[4], moment[k])
     for r in range(first, last):
         for c in range(len(columns) - 1):
             a0, a1, b0, b1 = rows[r], rows[r + 1], columns[c], columns[c + 1]

@@ -207,7 +207,8 @@ def _read_pairs(
     found = [np.zeros((3, 0), dtype=np.int32)]
     for read in rows:
         first, second, reads = read()
-        for low, high in ((one, two),) if cis else ((one, two), (two, one)):
+        for turned in (False,) if cis else (False, True):
+            low, high = (two, one) if turned else (one, two)
             a, b = _unit_of(low, first), _unit_of(high, second)
             kept = (a >= 0) & (b >= 0) & (reads > 0)
             if cis and fends:
@@ -217,7 +218,7 @@ def _read_pairs(
                 apart = high.units.mid[second[used] - high.units.first].astype(np.int64)
                 apart -= low.units.mid[first[used] - low.units.first]
                 kept[used] = apart <= maxdistance
-            pair = (a, b) if low is one else (b, a)
+            pair = (b, a) if turned else (a, b)
             found.append(np.stack([each[kept] for each in (*pair, reads)]).astype(np.int32))
     return np.concatenate(found, axis=1)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.dynamic import Growing
 from hifive_dask._kernels.heatmap import impossible_pairs
+from hifive_dask._kernels.moments import build_moments
 from hifive_dask._kernels.pair_sums import power_law
 from hifive_dask._kernels.window_sums import (
     FACTORS,
@@ -19,7 +20,6 @@ from hifive_dask._kernels.window_sums import (
     PRODUCTS,
     WindowSums,
     block_sums,
-    build_moments,
     inner_sums,
 )
 from hifive_dask.heatmap.axes import Segment, Stretch
@@ -80,7 +80,12 @@ def lazy_window_sums(
 def _kind(expectation: Expectation, stretches: tuple[Stretch, Stretch]) -> int:
     if expectation.factors is not None:
         return FACTORS
-    return POWERS if expectation.by_distance and stretches[0] is stretches[1] else PRODUCTS
+    return POWERS if expectation.by_distance and _together(stretches) else PRODUCTS
+
+
+def _together(stretches: tuple[Stretch, Stretch]) -> bool:
+    """Whether both are one stretch. They need not be one object in another process."""
+    return bool(stretches[0].chrom[0] == stretches[1].chrom[0])
 
 
 def prepare_sums(
@@ -97,14 +102,14 @@ def prepare_sums(
     expectation
         Of a pair.
     stretches
-        All units of each axis; the same object for one chromosome.
+        All units of each axis; the same ones for one chromosome.
     edges
         int64: first unit of what windows are made of, and one past the last.
     axes, cis
         As in `lazy_window_sums`.
     """
     one, two = stretches
-    together = one is two
+    together = _together(stretches)
     parts = [one] if together else [one, two]
     mid = np.concatenate([each.mid for each in parts]).astype(np.int64)
     weight = np.concatenate([each.weight(expectation.corrected) for each in parts])
