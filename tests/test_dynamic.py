@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
-from hifive_dask._kernels.dynamic import Growing
+from hifive_dask._kernels.dynamic import Growing, Order, block_pairs, find_windows
 from hifive_dask._kernels.window_sums import block_sums, window_sums
 from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Units
@@ -405,3 +405,57 @@ def test_window_sums__equal_sums_over_pairs(both: bool, blocks: int, step: int) 
     want = [value[w[0] : w[1], w[2] : w[3]].sum() for w in zip(a0, a1, b0, b1, strict=True)]
     found = window_sums(sums, np.stack([a0, a1, b0, b1], axis=1))
     np.testing.assert_allclose(found, want, rtol=3e-9, atol=1e-9 * value.max())
+
+
+@pytest.mark.parametrize("sides", [1, 4])
+@pytest.mark.parametrize("shift", [5, 8, 11, 16])
+@pytest.mark.parametrize("limit", [40, 700, 10_000])
+def test_find_windows__equals_sorting_all_pairs(sides: int, shift: int, limit: int) -> None:
+    """Blocks of a few units, of many, and one block with all of them."""
+    rng = np.random.default_rng(shift + sides)
+    axes = []
+    for _ in range(2):
+        place = np.unique(rng.integers(100, 6_000, 500))
+        start = np.arange(50, 6_100, 150)
+        axes.append(growing_of(place, start, start + 150, shift))
+    number = [len(axis.units) for axis in axes]
+    pairs = np.unique(np.stack([rng.integers(0, n, 4_000) for n in number]), axis=1)
+    reads = rng.integers(1, 4, pairs.shape[1])
+    cells = rng.integers(0, len(axes[0].bins), (2, 150))
+    steps = []  # of every pair on each axis, for every cell
+    for k, axis in enumerate(axes):
+        away = axis.units[pairs[k], 0] - axis.bins[cells[k], 0][:, None]
+        step = np.abs(away) * sides + (2 * k + (away > 0) if sides == 4 else 0)
+        inside = (pairs[k] >= axis.bins[cells[k], 3:4]) & (pairs[k] < axis.bins[cells[k], 4:5])
+        steps.append(np.where(inside, -1, step))
+    step = np.maximum(*steps)
+    start = np.where(step < 0, reads, 0).sum(axis=1)
+    target = start + rng.integers(1, 200, len(start))
+    rows = np.concatenate([pairs, reads[None]]).astype(np.int32)
+    windows, total = find_windows(
+        block_pairs(rows, *axes), *axes, *cells, target, limit, Order(sides, 1)
+    )
+    for k in range(len(start)):
+        order = np.argsort(step[k], kind="stable")
+        order = order[step[k][order] < limit * sides]
+        sums = np.cumsum(reads[order])
+        enough = np.searchsorted(sums, target[k])
+        last = limit * sides - 1 if enough == len(sums) else step[k][order[enough]]
+        taken = step[k] <= last
+        assert total[k] == reads[taken].sum()
+        w = windows[k]
+        held = (pairs[0] >= w[0]) & (pairs[0] < w[1]) & (pairs[1] >= w[2]) & (pairs[1] < w[3])
+        np.testing.assert_array_equal(held, taken)
+        if enough < len(sums):
+            assert w[4] == last // sides
+
+
+def growing_of(place: Array, start: Array, stop: Array, shift: int) -> Growing:
+    """An axis of units at different places."""
+    middle = (start + stop) // 2
+    first, last = (np.searchsorted(place, border) for border in (start, stop))
+    blocks = (int(place[-1] - place[0]) >> shift) + 1
+    border = np.searchsorted(place, place[0] + (np.arange(blocks + 1) << shift))
+    units = np.stack([place, 0 * place, 0 * place], axis=1)
+    bins = np.stack([middle, start, stop, first, last], axis=1)
+    return Growing(units, bins, border, int(place[0]), shift)

@@ -94,7 +94,7 @@ def grown_layers(
 
     Every chunk is a task of its own. All share the pairs of both regions, sorted into blocks, and
     with a distance dependence a table of sums over the blocks; memory is some 40 bytes per pair
-    and up to 270 MB for tables, whatever the number of units.
+    and up to 400 MB for tables, whatever the number of units.
 
     Parameters
     ----------

@@ -79,7 +79,8 @@ def heatmap(
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
     rows = _segment(units, genome, one, binsize)
-    columns = rows if two in (None, one) else _second(units, genome, one, two, rows, binsize)
+    other = None if two == one else two
+    columns = rows if other is None else _second(units, genome, one, other, rows, binsize)
     axis = Axis(rows, chunk_bins)
     axes = axis, axis if columns is rows else Axis(columns, chunk_bins)
     seen, expected = recipe.layers(*axes)
@@ -148,12 +149,12 @@ def _second(
     units: Units,
     genome: Stretch,
     region: Region | None,
-    region2: Region | None,
+    region2: Region,
     bins: Segment,
     binsize: int,
 ) -> Segment:
     """Bins of the second axis."""
-    if region is None or region2 is None:
+    if region is None:
         raise ParameterError("region2 needs a region; leave both out for the whole genome")
     return align(bins, make_segment(units, genome, region2, binsize), binsize)
 
