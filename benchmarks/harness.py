@@ -80,11 +80,11 @@ def write_random_reads(path: Path, units: Units, pairs: int, batch: int = 1_000_
     return path
 
 
-def random_cis_pairs(units: Units, pairs: int) -> Columns:
+def random_cis_pairs(units: Units, pairs: int, longest: int = 100_000_000) -> Columns:
     """Distinct possible cis pairs of fends, sorted, with counts of 1 or more.
 
-    Distances fall as 1 / d from 1 kb to 100 Mb; how often a fend is seen varies by a log-normal
-    factor.
+    Distances fall as 1 / d from 1 kb to the `longest`; how often a fend is seen varies by a
+    log-normal factor.
     """
     rng = np.random.default_rng(3)
     seen = np.cumsum(rng.lognormal(0, 0.5, len(units)))
@@ -96,7 +96,7 @@ def random_cis_pairs(units: Units, pairs: int) -> Columns:
         n = max(int((pairs - len(codes)) * 1.3) + 1000, pairs // 2)
         # Sorted, which makes both searches several times as fast.
         first = np.searchsorted(seen, np.sort(rng.random(n)) * seen[-1])
-        distance = np.exp(rng.random(n) * np.log(1e5) + np.log(1000)).astype(np.int64)
+        distance = np.exp(rng.random(n) * np.log(longest / 1000) + np.log(1000)).astype(np.int64)
         second = np.searchsorted(place, place[first] + distance)
         inside = second < units.offset[1:][units.chromosome[first]]
         inside &= second - first > 3  # nearer ones may be impossible pairs

@@ -19,6 +19,7 @@ from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.exporting import Exporting
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Units
+from hifive_dask.heatmap.dynamic import Growth
 from hifive_dask.heatmap.query import Datatype, heatmap
 from hifive_dask.hic_data import HiCData
 from hifive_dask.learning import Learning
@@ -372,6 +373,11 @@ class HiC(Learning, Arrays, Exporting):
         binsize: int,
         datatype: Datatype = "enrichment",
         maxdistance: int | None = 0,
+        dynamically_binned: bool = False,
+        minobservations: int = 0,
+        searchdistance: int = 0,
+        expansion_binsize: int = 0,
+        removefailed: bool = False,
     ) -> xr.Dataset:
         """Return a heatmap as a lazy Dataset: nothing is read or computed until asked for.
 
@@ -393,23 +399,45 @@ class HiC(Learning, Arrays, Exporting):
             place of observed reads. Where corrections matter, units without one are left out.
         maxdistance
             bp: only pairs up to this distance; 0 or None: all.
+        dynamically_binned
+            Let every cell grow, over the regions that were asked for, until it has enough reads.
+        minobservations, searchdistance, expansion_binsize, removefailed
+            As in `cis_heatmap`.
 
         Returns
         -------
         xarray.Dataset
             ``observed`` (reads), ``expected`` and ``enrichment`` (their ratio, NaN where nothing is
             expected) on dims bin1 and bin2, with coordinates chromosome, start, stop and mid of
-            both.
+            both. Of dynamic bins also ``radius``: bp from the middle of the bin to the farthest
+            unit that it took in, 0 where it did not grow.
 
         Raises
         ------
+        ParameterError
+            If sizes are negative, or if bins are to grow over a whole genome or over two regions
+            that overlap.
         RegionError
             If a region is not in the genome.
         StateError
             If what `datatype` needs was not learned yet.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> grown = hic.heatmap(
+        ...     "chr1", binsize=20_000, datatype="raw", dynamically_binned=True, minobservations=5
+        ... )
+        >>> bool((grown["observed"] >= 5).all())
+        True
         """
+        growth = None
+        if dynamically_binned:
+            growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
         recipe = self._recipe(datatype, maxdistance or 0)
-        return heatmap(recipe, region=region, region2=region2, binsize=binsize)
+        return heatmap(recipe, region=region, region2=region2, binsize=binsize, growth=growth)
 
 
 def _mpi() -> tuple[Any, int, int]:

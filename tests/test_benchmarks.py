@@ -97,6 +97,13 @@ def test_bench_heatmap_store__asks_for_what_its_baseline_computes() -> None:
     assert row["files"] > 30
 
 
+def test_bench_dynamic__grows_what_its_baseline_grows() -> None:
+    (row,) = _load("bench_dynamic").main([3_000], [1], per_fend=5)
+    assert row["fends"] == 3_000
+    assert row["grown"] > 0.5
+    assert row["baseline s, 1 % of cells"] is not None
+
+
 def test_command__gives_sizes_and_threads_and_saves_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,7 +166,7 @@ def test_series__hardest_pair_of_nodes_is_within_the_tolerance() -> None:
     half = LEAF + 1
     width = 100_000
     for slope in (-3.0, -1.0, -0.5, 0.7):
-        law = pair_sums._power_law(np.array([slope]), np.ones(1))
+        law = pair_sums.power_law(np.array([slope]), np.ones(1))
         gap = math.ceil(width / law.reach[0, 0, -1])
         for ends in ((0, width), (width, width), (0, 0)):
             # Position 0 or width of each node fixes its width; all others are at one end.

@@ -21,7 +21,15 @@ from hifive_dask._kernels.pair_trees import (
     split,
 )
 
-__all__ = ["log_sums", "power_sums", "power_sums_of_cells"]
+__all__ = [
+    "PowerLaw",
+    "leaf_powers",
+    "log_sums",
+    "power_law",
+    "power_sums",
+    "power_sums_of_cells",
+    "series_sum",
+]
 
 _LARGE = 1e150  # of a product: times LEAF int32 distances it does not overflow
 
@@ -36,7 +44,7 @@ def _log_series() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return derivative, reach_of(lambda r: r**terms / (terms * (1 - r)))[None, None]
 
 
-class _PowerLaw(NamedTuple):
+class PowerLaw(NamedTuple):
     """exp(intercept) d^slope per segment, with the series of (1 + v)^slope."""
 
     slope: NDArray[np.float64]
@@ -46,7 +54,7 @@ class _PowerLaw(NamedTuple):
     reach: NDArray[np.float64]
 
 
-def _power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> _PowerLaw:
+def power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> PowerLaw:
     used = np.asarray(scale) > 0
     s = np.where(used, slope, 0.0)
     # Steep slopes at long distances overflow without logarithms.
@@ -54,11 +62,11 @@ def _power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> _Power
     np.log(scale, out=intercept, where=used)
     # Chromosomes differ in scale only, and share the series.
     coefficient, derivative, reach = power_series(s.astype(np.float64).tobytes())
-    return _PowerLaw(s, intercept, coefficient, derivative, reach[None])
+    return PowerLaw(s, intercept, coefficient, derivative, reach[None])
 
 
 @jit
-def _series(moment, a, b, step_a, step_b, derivative, terms, one, two):
+def series_sum(moment, a, b, step_a, step_b, derivative, terms, one, two):
     """Sum of w_i w_j f((x_j - x_i) / D) by the series of f about 1."""
     power_a, power_b = 1.0, 1.0
     total = 0.0
@@ -122,7 +130,7 @@ def _log_sums(trees, row_lo, row_hi, thresholds, derivative, reach, count, logs)
                 if terms <= TERMS:
                     pairs = (a_hi - a_lo) * (b_hi - b_lo)
                     step_a, step_b = -half[a] / distance, half[b] / distance
-                    rest = _series(moment, a, b, step_a, step_b, derivative, terms, one, two)
+                    rest = series_sum(moment, a, b, step_a, step_b, derivative, terms, one, two)
                     count[low] += pairs
                     logs[low] += pairs * np.log(distance) + rest
                 elif left[a] < 0 and left[b] < 0:
@@ -161,7 +169,7 @@ def log_sums(
 
 
 @jit
-def _leaf_powers(
+def leaf_powers(
     mid, weight, a_lo, a_hi, b_lo, b_hi, low, high, thresholds,
     slope, intercept, coefficient, reach, half, centre, partner,
 ):  # fmt: skip
@@ -224,11 +232,11 @@ def _power_sums(trees, rows, cols, thresholds, law, cells):
             if terms <= TERMS:
                 lead = np.exp(slope[low] * np.log(distance) + intercept[low])
                 step_a, step_b = -half[a] / distance, half[b] / distance
-                total += lead * _series(
+                total += lead * series_sum(
                     moment, a, b, step_a, step_b, derivative[low], terms, one, two
                 )
             elif left[a] < 0 and left[b] < 0:
-                total += _leaf_powers(
+                total += leaf_powers(
                     mid, weight, a_lo, a_hi, b_lo, b_hi, low, high, thresholds,
                     slope, intercept, coefficient, reach, wide, distance, partner,
                 )  # fmt: skip
@@ -278,5 +286,5 @@ def power_sums_of_cells(
 ) -> NDArray[np.float64]:
     """As `power_sums`, for chosen cells: float64 sums of groups ``rows[k]`` and ``cols[k]``."""
     cells = np.zeros(len(rows))
-    _power_sums(trees, rows, cols, thresholds, _power_law(slope, scale), cells)
+    _power_sums(trees, rows, cols, thresholds, power_law(slope, scale), cells)
     return cells

@@ -19,7 +19,7 @@ from hifive_dask.errors import ParameterError
 from hifive_dask.heatmap.axes import Segment
 from hifive_dask.heatmap.bins import Bins, Request, find_bins, joint_segments
 from hifive_dask.heatmap.chunks import Axis
-from hifive_dask.heatmap.dynamic import Growth, grow_cis, grow_trans
+from hifive_dask.heatmap.dynamic import Growth, grown_layers
 from hifive_dask.heatmap.proportional import proportional_cells
 from hifive_dask.heatmap.recipe import Recipe
 
@@ -39,7 +39,6 @@ MEMORY_LIMIT = 4 << 30  # bytes
 _CELL_BYTES = 8  # two float32
 _TOGETHER = 1 << 25  # cells in strips at a time
 _TABLE_BYTES = 48  # float64 sums, tables, and the cells they are made of
-_GROWTH_ADVICE = "choose a larger expansion_binsize, or a part of the chromosome"
 
 
 def _check_memory(size: int, limit: int, advice: str) -> None:
@@ -250,17 +249,12 @@ def cis_array(
     options: dict[str, Any] = {"memory_limit": memory_limit, "silent": silent}
     layers: tuple[Layer, Layer]
     if growth is not None:
-        small = find_bins(recipe.units, recipe.valid, request.grown(growth.expansion_binsize))
-        _check_memory(
-            _TABLE_BYTES * (len(bins) ** 2 + len(small) ** 2), memory_limit, _GROWTH_ADVICE
+        axis = Axis(bins.segment(recipe.genome))
+        small = _growth_units(recipe, request, growth)
+        grown = grown_layers(
+            recipe, growth, recipe.layers(axis, axis), (axis, axis), (small, small)
         )
-        both = [
-            _cis_cells(_own_layers(recipe, each), "full", 0, True, **options)
-            for each in (bins, small)
-        ]
-        reach = width if arraytype == "compact" else len(bins)
-        cells = _mirror(grow_cis(both[0], bins, both[1], small, growth, reach, 1 - diagonal))
-        layers = cells[..., 0], cells[..., 1]
+        layers = grown.seen, grown.expected
     elif proportional:
         _check_memory(_TABLE_BYTES * len(bins) ** 2, memory_limit, "choose a larger binsize")
         seen, expected = proportional_cells(recipe, bins, diagonal, silent=silent)
@@ -302,17 +296,27 @@ def trans_array(
     if len(set(recipe.units.select([one.chrom, two.chrom]))) == 1:
         requests = _from_used(recipe, one), _from_used(recipe, two)
     bins = [find_bins(recipe.units, recipe.valid, each) for each in requests]
-    cells = _between(recipe, *bins, **options)
-    if growth is not None:
-        small = [
-            find_bins(recipe.units, recipe.valid, each.grown(growth.expansion_binsize))
-            for each in requests
-        ]
-        size = len(bins[0]) * len(bins[1]) + len(small[0]) * len(small[1])
-        _check_memory(_TABLE_BYTES * size, memory_limit, _GROWTH_ADVICE)
-        units = _between(recipe, *small, **options)
-        cells = grow_trans(cells, (bins[0], bins[1]), units, (small[0], small[1]), growth)
+    if growth is None:
+        return _between(recipe, bins[0], bins[1], **options), bins[0], bins[1]
+    rows = Axis(bins[0].segment(recipe.genome))
+    columns = Axis(bins[1].segment(recipe.genome, len(bins[0])))
+    layers: tuple[Layer, Layer]
+    if bins[0].chrom == bins[1].chrom:
+        cells = _rectangle_cells(recipe, bins[0], bins[1], **options)
+        chunks = tuple(tuple(map(len, axis.pieces)) for axis in (rows, columns))
+        layers = (da.from_array(cells[..., 0], chunks), da.from_array(cells[..., 1], chunks))
+    else:
+        layers = recipe.layers(rows, columns)
+    small = [_growth_units(recipe, each, growth) for each in requests]
+    grown = grown_layers(recipe, growth, layers, (rows, columns), (small[0], small[1]))
+    cells = _trans_cells((grown.seen, grown.expected), **options)
     return cells, bins[0], bins[1]
+
+
+def _growth_units(recipe: Recipe, request: Request, growth: Growth) -> Segment:
+    """What the bins of a request grow by."""
+    small = find_bins(recipe.units, recipe.valid, request.grown(growth.expansion_binsize))
+    return small.segment(recipe.genome)
 
 
 def _from_used(recipe: Recipe, request: Request) -> Request:

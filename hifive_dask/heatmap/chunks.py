@@ -17,7 +17,7 @@ from hifive_dask.heatmap.rows import RowFinder
 from hifive_dask.model.rows import SPAN, RowRanges
 from hifive_dask.model.trans_means import WeightedUnits, lazy_trans_means
 
-__all__ = ["Axis", "expected_array", "observed_array", "trans_means_of"]
+__all__ = ["Axis", "Grid", "assemble", "expected_array", "observed_array", "trans_means_of"]
 
 _BINS = 512  # most bins of a chunk along an axis
 _UNITS, _PIECES = 1 << 16, 8  # an axis of more units has more pieces, up to so many, to share work
@@ -61,7 +61,7 @@ def observed_array(finder: RowFinder, one: Axis, two: Axis, maxdistance: int) ->
                 last = first + len(two.pieces[c])
                 grid[r][c] = cells if len(group) == 1 else _columns(cells, first, last)
                 first = last
-    return _assemble(grid, one, two, np.int64)
+    return assemble(grid, one, two, np.int64)
 
 
 def expected_array(expectation: Expectation, means: Any, one: Axis, two: Axis) -> da.Array:
@@ -83,7 +83,7 @@ def expected_array(expectation: Expectation, means: Any, one: Axis, two: Axis) -
         for c in range(r if one is two else 0, len(two)):
             trans = len({*piece.chrom[[0, -1]], *two.pieces[c].chrom[[0, -1]]}) > 1
             grid[r][c] = task(one.tasks[r], two.tasks[c], shared, means if trans else None)
-    return _assemble(grid, one, two, np.float32)
+    return assemble(grid, one, two, np.float32)
 
 
 def trans_means_of(finder: RowFinder, one: Stretch, two: Stretch) -> Any:
@@ -134,7 +134,7 @@ def _columns(cells: Any, first: int, last: int) -> Any:
     return take(cells, (slice(None), slice(first, last)))
 
 
-def _assemble(grid: Grid, one: Axis, two: Axis, dtype: Any) -> da.Array:
+def assemble(grid: Grid, one: Axis, two: Axis, dtype: Any) -> da.Array:
     """One array; what is missing below the diagonal is the transpose of what is above."""
     turn = dask.delayed(np.transpose, pure=True)
     return da.block(

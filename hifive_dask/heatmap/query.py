@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import dask.array as da
@@ -21,6 +22,7 @@ from hifive_dask.heatmap.axes import (
 )
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.chunks import Axis
+from hifive_dask.heatmap.dynamic import Growth, grown_layers
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.regions import Region, parse_region
 
@@ -36,6 +38,7 @@ def heatmap(
     region: RegionLike,
     region2: RegionLike = None,
     binsize: int,
+    growth: Growth | None = None,
     chunk_bins: int | None = None,
 ) -> xr.Dataset:
     """Build a lazy heatmap of observed and expected reads.
@@ -49,6 +52,8 @@ def heatmap(
         the last unit of a chromosome means its end, rounded up to whole bins.
     binsize
         bp, or 0 for one bin per unit.
+    growth
+        How dynamic bins grow over their regions; None for bins that do not.
     chunk_bins
         Bins per chunk and axis; by default up to 512, fewer if the axis has many units. The values
         do not depend on it.
@@ -57,12 +62,14 @@ def heatmap(
     -------
     xarray.Dataset
         ``observed`` int64 (float32 for "expected"), ``expected`` and ``enrichment`` float32, the
-        ratio, NaN where nothing is expected; dims (bin1, bin2).
+        ratio, NaN where nothing is expected; dims (bin1, bin2). Of dynamic bins also ``radius``,
+        int32: bp from the middle of a bin to the farthest unit that it took in, 0 for none.
 
     Raises
     ------
     ParameterError
-        For an unknown datatype, negative sizes, or regions whose bins are not of one grid.
+        For an unknown datatype, negative sizes, regions whose bins are not of one grid, or dynamic
+        bins of a whole genome or of regions that overlap.
     RegionError
         If a region is unknown or holds no unit.
     StateError
@@ -72,16 +79,24 @@ def heatmap(
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
     rows = _segment(units, genome, one, binsize)
-    columns = rows if two is None else _second(units, genome, one, two, rows, binsize)
+    other = None if two == one else two
+    columns = rows if other is None else _second(units, genome, one, other, rows, binsize)
     axis = Axis(rows, chunk_bins)
-    seen, expected = recipe.layers(axis, axis if two is None else Axis(columns, chunk_bins))
-    ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.float32(np.nan))
+    axes = axis, axis if columns is rows else Axis(columns, chunk_bins)
+    seen, expected = recipe.layers(*axes)
     dims = ("bin1", "bin2")
+    variables: dict[str, Any] = {}
+    if growth is not None:
+        small = _growth_units(recipe, one, two, axes, growth)
+        seen, expected, radius = grown_layers(recipe, growth, (seen, expected), axes, small)
+        variables["radius"] = (dims, radius, {"units": "bp"})
+    ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.float32(np.nan))
     return xr.Dataset(
         {
             "observed": (dims, seen, {"units": "1" if recipe.datatype == "expected" else "reads"}),
             "expected": (dims, expected, {"units": "reads"}),
             "enrichment": (dims, ratio.astype(np.float32), {"units": "1"}),
+            **variables,
         },
         coords={**_coords(units, rows, 1), **_coords(units, columns, 2)},
         attrs={
@@ -90,8 +105,36 @@ def heatmap(
             "binsize": binsize,
             "datatype": recipe.datatype,
             "maxdistance": recipe.maxdistance,
+            **({} if growth is None else {k: int(v) for k, v in asdict(growth).items()}),
         },
     )
+
+
+def _growth_units(
+    recipe: Recipe,
+    one: Region | None,
+    two: Region | None,
+    axes: tuple[Axis, Axis],
+    growth: Growth,
+) -> tuple[Segment, Segment]:
+    """What the bins of both regions grow by."""
+    if one is None:
+        raise ParameterError(
+            "dynamic bins grow within a region: name a chromosome or a part of one, as in "
+            "region='chr1'"
+        )
+    size = growth.expansion_binsize
+    rows = make_segment(recipe.units, recipe.genome, one, size)
+    if axes[0] is axes[1]:
+        return rows, rows
+    assert two is not None
+    columns = make_segment(recipe.units, recipe.genome, two, size)
+    if max(rows.units.first, columns.units.first) < min(rows.units.stop, columns.units.stop):
+        raise ParameterError(
+            f"dynamic bins of {one} and {two}: the regions overlap, so that pairs would count "
+            "twice; ask for one region that holds both and select from it"
+        )
+    return rows, columns
 
 
 def _segment(units: Units, genome: Stretch, region: Region | None, binsize: int) -> Segment:

@@ -123,11 +123,14 @@ class Recipe:
         return None, self.datatype
 
     def _expected(self, datatype: Datatype, one: Axis, two: Axis) -> da.Array:
-        rows, columns = one.bins, two.bins
-        means = None
-        if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
-            means = self.trans_means(self._whole(rows), self._whole(columns))
+        means = self.means(datatype, one.bins, two.bins)
         return expected_array(self.expectation(datatype), means, one, two)
+
+    def means(self, datatype: Datatype, rows: Segment, columns: Segment) -> Any:
+        """Lazy means of the pairs of chromosomes of two axes, or None if they do not matter."""
+        if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
+            return self.trans_means(self._whole(rows), self._whole(columns))
+        return None
 
     def trans_means(self, one: slice, two: slice) -> Any:
         """Lazy means of the pairs of chromosomes of two stretches of units."""
