@@ -34,7 +34,16 @@ from hifive_dask.heatmap.sums import SummedCells, bins_of_bins
 from hifive_dask.provenance import History, content_token
 from hifive_dask.schema import HEATMAPS
 
-__all__ = ["MOST_BYTES", "Cells", "Maps", "check_sizes", "has_trans", "write_maps", "write_store"]
+__all__ = [
+    "MOST_BYTES",
+    "Cells",
+    "Maps",
+    "check_maps",
+    "check_sizes",
+    "has_trans",
+    "write_maps",
+    "write_store",
+]
 
 PathLike = str | os.PathLike[str]
 Cells = Callable[[slice, slice], Mapping[str, NDArray[Any]]]
@@ -124,6 +133,7 @@ def write_store(
         _level(bins, size, has_trans(size, includetrans, trans_minbinsize))
         for bins, size in zip(genome, sizes, strict=True)
     ]
+    check_maps(path, levels, most_bytes)
     if history is None:
         history = History()
         parameters = {
@@ -152,7 +162,6 @@ def write_store(
             cells,
             "float32" if recipe.datatype == "expected" else "int32",
         ),
-        most_bytes=most_bytes,
         history=history,
         attributes={
             "datatype": recipe.datatype,
@@ -284,7 +293,6 @@ def write_maps(
     path: PathLike,
     maps: Maps,
     *,
-    most_bytes: int,
     history: History,
     attributes: Mapping[str, Any],
     silent: bool,
@@ -293,14 +301,9 @@ def write_maps(
 
     Raises
     ------
-    ParameterError
-        If there are too many cells.
     StoreError
         If the store cannot be written, or something else is there.
     """
-    if Path(path).suffix != ".zarr":
-        raise StoreError(f"{os.fspath(path)}: a store of heatmaps must be called .zarr")
-    _check_cells(maps.levels, most_bytes)
     unfinished = Unfinished(path, HEATMAPS.type, maps.token)
 
     def create(store: Path) -> None:
@@ -340,7 +343,18 @@ def _step(level: Level, rows: slice, columns: slice) -> str:
     return f"{level.name}.{rows.start}.{columns.start}"
 
 
-def _check_cells(levels: Sequence[Level], most_bytes: int) -> None:
+def check_maps(path: PathLike, levels: Sequence[Level], most_bytes: int) -> None:
+    """Check the name of a store and the number of its cells.
+
+    Raises
+    ------
+    ParameterError
+        If there are too many cells.
+    StoreError
+        If the name is not that of a store.
+    """
+    if Path(path).suffix != ".zarr":
+        raise StoreError(f"{os.fspath(path)}: a store of heatmaps must be called .zarr")
     sizes = {level.binsize: 8 * level.cells for level in levels}
     if sum(sizes.values()) > most_bytes:
         worst = max(sizes, key=lambda size: sizes[size])
