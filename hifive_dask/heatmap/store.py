@@ -271,11 +271,9 @@ class _ComputedCells:
 
 def _computed(recipe: Recipe, level: Level, bins: Segment, silent: bool) -> _ComputedCells:
     possible, expected = recipe.expects
-    means = None
-    if level.trans and level.chrom[-1] and expected in ("distance", "enrichment"):
-        first, last = (recipe.units.span(int(bins.chrom[k])) for k in (0, -1))
-        whole = slice(first.start, last.stop)
-        (means,) = run([recipe.trans_means(whole, whole)], title="trans means", silent=silent)
+    means = recipe.means(bins, bins) if level.trans else None
+    if means is not None:
+        (means,) = run([means], title="trans means", silent=silent)
     return _ComputedCells(
         RowFinder(recipe.store),
         bins,
