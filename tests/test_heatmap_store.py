@@ -22,7 +22,7 @@ import hifive_dask as hd
 from hifive_dask import plot
 from hifive_dask._store import heatmaps as layout
 from hifive_dask._store.heatmaps import StoredLevel
-from hifive_dask.cli import main
+from hifive_dask.cli import _maps, main
 from hifive_dask.errors import InputError, ParameterError, RegionError, StoreError
 from hifive_dask.heatmap import coolers, opened, query, store, sums
 from hifive_dask.heatmap.recipe import Recipe
@@ -501,7 +501,7 @@ def test_regions__have_whole_bins(opened_world: tuple[xr.DataTree, Recipe]) -> N
     found = hd.select_region(opened_world[0], "long:12,010-12,190", binsize=100)
     assert found["bin1"].values.tolist() == [12000, 12100]
     assert found.attrs["region"] == "long:12,010-12,190"
-    end = hd.select_region(opened_world[0], "long:12k-900M", binsize=100)
+    end = hd.select_region(opened_world[0], "long:12k-900M", binsize=1e2)  # type: ignore[arg-type]
     level = opened_world[0]["r100"]
     own = level["chromosome1"].values == "long"
     assert end["stop1"].values[-1] == level["stop1"].values[own].max()
@@ -739,6 +739,16 @@ def test_query_and_plot__take_a_store_in_place_of_a_project(project: Path, tmp_p
         text = run("plot", maps, *words, "-o", tmp_path / "map.png").stdout
         assert "expected by raw" in text
         assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_query__the_longer_region_decides_on_the_bin_size(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_maps, "_BINS", 20)
+    write_store(tmp_path / "maps.zarr", hd.HiC(project, silent=True)._recipe("raw"), [10**4, 10**5])
+    for regions in (("chr1:0-200k", "chr2"), ("chr2", "chr1:0-200k")):
+        fields = run("query", tmp_path / "maps.zarr", *regions).stdout.splitlines()[1].split("\t")
+        assert int(fields[2]) - int(fields[1]) == 10**5
 
 
 def test_query__of_a_store_has_what_was_written_only(project: Path) -> None:

@@ -214,7 +214,7 @@ def _level_of(maps: xr.DataTree | xr.Dataset, binsize: int | None) -> xr.Dataset
             raise ParameterError(
                 f"binsize={binsize} {held}; stored are {', '.join(map(str, sizes))}"
             )
-        return maps[f"r{binsize}"].to_dataset()
+        return maps[f"r{sizes[sizes.index(binsize)]}"].to_dataset()  # of 1e4, too
     level = maps.to_dataset() if isinstance(maps, xr.DataTree) else maps
     if "binsize" not in level.attrs or "trans" not in level.attrs:
         raise ParameterError(
