@@ -247,6 +247,20 @@ def test_interrupted__goes_on_and_ends_with_the_same_bytes(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["maps.zarr", "whole.zarr"]
 
 
+def test_cells__are_counted_before_there_are_bins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: Any) -> None:
+        raise AssertionError("bins were cut")
+
+    what = long_recipe()
+    tree = written(tmp_path / "maps.zarr", what, [70])
+    number = tree["r70"].sizes["bin1"]
+    monkeypatch.setattr(store, "genome_segment", cut)
+    with pytest.raises(ParameterError, match="GB of cells before compression"):
+        write_store(tmp_path / "x.zarr", what, [70], most_bytes=4 * number * (number + 1) - 1)
+
+
 def test_interrupted__work_on_a_store_of_a_longer_name_is_left_alone(tmp_path: Path) -> None:
     other = tmp_path / ".maps.zarr.old.zarr.0123456789ab.unfinished"
     other.mkdir()

@@ -106,7 +106,8 @@ def import_heatmaps(
             path=lacking,
             cure="choose resolutions that have them by binsizes, or give weight=None",
         )
-    check_maps(path, levels, most_bytes)  # before the file is read to its end
+    # Before the file is read to its end.
+    check_maps(path, {level.binsize: level.cells for level in levels}, most_bytes)
     file, mark, group = os.fspath(address).partition("::")
     with open(file, "rb") as handle:
         digest = hashlib.file_digest(handle, "blake2b").hexdigest()

@@ -19,6 +19,7 @@ from hifive_dask._store.heatmaps import (
     SHARD,
     Level,
     StoredLevel,
+    count_cells,
     create_heatmaps,
     finish_heatmaps,
     write_cells,
@@ -26,6 +27,7 @@ from hifive_dask._store.heatmaps import (
 from hifive_dask._store.links import relative_link
 from hifive_dask._store.unfinished import Unfinished
 from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Segment, genome_segment
 from hifive_dask.heatmap.cells import Expectation, expected_cells, observed_cells
 from hifive_dask.heatmap.recipe import Recipe
@@ -128,12 +130,14 @@ def write_store(
     """
     sizes = check_sizes(binsizes)
     chosen = recipe.units.select(chroms)
+    trans = [has_trans(size, includetrans, trans_minbinsize) for size in sizes]
+    cells_of = {
+        size: count_cells(_count_bins(recipe.units, chosen, size), each)
+        for size, each in zip(sizes, trans, strict=True)
+    }
+    check_maps(path, cells_of, most_bytes)  # before there are so many bins
     genome = [genome_segment(recipe.units, recipe.genome, chosen, size) for size in sizes]
-    levels = [
-        _level(bins, size, has_trans(size, includetrans, trans_minbinsize))
-        for bins, size in zip(genome, sizes, strict=True)
-    ]
-    check_maps(path, levels, most_bytes)
+    levels = [_level(*each) for each in zip(genome, sizes, trans, strict=True)]
     if history is None:
         history = History()
         parameters = {
@@ -190,6 +194,12 @@ def check_sizes(binsizes: Sequence[int]) -> list[int]:
 def has_trans(binsize: int, includetrans: bool, trans_minbinsize: int | None) -> bool:
     """Whether a level has cells of two chromosomes."""
     return includetrans and (trans_minbinsize is None or binsize >= trans_minbinsize)
+
+
+def _count_bins(units: Units, chosen: Sequence[int], binsize: int) -> list[int]:
+    """Numbers of bins that `genome_segment` gives chromosomes."""
+    mids = [units.mid[units.span(chrom)] for chrom in chosen]
+    return [int(mid[-1]) // binsize - int(mid[0]) // binsize + 1 for mid in mids if len(mid)]
 
 
 def _level(bins: Segment, binsize: int, trans: bool) -> Level:
@@ -341,8 +351,8 @@ def _step(level: Level, rows: slice, columns: slice) -> str:
     return f"{level.name}.{rows.start}.{columns.start}"
 
 
-def check_maps(path: PathLike, levels: Sequence[Level], most_bytes: int) -> None:
-    """Check the name of a store and the number of its cells.
+def check_maps(path: PathLike, cells: Mapping[int, int], most_bytes: int) -> None:
+    """Check the name of a store and the numbers of its cells by bin size.
 
     Raises
     ------
@@ -353,7 +363,7 @@ def check_maps(path: PathLike, levels: Sequence[Level], most_bytes: int) -> None
     """
     if Path(path).suffix != ".zarr":
         raise StoreError(f"{os.fspath(path)}: a store of heatmaps must be called .zarr")
-    sizes = {level.binsize: 8 * level.cells for level in levels}
+    sizes = {binsize: 8 * number for binsize, number in cells.items()}
     if sum(sizes.values()) > most_bytes:
         worst = max(sizes, key=lambda size: sizes[size])
         raise ParameterError(
