@@ -68,7 +68,8 @@ class Exporting(Measuring):
             As in `heatmap`.
         chroms
             Names, in the order of the file; by default all that have units in use, in the order
-            of their letters.
+            of their letters. Stores and coolers have the order of the genome, by default of all
+            chromosomes that have units.
         dynamically_binned, minobservations, searchdistance, expansion_binsize, removefailed
             As in `cis_heatmap`.
         format
@@ -94,9 +95,10 @@ class Exporting(Measuring):
         Raises
         ------
         ParameterError
-            For values out of range, unknown names, an unknown format, a map above the
-            `memory_limit` or a store above `most_bytes`; for a datatype or dynamic bins that a
-            format cannot hold, and for `trans_minbinsize` with another format than ``"zarr"``.
+            For values out of range, names that are unknown or that a format cannot hold, an unknown
+            format, a map above the `memory_limit` or a store above `most_bytes`; for a datatype or
+            dynamic bins that a format cannot hold, and for `trans_minbinsize` with another format
+            than ``"zarr"``.
         StateError
             Before `load_data`, if what `datatype` needs was not learned yet, if no unit is in use,
             or for coolers if the package ``cooler`` is not installed.

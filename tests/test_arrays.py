@@ -17,6 +17,7 @@ from matplotlib.image import imread
 
 import hifive_dask as hd
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, RegionError, StateError
+from hifive_dask.heatmap import chunks
 from hifive_dask.heatmap.arrays import cis_array, trans_array, unfold
 from hifive_dask.heatmap.bins import Request, find_bins
 from hifive_dask.heatmap.dynamic import Growth
@@ -470,6 +471,46 @@ def project() -> hd.HiC:
         hic.find_distance_parameters(numbins=20, minsize=2000)
         hic.find_express_fend_corrections(remove_distance=False)
     return hic
+
+
+def test_strips__compute_no_chunk_and_no_mean_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    units, store = contigs(7)
+    valid = np.ones(len(units), dtype=np.int32)
+    recipe = Recipe(units, store, valid, "enrichment", **state_of(units))
+    sizes = np.diff(units.offset)
+    names = [units.chromosomes[k] for k in np.argsort(-sizes)[:2]]
+    one, two = (Request(name, binsize=100) for name in names)
+
+    def arrays() -> list[Array]:
+        found = [
+            cis_array(recipe, one, each, diagonal=diagonal, silent=True)[0]
+            for each in ("full", "upper", "compact")
+            for diagonal in (False, True)
+        ]
+        return [*found, trans_array(recipe, one, two, silent=True)[0]]
+
+    whole = arrays()
+    made: list[str] = []
+
+    def count(name: str, value: Any) -> Any:
+        made.append(name)
+        return value
+
+    cells, means = chunks.expected_cells, chunks.lazy_trans_means
+    monkeypatch.setattr(chunks, "expected_cells", lambda *k: count("cells", cells(*k)))
+    monkeypatch.setattr(
+        chunks, "lazy_trans_means", lambda *k: dask.delayed(count, pure=False)("means", means(*k))
+    )
+    monkeypatch.setattr(chunks, "_BINS", 4)
+    monkeypatch.setattr("hifive_dask.heatmap.arrays._TOGETHER", 1)
+    for found, wanted in zip(arrays(), whole, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert made.count("means") == 1
+    del made[:]
+    full = cis_array(recipe, one, "full", silent=True)[0]
+    pieces = -(-len(full) // 4)
+    assert pieces > 2
+    assert len(made) == pieces * (pieces + 1) // 2
 
 
 def test_methods__agree_with_the_lazy_heatmap(project: hd.HiC) -> None:

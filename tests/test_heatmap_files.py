@@ -16,8 +16,15 @@ import pytest
 
 import hifive_dask as hd
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError, StoreError
-from hifive_dask.export.heatmap_text import symmetric_rows
+from hifive_dask.export.cool import write_cool
+from hifive_dask.export.heatmap_hdf5 import write_hdf5
+from hifive_dask.export.heatmap_text import symmetric_rows, write_npz, write_text
+from hifive_dask.heatmap.maps import make_maps
+from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.testing import toy_project
+
+from .reference_model import store_of
+from .worlds import units as make_units
 
 SIM = "golden/sim-small"
 
@@ -299,3 +306,40 @@ def test_files__are_equal_on_every_scheduler(
 
     first, *others = on_every_scheduler(work)
     assert all(other == first for other in others)
+
+
+def renamed(names: list[str]) -> Recipe:
+    """Maps of a small genome whose chromosomes have these names."""
+    intervals = {name: [(s, s + 50) for s in range(0, 600, 50)] for name in names}
+    genome = make_units(intervals, fends=True)
+    rows = np.array([[k, k + 5, 2] for k in range(0, len(genome) - 5, 3)])
+    valid = np.ones(len(genome), dtype=np.int32)
+    return Recipe(genome, store_of(rows, genome), valid, "raw")
+
+
+@pytest.mark.parametrize("write", [write_hdf5, write_npz, write_text])
+def test_names_that_make_two_maps_alike__are_refused_at_once(tmp_path: Path, write: Any) -> None:
+    names = ["a", "b", "a_by_b"]
+    with pytest.raises(ParameterError, match="two maps would be called 'a_by_b'"):
+        write(tmp_path / "x", make_maps(renamed(names), 200, silent=True))
+    write(tmp_path / "x", make_maps(renamed(names), 200, includetrans=False, silent=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("a/b", write_hdf5, "'a/b' cannot be the name of a dataset of HDF5"),
+        (".", write_hdf5, r"'\.' cannot be the name of a dataset of HDF5"),
+    ],
+)
+def test_names_that_a_format_cannot_hold__are_refused(
+    tmp_path: Path, name: str, write: Any, message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        write(tmp_path / "x.hch", make_maps(renamed([name, "c"]), 200, silent=True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_cooler__refuses_names_that_are_not_ascii(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="'é' cannot be in a cooler, whose names are ASCII"):
+        write_cool(tmp_path / "x.cool", renamed(["é", "c"]), 200, silent=True)

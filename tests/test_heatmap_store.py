@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
+from hifive_dask import plot
 from hifive_dask._store import heatmaps as layout
 from hifive_dask._store.heatmaps import StoredLevel
-from hifive_dask.cli import main
+from hifive_dask.cli import _maps, main
 from hifive_dask.errors import InputError, ParameterError, RegionError, StoreError
 from hifive_dask.heatmap import coolers, opened, query, store, sums
 from hifive_dask.heatmap.recipe import Recipe
@@ -246,6 +247,27 @@ def test_interrupted__goes_on_and_ends_with_the_same_bytes(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["maps.zarr", "whole.zarr"]
 
 
+def test_cells__are_counted_before_there_are_bins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: Any) -> None:
+        raise AssertionError("bins were cut")
+
+    what = long_recipe()
+    tree = written(tmp_path / "maps.zarr", what, [70])
+    number = tree["r70"].sizes["bin1"]
+    monkeypatch.setattr(store, "genome_segment", cut)
+    with pytest.raises(ParameterError, match="GB of cells before compression"):
+        write_store(tmp_path / "x.zarr", what, [70], most_bytes=4 * number * (number + 1) - 1)
+
+
+def test_interrupted__work_on_a_store_of_a_longer_name_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / ".maps.zarr.old.zarr.0123456789ab.unfinished"
+    other.mkdir()
+    written(tmp_path / "maps.zarr", recipe("raw"), [600])
+    assert other.exists()
+
+
 @pytest.mark.usefixtures("small")
 def test_interrupted__other_work_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -385,6 +407,25 @@ def test_indexing__any_way_gives_what_the_whole_map_has(
     np.testing.assert_array_equal(chosen.values, whole.isel(bin1=rows, bin2=columns).values)
 
 
+def test_indexing__scattered_bins_do_not_read_all_between_at_once(
+    opened_world: tuple[xr.DataTree, Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _path_of(opened_world[0])
+    whole = hd.open_heatmaps(path)["r300"]["observed"].load()
+    sides: list[int] = []
+    plain = StoredLevel.read
+
+    def spy(self: Any, layer: Any, rows: slice, columns: slice) -> Any:
+        sides.extend((rows.stop - rows.start, columns.stop - columns.start))
+        return plain(self, layer, rows, columns)
+
+    monkeypatch.setattr(StoredLevel, "read", spy)
+    monkeypatch.setattr(opened, "_PIECE", 16)
+    thin = hd.open_heatmaps(path)["r300"]["observed"][::3, 1::2]
+    np.testing.assert_array_equal(thin.values, whole[::3, 1::2].values)
+    assert max(sides) <= 16
+
+
 def test_opening_and_selecting__read_no_cells(
     opened_world: tuple[xr.DataTree, Recipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,7 +515,7 @@ def test_regions__have_whole_bins(opened_world: tuple[xr.DataTree, Recipe]) -> N
     found = hd.select_region(opened_world[0], "long:12,010-12,190", binsize=100)
     assert found["bin1"].values.tolist() == [12000, 12100]
     assert found.attrs["region"] == "long:12,010-12,190"
-    end = hd.select_region(opened_world[0], "long:12k-900M", binsize=100)
+    end = hd.select_region(opened_world[0], "long:12k-900M", binsize=1e2)  # type: ignore[arg-type]
     level = opened_world[0]["r100"]
     own = level["chromosome1"].values == "long"
     assert end["stop1"].values[-1] == level["stop1"].values[own].max()
@@ -604,12 +645,39 @@ def test_cooler__choices_and_errors(tmp_path: Path) -> None:
         group["bins"]["weight"] = np.array(WEIGHTS)
     with pytest.raises(InputError, match="has no weights 'weight', which other resolutions have"):
         hd.import_heatmaps(many, path)
+    address = f"{many}::/resolutions/50"
+    hd.import_heatmaps(address, path, silent=True)
+    assert "address='x.mcool::/resolutions/50'" in hd.open_heatmaps(path).attrs["history"]
+    hd.import_heatmaps(many, path, binsizes=[100], silent=True)
     half = cooler_file(tmp_path / "h.cool", {}, dtypes={"count": float})
     with cooler.Cooler(str(half)).open("r+") as group:
         group["pixels"]["count"][:] = 0.5
     with pytest.raises(InputError, match="has pixels that are not whole numbers"):
         hd.import_heatmaps(half, path, silent=True)
     assert list(hd.open_heatmaps(path).children) == ["r100"]
+
+
+def test_cooler__is_not_read_for_a_store_that_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = cooler_file(tmp_path / "x.cool", {})
+
+    def read(*_: Any) -> None:
+        raise AssertionError("the file was read")
+
+    monkeypatch.setattr(coolers.hashlib, "file_digest", read)
+    with pytest.raises(StoreError, match=r"must be called \.zarr"):
+        hd.import_heatmaps(file, tmp_path / "maps")
+    with pytest.raises(ParameterError, match="expected at most most_bytes=100"):
+        hd.import_heatmaps(file, tmp_path / "maps.zarr", most_bytes=100)
+
+
+def test_cooler__whose_last_bin_is_short_has_a_triangle(tmp_path: Path) -> None:
+    file = cooler_file(tmp_path / "x.cool", {})
+    hd.import_heatmaps(file, tmp_path / "maps.zarr", silent=True)
+    chosen = hd.select_region(hd.open_heatmaps(tmp_path / "maps.zarr"), "a")
+    assert (chosen["stop1"] - chosen["start1"]).values.tolist() == [50, 50, 50, 50, 30]
+    assert plot.triangle(chosen, variable="observed").axes[0].get_ylim() == (0, 5)
 
 
 @pytest.mark.parametrize(
@@ -685,6 +753,16 @@ def test_query_and_plot__take_a_store_in_place_of_a_project(project: Path, tmp_p
         text = run("plot", maps, *words, "-o", tmp_path / "map.png").stdout
         assert "expected by raw" in text
         assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_query__the_longer_region_decides_on_the_bin_size(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_maps, "_BINS", 20)
+    write_store(tmp_path / "maps.zarr", hd.HiC(project, silent=True)._recipe("raw"), [10**4, 10**5])
+    for regions in (("chr1:0-200k", "chr2"), ("chr2", "chr1:0-200k")):
+        fields = run("query", tmp_path / "maps.zarr", *regions).stdout.splitlines()[1].split("\t")
+        assert int(fields[2]) - int(fields[1]) == 10**5
 
 
 def test_query__of_a_store_has_what_was_written_only(project: Path) -> None:

@@ -418,7 +418,7 @@ def test_triangle__refuses_what_has_no_diagonal() -> None:
         plot.triangle(square.assign_coords(chromosome2=("bin2", ["chr2"] * 4)))
     with pytest.raises(ParameterError, match="maxdistance is 500, expected a bin, 10,000 bp"):
         plot.triangle(square, maxdistance=500)
-    stop = square["stop1"].values - [0, 0, 0, 10]
+    stop = square["stop1"].values - [0, 0, 10, 0]
     odd = square.assign_coords(stop1=("bin1", stop), stop2=("bin2", stop))
     with pytest.raises(ParameterError, match=r"bins from 9,990 to 10,000 bp wide"):
         plot.triangle(odd)

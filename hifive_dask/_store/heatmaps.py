@@ -26,6 +26,7 @@ __all__ = [
     "Level",
     "StoredLevel",
     "StoredMaps",
+    "count_cells",
     "create_heatmaps",
     "finish_heatmaps",
     "write_cells",
@@ -39,6 +40,12 @@ Layer = Literal["observed", "expected"]
 _NOT_STORED = -1  # of observed integers; else NaN
 _MOST_READS = np.iinfo(np.int32).max
 _BINS = {"chrom": "bin_chromosome", "start": "bin_start", "stop": "bin_stop"}
+
+
+def count_cells(bins: Sequence[int], trans: bool) -> int:
+    """Number of stored cells of chromosomes with so many bins, on and above the diagonal."""
+    sizes = [sum(bins)] if trans else bins
+    return sum(size * (size + 1) // 2 for size in sizes)
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,7 @@ class Level:
     @property
     def cells(self) -> int:
         """Number of stored cells, on and above the diagonal."""
-        sizes = [len(self)] if self.trans else np.bincount(self.chrom).tolist()
-        return sum(size * (size + 1) // 2 for size in sizes)
+        return count_cells(np.bincount(self.chrom).tolist(), self.trans)
 
     def shards(self) -> Iterator[tuple[slice, slice]]:
         """Rows and columns of the shards that hold any cell, row by row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Unfinished:
 
     def _remove(self, but: Path | None = None) -> None:
         """Delete directories of this name."""
+        ours = re.compile(rf"\.{re.escape(self.target.name)}\.[^.]*\.unfinished")
         for each in self.target.parent.iterdir():
-            ours = each.name.startswith(f".{self.target.name}.") and each.suffix == ".unfinished"
-            if ours and each != but:
+            if ours.fullmatch(each.name) and each != but:
                 remove(each)

@@ -59,7 +59,8 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     "chroms",
     multiple=True,
     metavar="NAME",
-    help="Chromosome to write; repeatable, in this order.  [default: all]",
+    help="Chromosome to write; repeatable, in this order, but .zarr, .cool and .mcool in that of "
+    "the genome.  [default: all]",
 )
 @click.option(
     "--trans/--no-trans",

@@ -93,8 +93,8 @@ def write_mcool(path: PathLike, recipe: Recipe, binsizes: Sequence[int], **optio
     Raises
     ------
     ParameterError
-        For sizes below 1, a datatype that weights cannot express, or cells whose reads do not fit
-        in 32 bits.
+        For sizes below 1, a datatype that weights cannot express, names that are not ASCII, or
+        cells whose reads do not fit in 32 bits.
     StateError
         If the package ``cooler`` is not installed, or the corrections are those of pairs of feature
         bins.
@@ -127,6 +127,12 @@ def _write(
     chosen = recipe.units.select(chroms)
     if not any(recipe.genome.valid[recipe.units.span(c)].any() for c in chosen):
         raise StateError("no fend of these chromosomes is in use; call filter_fends with less")
+    for name in (recipe.units.chromosomes[c] for c in chosen):
+        if not name.isascii():
+            raise ParameterError(
+                f"the chromosome {name!r} cannot be in a cooler, whose names are ASCII; write a "
+                "file of another format"
+            )
     with replacing(path) as beside:
         for group, binsize in groups.items():
             bins = genome_bins(recipe.units, recipe.genome.valid, binsize, chosen)

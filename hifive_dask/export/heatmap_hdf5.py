@@ -222,7 +222,7 @@ def write_heatmaps(tree: xr.DataTree, path: PathLike, *, silent: bool = False) -
     Raises
     ------
     ParameterError
-        If observed reads do not fit in 32 bits.
+        If observed reads do not fit in 32 bits, or a chromosome has ``/`` in its name.
     StoreError
         If it cannot be written; what was there before is then untouched.
     """
@@ -257,6 +257,12 @@ def _map_of(name: str, node: xr.Dataset, diagonal: bool, silent: bool) -> Map:
 
 def write_hdf5(path: PathLike, maps: MapSet) -> None:
     """Write maps as a HiFive heatmap file; errors as those of `write_heatmaps`."""
+    for name in maps.chromosomes:
+        if "/" in name or name == ".":
+            raise ParameterError(
+                f"the chromosome {name!r} cannot be the name of a dataset of HDF5; write another "
+                "format, such as npz or zarr"
+            )
     with replacing_store(path, "heatmap") as beside, h5py.File(beside, "w") as file:
         for name, values in datasets(maps):
             file[name] = values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from hifive_dask._graph.run import progress, run
+from hifive_dask._graph.run import hold, progress, run
 from hifive_dask.errors import ParameterError
 from hifive_dask.heatmap.axes import Segment
 from hifive_dask.heatmap.bins import Bins, Request, find_bins, joint_segments
@@ -93,37 +93,38 @@ def _cis_cells(
         "choose a larger binsize, a part of the chromosome (start, stop), or a compact array with "
         "a maxdistance",
     )
-    return _by_strips(
+    array = np.empty((*shape, 2), dtype=np.float32)
+    done = 0
+    for lo, strip in _strips(
         layers,
-        lambda lo, hi: {
-            "compact": slice(lo, min(size, hi + width)),
-            "upper": slice(lo, size),
-            "full": slice(0, size),
-        }[arraytype],
-        lambda strip, lo: _shape_cells(strip, lo, arraytype, width, diagonal),
-        shape,
+        lambda lo, hi: slice(lo, min(size, hi + width) if arraytype == "compact" else size),
+        lambda strip: _shape_cells(strip, arraytype, width, diagonal),
         silent,
-    )
+    ):
+        if arraytype == "full":  # what is below the diagonal is not computed again
+            hi = lo + len(strip)
+            array[lo:hi, lo:] = strip
+            array[hi:, lo:hi] = np.swapaxes(strip[:, hi - lo :], 0, 1)
+        else:
+            array[done : done + len(strip)] = strip
+            done += len(strip)
+    return array
 
 
-def _shape_cells(
-    strip: Float32, lo: int, arraytype: ArrayType, width: int, diagonal: bool
-) -> Float32:
+def _shape_cells(strip: Float32, arraytype: ArrayType, width: int, diagonal: bool) -> Float32:
     """Bring some rows of a symmetric map into the form of an array type.
 
     Parameters
     ----------
     strip
-        (rows, columns, 2): from the diagonal on; all columns for a full array.
-    lo
-        The first row.
+        (rows, columns, 2): from the diagonal on.
     arraytype, width, diagonal
         As in `_cis_cells`.
     """
     rows, columns = strip.shape[:2]
     if arraytype == "full":
         if not diagonal:
-            strip[np.arange(rows), lo + np.arange(rows)] = 0
+            strip[np.arange(rows), np.arange(rows)] = 0
         return strip
     if arraytype == "upper":
         upper: Float32 = strip[np.triu(np.ones((rows, columns), dtype=bool), 1 - diagonal)]
@@ -139,48 +140,47 @@ def _trans_cells(
 ) -> Float32:
     """float32 (rows, columns, 2): all cells of a map."""
     rows, columns = layers[0].shape
+    _check_trans(rows, columns, memory_limit)
+    array = np.empty((rows, columns, 2), dtype=np.float32)
+    for lo, strip in _strips(layers, lambda lo, hi: slice(0, columns), lambda strip: strip, silent):
+        array[lo : lo + len(strip)] = strip
+    return array
+
+
+def _check_trans(rows: int, columns: int, limit: int) -> None:
     _check_memory(
         rows * columns * _CELL_BYTES,
-        memory_limit,
+        limit,
         "choose a larger binsize or parts of the chromosomes (start1, stop1, start2, stop2)",
     )
-    return _by_strips(
-        layers, lambda lo, hi: slice(0, columns), lambda strip, lo: strip, (rows, columns), silent
-    )
 
 
-def _by_strips(
+def _strips(
     layers: tuple[Layer, Layer],
     reach: Callable[[int, int], slice],
-    form: Callable[[Float32, int], Float32],
-    shape: tuple[int, ...],
+    form: Callable[[Float32], Float32],
     silent: bool,
-) -> Float32:
-    """Compute a map by strips of rows, of the columns that are needed, and join them.
+) -> Iterator[tuple[int, Float32]]:
+    """Yield the first row and the cells of strips of rows, of the columns that are needed.
 
-    Some strips at a time are in memory besides the array.
+    Some strips at a time are in memory; what they share is computed for each time anew.
     """
     seen, expected = (da.asarray(layer) for layer in layers)
     task = dask.delayed(_strip, pure=False)
     edge = np.r_[0, np.cumsum(seen.chunks[0])].tolist()
     rows = max(1, _TOGETHER // max(1, seen.shape[1] * int(np.diff(edge).max(initial=1))))
-    array = np.empty((*shape, 2), dtype=np.float32)
-    done = 0
     with progress("heatmap", len(edge) - 1, silent=silent) as advance:
         for first in range(0, len(edge) - 1, rows):
             strips = []
             for lo, hi in pairwise(edge[first : first + rows + 1]):
                 columns = reach(lo, hi)
-                strips.append(task(seen[lo:hi, columns], expected[lo:hi, columns], form, lo))
-            for strip in run(strips, silent=True):
-                array[done : done + len(strip)] = strip
-                done += len(strip)
+                strips.append(task(seen[lo:hi, columns], expected[lo:hi, columns], form))
+            yield from zip(edge[first:], run(strips, silent=True), strict=False)
             advance(len(strips))
-    return array
 
 
-def _strip(seen: Any, expected: Any, form: Callable[[Float32, int], Float32], lo: int) -> Float32:
-    return form(np.stack([seen, expected], axis=-1).astype(np.float32), lo)
+def _strip(seen: Any, expected: Any, form: Callable[[Float32], Float32]) -> Float32:
+    return form(np.stack([seen, expected], axis=-1).astype(np.float32))
 
 
 def _rectangle_cells(
@@ -252,7 +252,13 @@ def cis_array(
         axis = Axis(bins.segment(recipe.genome))
         small = _growth_units(recipe, request, growth)
         grown = grown_layers(
-            recipe, growth, recipe.layers(axis, axis), (axis, axis), (small, small)
+            recipe,
+            growth,
+            recipe.layers(axis, axis),
+            (axis, axis),
+            (small, small),
+            ready=True,
+            silent=silent,
         )
         layers = grown.seen, grown.expected
     elif proportional:
@@ -308,7 +314,15 @@ def trans_array(
     else:
         layers = recipe.layers(rows, columns)
     small = [_growth_units(recipe, each, growth) for each in requests]
-    grown = grown_layers(recipe, growth, layers, (rows, columns), (small[0], small[1]))
+    grown = grown_layers(
+        recipe,
+        growth,
+        layers,
+        (rows, columns),
+        (small[0], small[1]),
+        ready=True,
+        silent=silent,
+    )
     cells = _trans_cells((grown.seen, grown.expected), **options)
     return cells, bins[0], bins[1]
 
@@ -336,9 +350,13 @@ def _from_used(recipe: Recipe, request: Request) -> Request:
 def _between(recipe: Recipe, one: Bins, two: Bins, **options: Any) -> Float32:
     if one.chrom == two.chrom:
         return _rectangle_cells(recipe, one, two, **options)
+    _check_trans(len(one), len(two), options["memory_limit"])
     rows = one.segment(recipe.genome)
     columns = two.segment(recipe.genome, len(one))
-    return _trans_cells(recipe.layers(Axis(rows), Axis(columns)), **options)
+    means = recipe.means(rows, columns)
+    if means is not None:  # all strips need them
+        (means,) = hold([means], title="trans means", silent=options["silent"])
+    return _trans_cells(recipe.layers(Axis(rows), Axis(columns), means), **options)
 
 
 def unfold(array: Float32, size: int, arraytype: ArrayType, diagonal: bool) -> Float32:

@@ -21,6 +21,7 @@ from hifive_dask.heatmap.store import (
     MOST_BYTES,
     Cells,
     Maps,
+    check_maps,
     check_sizes,
     has_trans,
     write_maps,
@@ -105,7 +106,9 @@ def import_heatmaps(
             path=lacking,
             cure="choose resolutions that have them by binsizes, or give weight=None",
         )
-    file = os.fspath(address).partition("::")[0]
+    # Before the file is read to its end.
+    check_maps(path, {level.binsize: level.cells for level in levels}, most_bytes)
+    file, mark, group = os.fspath(address).partition("::")
     with open(file, "rb") as handle:
         digest = hashlib.file_digest(handle, "blake2b").hexdigest()
     kept = [
@@ -122,12 +125,16 @@ def import_heatmaps(
         return _PixelCells(found[level.binsize], digest, weights[level.binsize])
 
     history = History()
-    parameters = {"address": Path(address).name, "binsizes": list(found), "weight": weight}
-    history.add("import_heatmaps", {**parameters, "includetrans": includetrans})
+    parameters = {
+        "address": Path(file).name + mark + group,
+        "binsizes": list(found),
+        "weight": weight,
+        "includetrans": includetrans,
+    }
+    history.add("import_heatmaps", parameters)
     write_maps(
         path,
         Maps(token, names, levels, cells),
-        most_bytes=most_bytes,
         history=history,
         attributes={
             "datatype": "counts" if plain == {True} else "balanced",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from hifive_dask._graph.run import hold
 from hifive_dask._kernels.dynamic import Growing, Order, PairBlocks, block_pairs, find_windows
 from hifive_dask._kernels.window_sums import WindowSums, grow_by_sums, window_sums
 from hifive_dask._store.pairs import PairRows
@@ -93,6 +94,9 @@ def grown_layers(
     layers: tuple[Any, Any],
     axes: tuple[Axis, Axis],
     units: tuple[Segment, Segment],
+    *,
+    ready: bool = False,
+    silent: bool = False,
 ) -> Layers:
     """Let the cells of a map grow, lazily.
 
@@ -112,6 +116,11 @@ def grown_layers(
         Rows and columns, each of one chromosome; the same object for a symmetric map.
     units
         What bins grow by on both axes: consecutive small bins, or units, without gaps.
+    ready
+        Compute what all chunks share at once and keep it, for chunks that are computed some at a
+        time.
+    silent
+        No progress bar.
 
     Notes
     -----
@@ -137,7 +146,11 @@ def grown_layers(
         ]
         source = dask.delayed(_join_pairs, pure=True)(parts, shared)
     sums = lazy_window_sums(recipe, full, units, (plan.one, plan.two), plan.cis)
-    means = recipe.means(full, rows, columns)
+    means = recipe.means(rows, columns)
+    if ready:
+        common = [source, sums] if means is None else [source, sums, means]
+        source, sums, *means_held = hold(common, title="dynamic bins", silent=silent)
+        means = means_held[0] if means_held else None
     return _grow_chunks(layers, axes, shared, source, sums, means)
 
 

@@ -47,7 +47,11 @@ class Map(NamedTuple):
     @property
     def name(self) -> str:
         """``"chr1"``, or ``"chr1_by_chr2"``."""
-        return self.chroms[0] if self.cis else "_by_".join(self.chroms)
+        return _map_name(*self.chroms)
+
+
+def _map_name(one: str, two: str) -> str:
+    return one if one == two else f"{one}_by_{two}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,8 @@ def make_maps(
     Raises
     ------
     ParameterError
-        For values out of range, unknown names, or a map above the `memory_limit`.
+        For values out of range, unknown names, names that make two maps alike, or a map above the
+        `memory_limit`.
     StateError
         If no unit of these chromosomes is in use.
     """
@@ -137,6 +142,7 @@ def make_maps(
         _check_memory(bins, includetrans, memory_limit)
     pairs = [(name, name) for name in names]
     pairs += list(combinations(names, 2)) if includetrans else []
+    _check_names(pairs)
     source = _Source(recipe, binsize, bins, growth, diagonal, memory_limit, silent)
     return MapSet(
         tuple(names),
@@ -146,6 +152,19 @@ def make_maps(
         history,
         (source.map(*pair) for pair in pairs if pair[0] != pair[1] or source.has_cells(pair[0])),
     )
+
+
+def _check_names(pairs: Sequence[tuple[str, str]]) -> None:
+    known: dict[str, tuple[str, str]] = {}
+    for pair in pairs:
+        name = _map_name(*pair)
+        if name in known:
+            raise ParameterError(
+                f"two maps would be called {name!r}, that of {known[name]} and that of {pair}; "
+                "write them with includetrans=False, or a file of a format without names of maps "
+                "(zarr, cool, mcool)"
+            )
+        known[name] = pair
 
 
 def _check_memory(bins: Mapping[str, Bins], includetrans: bool, limit: int) -> None:

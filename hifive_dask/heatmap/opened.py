@@ -70,8 +70,10 @@ class _Cells(BackendArray):
 
 
 def _runs(wanted: NDArray[np.int64]) -> list[tuple[slice, NDArray[np.int64]]]:
-    """Cut sorted bins where those between would be read for nothing; places and bins."""
-    edges = [0, *(np.flatnonzero(np.diff(wanted) > CHUNK) + 1).tolist(), len(wanted)]
+    """Cut sorted bins, where those between would be read for nothing and so that a square of them
+    fits in memory whatever lies between; places and bins."""
+    far = np.diff(wanted) > CHUNK
+    edges = [0, *(np.flatnonzero(far | (np.diff(wanted // _PIECE) > 0)) + 1).tolist(), len(wanted)]
     places = [slice(lo, hi) for lo, hi in pairwise(edges) if lo < hi]
     return [(place, wanted[place]) for place in places]
 
@@ -212,7 +214,7 @@ def _level_of(maps: xr.DataTree | xr.Dataset, binsize: int | None) -> xr.Dataset
             raise ParameterError(
                 f"binsize={binsize} {held}; stored are {', '.join(map(str, sizes))}"
             )
-        return maps[f"r{binsize}"].to_dataset()
+        return maps[f"r{sizes[sizes.index(binsize)]}"].to_dataset()  # of 1e4, too
     level = maps.to_dataset() if isinstance(maps, xr.DataTree) else maps
     if "binsize" not in level.attrs or "trans" not in level.attrs:
         raise ParameterError(

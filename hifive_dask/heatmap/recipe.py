@@ -106,13 +106,18 @@ class Recipe:
         bins = None if self.binning is None else self.binning.fend_indices
         return Stretch(0, self.units.chromosome, self.units.mid, usable, self.corrections, bins)
 
-    def layers(self, one: Axis, two: Axis) -> tuple[da.Array, da.Array]:
-        """Lazy observed and expected reads; symmetric if both axes are the same."""
+    def layers(self, one: Axis, two: Axis, means: Any = None) -> tuple[da.Array, da.Array]:
+        """Lazy observed and expected reads; symmetric if both axes are the same.
+
+        `means` are those of `means`, if they were computed already.
+        """
         possible, expected = self.expects
+        if means is None:
+            means = self.means(one.bins, two.bins)
+        wanted = expected_array(self.expectation(expected), means, one, two)
         if possible is not None:
-            return self._expected(possible, one, two), self._expected(expected, one, two)
-        seen = observed_array(RowFinder(self.store), one, two, self.maxdistance)
-        return seen, self._expected(expected, one, two)
+            return expected_array(self.expectation(possible), None, one, two), wanted
+        return observed_array(RowFinder(self.store), one, two, self.maxdistance), wanted
 
     @property
     def expects(self) -> tuple[Datatype | None, Datatype]:
@@ -122,13 +127,10 @@ class Recipe:
             return "raw", "distance" if self.uncorrected else "enrichment"
         return None, self.datatype
 
-    def _expected(self, datatype: Datatype, one: Axis, two: Axis) -> da.Array:
-        means = self.means(datatype, one.bins, two.bins)
-        return expected_array(self.expectation(datatype), means, one, two)
-
-    def means(self, datatype: Datatype, rows: Segment, columns: Segment) -> Any:
+    def means(self, rows: Segment, columns: Segment) -> Any:
         """Lazy means of the pairs of chromosomes of two axes, or None if they do not matter."""
-        if datatype in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
+        expected = self.expects[1]
+        if expected in ("distance", "enrichment") and rows.chrom[0] != columns.chrom[-1]:
             return self.trans_means(self._whole(rows), self._whole(columns))
         return None
 

@@ -19,6 +19,7 @@ from hifive_dask._store.heatmaps import (
     SHARD,
     Level,
     StoredLevel,
+    count_cells,
     create_heatmaps,
     finish_heatmaps,
     write_cells,
@@ -26,6 +27,7 @@ from hifive_dask._store.heatmaps import (
 from hifive_dask._store.links import relative_link
 from hifive_dask._store.unfinished import Unfinished
 from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Segment, genome_segment
 from hifive_dask.heatmap.cells import Expectation, expected_cells, observed_cells
 from hifive_dask.heatmap.recipe import Recipe
@@ -34,7 +36,16 @@ from hifive_dask.heatmap.sums import SummedCells, bins_of_bins
 from hifive_dask.provenance import History, content_token
 from hifive_dask.schema import HEATMAPS
 
-__all__ = ["MOST_BYTES", "Cells", "Maps", "check_sizes", "has_trans", "write_maps", "write_store"]
+__all__ = [
+    "MOST_BYTES",
+    "Cells",
+    "Maps",
+    "check_maps",
+    "check_sizes",
+    "has_trans",
+    "write_maps",
+    "write_store",
+]
 
 PathLike = str | os.PathLike[str]
 Cells = Callable[[slice, slice], Mapping[str, NDArray[Any]]]
@@ -119,11 +130,14 @@ def write_store(
     """
     sizes = check_sizes(binsizes)
     chosen = recipe.units.select(chroms)
+    trans = [has_trans(size, includetrans, trans_minbinsize) for size in sizes]
+    cells_of = {
+        size: count_cells(_count_bins(recipe.units, chosen, size), each)
+        for size, each in zip(sizes, trans, strict=True)
+    }
+    check_maps(path, cells_of, most_bytes)  # before there are so many bins
     genome = [genome_segment(recipe.units, recipe.genome, chosen, size) for size in sizes]
-    levels = [
-        _level(bins, size, has_trans(size, includetrans, trans_minbinsize))
-        for bins, size in zip(genome, sizes, strict=True)
-    ]
+    levels = [_level(*each) for each in zip(genome, sizes, trans, strict=True)]
     if history is None:
         history = History()
         parameters = {
@@ -152,7 +166,6 @@ def write_store(
             cells,
             "float32" if recipe.datatype == "expected" else "int32",
         ),
-        most_bytes=most_bytes,
         history=history,
         attributes={
             "datatype": recipe.datatype,
@@ -181,6 +194,12 @@ def check_sizes(binsizes: Sequence[int]) -> list[int]:
 def has_trans(binsize: int, includetrans: bool, trans_minbinsize: int | None) -> bool:
     """Whether a level has cells of two chromosomes."""
     return includetrans and (trans_minbinsize is None or binsize >= trans_minbinsize)
+
+
+def _count_bins(units: Units, chosen: Sequence[int], binsize: int) -> list[int]:
+    """Numbers of bins that `genome_segment` gives chromosomes."""
+    mids = [units.mid[units.span(chrom)] for chrom in chosen]
+    return [int(mid[-1]) // binsize - int(mid[0]) // binsize + 1 for mid in mids if len(mid)]
 
 
 def _level(bins: Segment, binsize: int, trans: bool) -> Level:
@@ -262,11 +281,9 @@ class _ComputedCells:
 
 def _computed(recipe: Recipe, level: Level, bins: Segment, silent: bool) -> _ComputedCells:
     possible, expected = recipe.expects
-    means = None
-    if level.trans and level.chrom[-1] and expected in ("distance", "enrichment"):
-        first, last = (recipe.units.span(int(bins.chrom[k])) for k in (0, -1))
-        whole = slice(first.start, last.stop)
-        (means,) = run([recipe.trans_means(whole, whole)], title="trans means", silent=silent)
+    means = recipe.means(bins, bins) if level.trans else None
+    if means is not None:
+        (means,) = run([means], title="trans means", silent=silent)
     return _ComputedCells(
         RowFinder(recipe.store),
         bins,
@@ -284,7 +301,6 @@ def write_maps(
     path: PathLike,
     maps: Maps,
     *,
-    most_bytes: int,
     history: History,
     attributes: Mapping[str, Any],
     silent: bool,
@@ -293,14 +309,9 @@ def write_maps(
 
     Raises
     ------
-    ParameterError
-        If there are too many cells.
     StoreError
         If the store cannot be written, or something else is there.
     """
-    if Path(path).suffix != ".zarr":
-        raise StoreError(f"{os.fspath(path)}: a store of heatmaps must be called .zarr")
-    _check_cells(maps.levels, most_bytes)
     unfinished = Unfinished(path, HEATMAPS.type, maps.token)
 
     def create(store: Path) -> None:
@@ -340,8 +351,19 @@ def _step(level: Level, rows: slice, columns: slice) -> str:
     return f"{level.name}.{rows.start}.{columns.start}"
 
 
-def _check_cells(levels: Sequence[Level], most_bytes: int) -> None:
-    sizes = {level.binsize: 8 * level.cells for level in levels}
+def check_maps(path: PathLike, cells: Mapping[int, int], most_bytes: int) -> None:
+    """Check the name of a store and the numbers of its cells by bin size.
+
+    Raises
+    ------
+    ParameterError
+        If there are too many cells.
+    StoreError
+        If the name is not that of a store.
+    """
+    if Path(path).suffix != ".zarr":
+        raise StoreError(f"{os.fspath(path)}: a store of heatmaps must be called .zarr")
+    sizes = {binsize: 8 * number for binsize, number in cells.items()}
     if sum(sizes.values()) > most_bytes:
         worst = max(sizes, key=lambda size: sizes[size])
         raise ParameterError(

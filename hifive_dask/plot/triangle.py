@@ -106,13 +106,14 @@ def _bin_size(dataset: xr.Dataset) -> int:
         raise ParameterError(
             "a triangle is the map of one region with itself; ask for one region of a chromosome"
         )
-    widths = np.unique(stops[0] - starts[0])
-    if len(widths) > 1:
+    widths = stops[0] - starts[0]
+    size = int(widths[0])
+    if (widths[:-1] != size).any() or widths[-1] > size:  # the last may end with the chromosome
         raise ParameterError(
-            f"bins from {widths[0]:,} to {widths[-1]:,} bp wide; a triangle needs bins of one "
+            f"bins from {widths.min():,} to {widths.max():,} bp wide; a triangle needs bins of one "
             "size, ask for a binsize"
         )
-    return int(widths[0])
+    return size
 
 
 def _reach(dataset: xr.Dataset, size: int, maxdistance: int | None) -> int:
