@@ -6,9 +6,9 @@ import re
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-from hifive_dask.errors import RegionError
+from hifive_dask.errors import ParameterError, RegionError
 
-__all__ = ["Region", "find_chromosome", "parse_region"]
+__all__ = ["Region", "find_chromosome", "parse_region", "whole_bp"]
 
 _UNITS = {"": 1, "k": 1_000, "kb": 1_000, "m": 1_000_000, "mb": 1_000_000, "bp": 1}
 _NUMBER = re.compile(r"([0-9][0-9,_]*(?:\.[0-9]+)?)\s*([kKmM]?[bB]?|bp)", re.IGNORECASE)
@@ -41,6 +41,29 @@ def find_chromosome(name: str, chromosomes: Container[str]) -> str | None:
     return next((each for each in spellings if each and each in chromosomes), None)
 
 
+def whole_bp(value: object, name: str) -> int:
+    """Return a number of bp as an int.
+
+    Raises
+    ------
+    ParameterError
+        If it is no whole number.
+
+    Examples
+    --------
+    >>> from hifive_dask.regions import whole_bp
+    >>> whole_bp(1e6, "binsize")
+    1000000
+    """
+    try:
+        whole = int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or isinstance(value, str) or whole != value:
+        raise ParameterError(f"{name} is {value!r}, expected a whole number of bp")
+    return int(whole)
+
+
 def _position(text: str, region: str) -> int | None:
     text = text.strip()
     if not text:
@@ -58,7 +81,9 @@ def _position(text: str, region: str) -> int | None:
     return int(value)
 
 
-def parse_region(region: str | Region | Sequence[object], chromosomes: Sequence[str]) -> Region:
+def parse_region(
+    region: str | bytes | Region | Sequence[object], chromosomes: Sequence[str]
+) -> Region:
     """Return a `Region` whose chromosome is known.
 
     Parameters
@@ -83,6 +108,8 @@ def parse_region(region: str | Region | Sequence[object], chromosomes: Sequence[
     """
     start: int | None
     stop: int | None
+    if isinstance(region, bytes):
+        region = region.decode()
     if isinstance(region, str):
         name, mark, interval = region.rpartition(":")
         if not mark or find_chromosome(region, chromosomes) is not None:
@@ -93,11 +120,18 @@ def parse_region(region: str | Region | Sequence[object], chromosomes: Sequence[
                 raise RegionError(f"region {region!r} has no stop; write {region}-STOP")
             start, stop = _position(left, region), _position(right, region)
     else:
-        parts = list(region)
+        parts = list(region) if isinstance(region, Sequence) else []
         if not 1 <= len(parts) <= 3:
-            raise RegionError(f"region {region!r} is not (chromosome, start, stop)")
+            raise RegionError(
+                f"region {region!r} is neither text, such as 'chr2:10M-20M', nor (chromosome, "
+                "start, stop)"
+            )
         name = parts[0].decode() if isinstance(parts[0], bytes) else str(parts[0])
-        start, stop = (None if p is None else int(str(p)) for p in [*parts[1:], None, None][:2])
+        names = (f"the {edge} of region {region!r}" for edge in ("start", "stop"))
+        start, stop = (
+            None if p is None else whole_bp(p, edge)
+            for p, edge in zip([*parts[1:], None, None], names, strict=False)
+        )
     found = find_chromosome(name, chromosomes)
     if found is None:
         known = ", ".join(map(str, chromosomes[:30])) + (", ..." if len(chromosomes) > 30 else "")

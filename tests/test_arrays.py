@@ -585,6 +585,7 @@ def test_methods__warn_of_what_dynamic_bins_ignore(project: hd.HiC) -> None:
         ({"logged": False}, "logged: colours of an image; pass image_file"),
         ({"dynamically_binned": True, "searchdistance": -1}, "searchdistance is -1"),
         ({"maxdistance": -1}, "maxdistance is -1"),
+        ({"start": 50_000, "stop": 10}, "start is 50,000 and stop 10; stop must be above start"),
     ],
 )
 def test_methods__name_what_is_wrong(

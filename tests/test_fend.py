@@ -232,6 +232,9 @@ def test_fend__refuses_calls_before_anything_is_loaded(tmp_path: Path) -> None:
 def test_fend__refuses_bad_arguments(tmp_path: Path, sites: Path, lengths: Path) -> None:
     with pytest.raises(ParameterError, match="mode is 'x', expected 'r'"):
         hd.Fend(tmp_path / "g.zarr", "x")
+    (tmp_path / "map.mcool").touch()
+    with pytest.raises(StoreError, match="`hifive-dask import` makes a heatmap store of a cooler"):
+        hd.HiC(tmp_path / "map.mcool")
     with pytest.raises(StoreError, match="the suffix decides the format"):
         hd.Fend(tmp_path / "g.txt", "w")
     for binned in (-1, 2.5, True, "40k", 1 << 31):

@@ -12,6 +12,7 @@ from typing import Any
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -684,3 +685,50 @@ def test_sim_small__heatmaps_of_bins(shared: Path, compare: ModuleType, datatype
         results["binned/cis_fend_maxdistance.array"] = array("chr2", 20000, maxdistance=120000)
     assert all(name in case for name in results)
     assert compare.compare(case, results)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"binsize": 1.5}, r"binsize is 1\.5, expected a whole number of bp"),
+        ({"binsize": "10k"}, "binsize is '10k', expected a whole number"),
+        ({"binsize": None}, "binsize is None, expected a whole number"),
+        ({"region": 2}, r"region 2 is neither text, such as 'chr2:10M-20M', nor \(chromosome"),
+        ({"region": ("A", 0, 1.5)}, "the stop of region .* is 1.5, expected a whole number"),
+        ({"region": ("A", "x", 5)}, "the start of region .* is 'x', expected a whole number"),
+    ],
+)
+def test_values_of_other_types__are_named(changes: dict[str, Any], message: str) -> None:
+    store, valid = store_of(T1_ROWS, T1), np.ones(12, dtype=np.int32)
+    arguments = {"region": "A", "binsize": 100, "datatype": "raw", **changes}
+    with pytest.raises(ParameterError, match=message):
+        heatmap(T1, store, valid, **arguments)
+
+
+def test_whole_numbers_and_bytes__are_taken_as_they_are_meant() -> None:
+    store, valid = store_of(T1_ROWS, T1), np.ones(12, dtype=np.int32)
+    one = heatmap(T1, store, valid, region="A:0-300", binsize=100, datatype="raw")
+    two = heatmap(T1, store, valid, region=(b"A", 0.0, 3e2), binsize=1e2, datatype="raw")
+    xr.testing.assert_identical(one.compute(), two.compute())
+    by_bytes = heatmap(T1, store, valid, region=b"A:0-300", binsize=100, datatype="raw")
+    xr.testing.assert_identical(one.compute(), by_bytes.compute())
+
+
+def test_maps_of_too_many_bins__are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, valid = store_of(T1_ROWS, T1), np.ones(12, dtype=np.int32)
+    monkeypatch.setattr("hifive_dask.heatmap.query._MOST_CELLS", 8)
+    with pytest.raises(ParameterError, match=r"bins has too many chunks, expected up to 8 cells"):
+        heatmap(T1, store, valid, region="A", binsize=1, datatype="raw")
+
+
+def test_coarsening__as_the_guide_shows() -> None:
+    store, valid = store_of(T1_ROWS, T1), np.ones(12, dtype=np.int32)
+    maps = heatmap(T1, store, valid, region="A", binsize=100, datatype="raw")
+    cells = maps[["observed", "expected"]].drop_vars(["chromosome1", "chromosome2"])
+    coarse = cells.coarsen(bin1=2, bin2=2, boundary="trim").sum().compute()
+    larger = heatmap(T1, store, valid, region="A", binsize=200, datatype="raw").compute()
+    rows, columns = np.triu_indices(coarse.sizes["bin1"], 1)
+    for layer in ("observed", "expected"):
+        np.testing.assert_allclose(
+            coarse[layer].values[rows, columns], larger[layer].values[rows, columns]
+        )

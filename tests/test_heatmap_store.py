@@ -525,7 +525,7 @@ def test_regions__errors_name_the_cure(opened_world: tuple[xr.DataTree, Recipe])
     tree = opened_world[0]
     with pytest.raises(ParameterError, match="binsize=500 is not stored; stored are 100, 300"):
         hd.select_region(tree, "long", binsize=500)
-    with pytest.raises(ParameterError, match="says not which of them; stored are 100, 300"):
+    with pytest.raises(ParameterError, match="no binsize was given; stored are 100, 300"):
         hd.select_region(tree, "long")
     with pytest.raises(ParameterError, match="binsize=300 is not that of this level, 100"):
         hd.select_region(tree["r100"], "long", binsize=300)
@@ -537,6 +537,8 @@ def test_regions__errors_name_the_cure(opened_world: tuple[xr.DataTree, Recipe])
         hd.select_region(tree, None, "long", binsize=100)
     with pytest.raises(ParameterError, match=r"these are no heatmaps of a \.zarr store"):
         hd.select_region(xr.Dataset(), "long")
+    with pytest.raises(ParameterError, match="maps is a str, expected what open_heatmaps returns"):
+        hd.select_region("maps.zarr", "long")  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("small")
@@ -753,6 +755,9 @@ def test_query_and_plot__take_a_store_in_place_of_a_project(project: Path, tmp_p
         text = run("plot", maps, *words, "-o", tmp_path / "map.png").stdout
         assert "expected by raw" in text
         assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    near = ("chr1", "--binsize", 10_000, "--triangle", "--maxdistance", 100_000)
+    run("plot", maps, *near, "-o", tmp_path / "near.png")
+    assert (tmp_path / "near.png").exists()
 
 
 def test_query__the_longer_region_decides_on_the_bin_size(

@@ -435,6 +435,12 @@ def test_heatmaps__bad_files_are_refused(project: Path, tmp_path: Path) -> None:
         hd.open_heatmaps(project)
     with pytest.raises(StoreError, match="no such file"):
         hd.open_heatmaps(tmp_path / "none.hch")
+    with pytest.raises(StoreError, match=r"is a directory, expected a heatmap file, or a store"):
+        hd.open_heatmaps(tmp_path)
+    with h5py.File(tmp_path / "map.mcool", "w") as file:
+        file.attrs["format"] = "HDF5::MCOOL"
+    with pytest.raises(StoreError, match=r"holds a cooler; make a store of it with import_heat"):
+        hd.open_heatmaps(tmp_path / "map.mcool")
     path = heatmap_file(tmp_path / "x.hch")
     tree = hd.open_heatmaps(path)
     with pytest.raises(StoreError, match="holds 'project' and would be replaced by 'heatmap'"):

@@ -466,6 +466,8 @@ def test_heatmap__of_scores_draws_missing_ones_grey() -> None:
 def test_heatmap__refuses_what_it_cannot_draw(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         plot.heatmap(t1("enrichment"), **options)
+    with pytest.raises(ParameterError, match="is a DataArray, expected the Dataset that"):
+        plot.heatmap(t1("raw")["observed"])  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="has no expected; pass what"):
         plot.heatmap(t1("raw").drop_vars("expected"))
     with pytest.raises(ParameterError, match="has no chromosome2; pass what"):

@@ -32,6 +32,13 @@ __all__ = [
 HDF5_SUFFIXES = (".hdf5", ".h5", ".fends", ".hcd", ".hcp", ".hch")
 CODEC = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
 
+_COOLER = "; `hifive-dask import` makes a heatmap store of a cooler"
+_OTHERS = {
+    ".cool": _COOLER,
+    ".mcool": _COOLER,
+    ".mrh": "; `hifive-dask mrh read` reads multi-resolution heatmaps",
+}
+
 
 def is_hdf5(path: str | os.PathLike[str]) -> bool:
     """Whether the suffix says HDF5; ``.zarr`` says Zarr; anything else raises `StoreError`."""
@@ -43,6 +50,7 @@ def is_hdf5(path: str | os.PathLike[str]) -> bool:
     raise StoreError(
         f"{os.fspath(path)}: the suffix decides the format; it must be .zarr or one of "
         + ", ".join(HDF5_SUFFIXES)
+        + _OTHERS.get(suffix, "")
     )
 
 

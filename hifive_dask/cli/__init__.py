@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
             except KeyboardInterrupt:
                 click.echo(
                     "interrupted; nothing was written by the step that was running, and stores "
-                    "that were complete still are",
+                    "that were complete still are. The same command goes on, or begins again",
                     err=True,
                 )
                 ctx.exit(130)

@@ -77,7 +77,7 @@ def _stored_map(path: Path, region: str, region2: str | None, options: dict[str,
         sizes = trans if trans and (whole or region2 is not None) else sizes
     for binsize in sizes:
         dataset = select_region(tree, None if whole else region, region2, binsize=binsize)
-        if max(dataset.sizes["bin1"], dataset.sizes["bin2"]) <= _BINS:
+        if max(dataset.sizes.values()) <= _BINS:
             break
     return Map(dataset, int(binsize), tree.attrs["datatype"], _title(region, region2, whole))
 

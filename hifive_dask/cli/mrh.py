@@ -192,4 +192,5 @@ def plot(
     with settings.session():
         scores = mrh.heatmap(region, region2, binsize=binsize, fill=True)
         save(heatmap(scores, **style), out, dpi=DPI)
-    settings.say(f"{out}: scores of {region}, squares of {binsize:,} bp and larger ones.")
+    shown = f"{region} / {region2}" if region2 else region
+    settings.say(f"{out}: scores of {shown}, squares of {binsize:,} bp and larger ones.")

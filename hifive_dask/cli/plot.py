@@ -60,9 +60,12 @@ def command(
     from hifive_dask.plot import save
 
     check_picture(out, project)
+    style = style_of(options)
+    if triangle:  # how high the picture is; the map, which may be stored, has all distances
+        style["maxdistance"], options["maxdistance"] = options["maxdistance"] or None, 0
     with settings.session():
         chosen = open_map(project, region, region2, options)
-        figure = draw_map(chosen, variable, triangle=triangle, **style_of(options))
+        figure = draw_map(chosen, variable, triangle=triangle, **style)
         save(figure, out, dpi=DPI)
     settings.say(
         f"{out}: {variable} of {chosen.title}, bins of {chosen.binsize:,} bp, expected by "

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hifive_dask.errors import ParameterError
+from hifive_dask.regions import whole_bp
 
 __all__ = ["FORMATS", "FileFormat", "choose_binsizes", "choose_format"]
 
@@ -79,7 +80,7 @@ def choose_binsizes(format: str, binsize: int | Sequence[int]) -> list[int]:
     ParameterError
         If there are none, or more than the format holds.
     """
-    sizes = [int(size) for size in np.atleast_1d(np.asarray(binsize, dtype=np.int64))]
+    sizes = [whole_bp(size, "binsize") for size in np.atleast_1d(np.asarray(binsize)).tolist()]
     if not sizes:
         raise ParameterError("binsize is an empty list, expected a size in bp")
     if len(sizes) > 1 and not FORMATS[format].several:

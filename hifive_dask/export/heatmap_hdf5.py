@@ -65,8 +65,17 @@ def open_heatmaps(path: PathLike) -> xr.DataTree:
     if Path(path).suffix == ".zarr":
         return open_store(path)
     where = os.path.abspath(path)
+    if os.path.isdir(where):
+        raise StoreError(
+            f"{where}: is a directory, expected a heatmap file, or a store called .zarr"
+        )
     with open_hdf5(where) as file:
         attributes = {name: plain(value) for name, value in file.attrs.items()}
+        if str(attributes.get("format", "")).startswith("HDF5::"):
+            raise StoreError(
+                f"{where}: holds a cooler; make a store of it with import_heatmaps, or open it "
+                "with the package cooler"
+            )
         if attributes.get("filetype", _KIND) != _KIND or "chromosomes" not in file:
             raise StoreError(
                 f"{where}: holds {attributes.get('filetype')!r}, expected {_KIND!r} (a heatmap "

@@ -166,6 +166,10 @@ def _find_region(
         start = start // binsize * binsize if binsize else start
     else:
         start = int(request.start)
+        if request.stop and request.stop <= start:
+            raise RegionError(
+                f"start is {start:,} and stop {request.stop:,}; stop must be above start"
+            )
         lo = find(start)
     if request.stop:
         stop = _round_up(int(request.stop), start, binsize)

@@ -174,6 +174,10 @@ def select_region(
     >>> hd.select_region(maps, "chr1:100k-200k", binsize=10_000)["bin1"].values[:3].tolist()
     [100000, 110000, 120000]
     """
+    if not isinstance(maps, xr.DataTree | xr.Dataset):
+        raise ParameterError(
+            f"maps is a {type(maps).__name__}, expected what open_heatmaps returns for a store"
+        )
     level = _level_of(maps, binsize)
     if region is None and region2 is not None:
         raise ParameterError("region2 needs a region; leave both out for the whole genome")
@@ -210,10 +214,8 @@ def _level_of(maps: xr.DataTree | xr.Dataset, binsize: int | None) -> xr.Dataset
         if binsize is None and len(sizes) == 1:
             binsize = sizes[0]
         if binsize not in sizes:
-            held = "is not stored" if binsize is not None else "says not which of them"
-            raise ParameterError(
-                f"binsize={binsize} {held}; stored are {', '.join(map(str, sizes))}"
-            )
+            held = "no binsize was given" if binsize is None else f"binsize={binsize} is not stored"
+            raise ParameterError(f"{held}; stored are {', '.join(map(str, sizes))}")
         return maps[f"r{sizes[sizes.index(binsize)]}"].to_dataset()  # of 1e4, too
     level = maps.to_dataset() if isinstance(maps, xr.DataTree) else maps
     if "binsize" not in level.attrs or "trans" not in level.attrs:

@@ -24,12 +24,14 @@ from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.chunks import Axis
 from hifive_dask.heatmap.dynamic import Growth, grown_layers
 from hifive_dask.heatmap.recipe import Recipe
-from hifive_dask.regions import Region, parse_region
+from hifive_dask.regions import Region, parse_region, whole_bp
 
 __all__ = ["Datatype", "heatmap"]
 
 RegionLike = str | Region | tuple[Any, ...] | None
 Float32 = NDArray[np.float32]
+
+_MOST_CELLS = 1 << 40  # more chunks than a graph can hold
 
 
 def heatmap(
@@ -68,19 +70,25 @@ def heatmap(
     Raises
     ------
     ParameterError
-        For an unknown datatype, negative sizes, regions whose bins are not of one grid, or dynamic
-        bins of a whole genome or of regions that overlap.
+        For sizes that are not possible, too many bins, regions whose bins are not of one grid, or
+        dynamic bins of a whole genome or of regions that overlap.
     RegionError
         If a region is unknown or holds no unit.
     StateError
         If `datatype` needs corrections or the distance dependence, and they are missing.
     """
+    binsize = whole_bp(binsize, "binsize")
     units, genome = recipe.units, recipe.genome
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
     rows = _segment(units, genome, one, binsize)
     other = None if two == one else two
     columns = rows if other is None else _second(units, genome, one, other, rows, binsize)
+    if len(rows) * len(columns) > _MOST_CELLS:
+        raise ParameterError(
+            f"a map of {len(rows):,} by {len(columns):,} bins has too many chunks, expected up to "
+            f"{_MOST_CELLS:,} cells; choose a larger binsize or smaller regions"
+        )
     axis = Axis(rows, chunk_bins)
     axes = axis, axis if columns is rows else Axis(columns, chunk_bins)
     seen, expected = recipe.layers(*axes)

@@ -57,6 +57,7 @@ def biases(
     >>> from hifive_dask import plot
     >>> from hifive_dask.testing import toy_project
     >>> hic = hd.HiC(toy_project(), silent=True)
+    >>> hic.filter_fends(mininteractions=5)
     >>> hic.find_express_fend_corrections(remove_distance=False)
     >>> figure = plot.biases(hic.unit_table(), ["length"])
     >>> figure.axes[0].get_xlabel()

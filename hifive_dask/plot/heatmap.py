@@ -134,6 +134,11 @@ def check_map(
     dataset: xr.Dataset, variable: Variable | None, pseudocount: float, pixels: int
 ) -> Variable:
     """Return what to draw; raise a `ParameterError` if no picture can be made of it."""
+    if not isinstance(dataset, xr.Dataset | xr.DataTree):
+        raise ParameterError(
+            f"the heatmap is a {type(dataset).__name__}, expected the Dataset that HiC.heatmap "
+            "returned; name one of its variables with variable"
+        )
     if variable is None:
         variable = "score" if "score" in dataset.variables else "enrichment"
     if variable not in _NEEDED:
