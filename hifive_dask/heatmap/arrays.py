@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import dask
@@ -127,8 +127,7 @@ def _shape_cells(strip: Float32, arraytype: ArrayType, width: int, diagonal: boo
             strip[np.arange(rows), np.arange(rows)] = 0
         return strip
     if arraytype == "upper":
-        upper: Float32 = strip[np.triu(np.ones((rows, columns), dtype=bool), 1 - diagonal)]
-        return upper
+        return np.concatenate([strip[i, i + 1 - diagonal :] for i in range(rows)])
     place = np.arange(rows)[:, None] + np.arange(width + diagonal) + (1 - diagonal)
     compact: Float32 = strip[np.arange(rows)[:, None], np.minimum(place, columns - 1)]
     compact[place >= columns] = 0
@@ -166,21 +165,37 @@ def _strips(
     Some strips at a time are in memory; what they share is computed for each time anew.
     """
     seen, expected = (da.asarray(layer) for layer in layers)
+    chunks = [layer.to_delayed() for layer in (seen, expected)]
     task = dask.delayed(_strip, pure=False)
-    edge = np.r_[0, np.cumsum(seen.chunks[0])].tolist()
-    rows = max(1, _TOGETHER // max(1, seen.shape[1] * int(np.diff(edge).max(initial=1))))
-    with progress("heatmap", len(edge) - 1, silent=silent) as advance:
-        for first in range(0, len(edge) - 1, rows):
+    down, across = (np.r_[0, np.cumsum(sizes)].tolist() for sizes in seen.chunks)
+    together = max(1, _TOGETHER // max(1, seen.shape[1] * int(np.diff(down).max(initial=1))))
+    with progress("heatmap", len(down) - 1, silent=silent) as advance:
+        for start in range(0, len(down) - 1, together):
             strips = []
-            for lo, hi in pairwise(edge[first : first + rows + 1]):
-                columns = reach(lo, hi)
-                strips.append(task(seen[lo:hi, columns], expected[lo:hi, columns], form))
-            yield from zip(edge[first:], run(strips, silent=True), strict=False)
+            for row in range(start, min(start + together, len(down) - 1)):
+                columns = reach(down[row], down[row + 1])
+                first, last = (
+                    bisect_right(across, columns.start) - 1,
+                    bisect_left(across, columns.stop),
+                )
+                own = slice(columns.start - across[first], columns.stop - across[first])
+                strips.append(task(*(grid[row, first:last].tolist() for grid in chunks), own, form))
+            yield from zip(down[start:], run(strips, silent=True), strict=False)
             advance(len(strips))
 
 
-def _strip(seen: Any, expected: Any, form: Callable[[Float32], Float32]) -> Float32:
-    return form(np.stack([seen, expected], axis=-1).astype(np.float32))
+def _strip(
+    seen: Sequence[NDArray[Any]],
+    expected: Sequence[NDArray[Any]],
+    columns: slice,
+    form: Callable[[Float32], Float32],
+) -> Float32:
+    """Some columns of chunks that lie side by side, in the form that is wanted."""
+    width = sum(chunk.shape[1] for chunk in seen)
+    cells = np.empty((len(seen[0]), width, 2), dtype=np.float32)
+    for k, layer in enumerate((seen, expected)):
+        np.concatenate(layer, axis=1, out=cells[..., k], casting="unsafe")
+    return form(cells[:, columns])
 
 
 def _rectangle_cells(

@@ -19,7 +19,8 @@ from hifive_dask.model.trans_means import WeightedUnits, lazy_trans_means
 
 __all__ = ["Axis", "Grid", "assemble", "expected_array", "observed_array", "trans_means_of"]
 
-_BINS = 512  # most bins of a chunk along an axis
+_BINS, _MORE_BINS = 512, 1024  # of a chunk along an axis, at most; the second for axes
+_LONG = 4096  # of more bins than this: tasks, and what it takes to plan them, grow with the square
 _UNITS, _PIECES = 1 << 16, 8  # an axis of more units has more pieces, up to so many, to share work
 _TOGETHER = 8  # chunks side by side that can be counted in one pass over the rows
 
@@ -29,14 +30,15 @@ Grid = list[list[Any]]
 class Axis:
     """Segments that become the rows or columns of chunks, each once in the graph.
 
-    By default a chunk has up to 512 bins; fewer if the axis has many units.
+    By default a chunk has up to 512 bins, 1024 on a long axis; fewer if there are many units.
     """
 
     def __init__(self, bins: Segment, chunk_bins: int | None = None) -> None:
         self.bins = bins
         if chunk_bins is None:
             pieces = min(_PIECES, -(-len(bins.units) // _UNITS))
-            chunk_bins = min(_BINS, -(-len(bins) // pieces))
+            most = _BINS if len(bins) <= _LONG else _MORE_BINS
+            chunk_bins = min(most, -(-len(bins) // pieces))
         self.pieces = cut(bins, chunk_bins)
         self.tasks = [dask.delayed(piece, traverse=False) for piece in self.pieces]
 

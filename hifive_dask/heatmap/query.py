@@ -57,8 +57,8 @@ def heatmap(
     growth
         How dynamic bins grow over their regions; None for bins that do not.
     chunk_bins
-        Bins per chunk and axis; by default up to 512, fewer if the axis has many units. The values
-        do not depend on it.
+        Bins per chunk and axis; by default up to 512, 1024 on long axes, fewer if there are many
+        units. The values do not depend on it.
 
     Returns
     -------
