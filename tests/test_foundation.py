@@ -87,6 +87,8 @@ def test_find_chromosome__with_and_without_chr(
 def test_regions__are_of_the_chromosome_that_is_known() -> None:
     assert parse_region("1:5kb-", NAMES) == Region("chr1", 5000, None)
     assert T1.select([b"chrA", "B"]) == [0, 1]
+    assert T1.select(np.array(["B"])) == [1]  # type: ignore[arg-type]
+    assert T1.select(np.array([], dtype=str)) == [0, 1]  # type: ignore[arg-type]
 
 
 def test_region__prints_as_it_is_written() -> None:

@@ -76,9 +76,8 @@ class Units:
         ParameterError
             If a name is unknown; the message lists the known ones.
         """
-        if isinstance(chroms, str | bytes):
-            chroms = [chroms]
-        names = [c.decode() if isinstance(c, bytes) else str(c) for c in chroms or []]
+        given = [chroms] if isinstance(chroms, str | bytes) else () if chroms is None else chroms
+        names = [c.decode() if isinstance(c, bytes) else str(c) for c in given]
         names = [name for name in names if name]
         found = {name: find_chromosome(name, self.index) for name in names}
         unknown = [name for name in names if found[name] is None]

@@ -134,7 +134,7 @@ def make_maps(
     names = [units.chromosomes[c] for c in chosen]
     if not names:
         raise StateError("no fend of these chromosomes is in use; call filter_fends with less")
-    if not (chroms and "".join(map(str, chroms))):
+    if chroms is None or not "".join(map(str, chroms)):
         names.sort()
     bins = {name: find_bins(units, recipe.valid, Request(name, binsize=binsize)) for name in names}
     diagonal = not units.fends or (diagonal and growth is None)
