@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hifive_dask._kernels import pair_sums
+from hifive_dask._kernels.grid_sums import GridUnits, grid_sums
 from hifive_dask._kernels.pair_sums import log_sums, power_sums, power_sums_of_cells
 from hifive_dask._kernels.pair_trees import LEAF, TOLERANCE, build_trees
 
@@ -229,3 +230,62 @@ def test_trees__can_be_pickled(chromosome: Array) -> None:
         log_sums(trees, 0, 1, thresholds), log_sums(again, 0, 1, thresholds), strict=True
     ):
         np.testing.assert_array_equal(one, two)
+
+
+# Bins of one size
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 2000), segments())
+@settings(max_examples=100, deadline=None)
+def test_grid_sums__equal_the_loop_over_pairs(
+    seed: int, bins: int, width: int, thresholds: Array
+) -> None:
+    rng = np.random.default_rng(seed)
+    number = np.flatnonzero(rng.random(2 * bins) < 0.7) + 5  # with gaps
+    if not len(number):
+        return
+    size = rng.integers(0, 4, len(number))
+    start = 100 + width * number
+    mid = np.concatenate(
+        [np.sort(rng.integers(s, s + width, n)) for s, n in zip(start, size, strict=True)]
+    )
+    units = GridUnits(
+        mid.astype(np.int64),
+        rng.random(len(mid)) + 0.1,
+        np.r_[0, np.cumsum(size)],
+        start,
+        number,
+        width,
+    )
+    slope, scale = rng.normal(-1, 0.5, len(thresholds) + 1), rng.random(len(thresholds) + 1)
+    scale[rng.random(len(scale)) < 0.2] = 0
+    rows, cols = (rng.permutation(len(number))[: rng.integers(1, 9)] for _ in range(2))
+    cells, known = grid_sums(units, rows, cols, thresholds, slope, scale)
+    for (i, j), there in np.ndenumerate(known):
+        if not there:
+            assert cells[i, j] == 0
+            continue
+        one, two = (slice(*units.edge[b : b + 2]) for b in (rows[i], cols[j]))
+        distance = np.abs(np.subtract.outer(mid[one], mid[two])).astype(np.int64)
+        k = np.searchsorted(thresholds, distance, "left")
+        value = scale[k] * np.maximum(1, distance) ** slope[k]
+        plain = units.weight[one] @ value @ units.weight[two]
+        np.testing.assert_allclose(cells[i, j], plain, rtol=1e-9)
+
+
+def test_grid_sums__know_all_cells_far_from_the_diagonal() -> None:
+    number = np.arange(200)
+    mid = (1000 * number + 500).astype(np.int64)
+    units = GridUnits(mid, np.ones(200), np.arange(201), 1000 * number, number, 1000)
+    law = np.array([50_000]), np.array([-1.0, -1.5]), np.ones(2)
+    cells, known = grid_sums(units, number, number, *law)
+    apart = np.abs(np.subtract.outer(number, number))
+    assert known[(apart > 15) & (np.abs(apart - 50) > 1)].all()
+    assert not known[(apart < 2) | (apart == 50)].any()
+    np.testing.assert_array_equal(cells, cells.T)
+    beyond = mid.copy()
+    beyond[-1] += 600  # the last bin of an array can reach further
+    less = grid_sums(units._replace(mid=beyond), number, number, *law)[1]
+    np.testing.assert_array_equal(less[:-1, :-1], known[:-1, :-1])
+    assert not less[-1].any()
+    assert not less[:, -1].any()

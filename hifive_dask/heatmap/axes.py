@@ -92,6 +92,8 @@ class Segment:
         int64 (bins + 1): units of bin b are ``edge[b]`` to ``edge[b + 1]``, by midpoint.
     units
         All of these units.
+    binsize
+        bp of every bin, all of them on one grid; 0 if they are not.
     """
 
     number: int
@@ -100,6 +102,7 @@ class Segment:
     stop: Int64
     edge: Int64
     units: Stretch
+    binsize: int = 0
 
     def __len__(self) -> int:
         return len(self.start)
@@ -109,8 +112,14 @@ class Segment:
         edge = self.edge[lo : hi + 1]
         units = self.units.part(int(edge[0]), int(edge[-1]))
         bins = slice(lo, hi)
-        return Segment(
-            self.number + lo, self.chrom[bins], self.start[bins], self.stop[bins], edge, units
+        return replace(
+            self,
+            number=self.number + lo,
+            chrom=self.chrom[bins],
+            start=self.start[bins],
+            stop=self.stop[bins],
+            edge=edge,
+            units=units,
         )
 
     def span(self, chrom: int) -> slice:
@@ -207,7 +216,8 @@ def make_segment(units: Units, genome: Stretch, region: Region, binsize: int) ->
     """Bins of a region, as `cut_region` cuts it; `genome` holds all units."""
     start, stop, edge = cut_region(units, region, binsize)
     chrom = np.full(len(start), units.index[region.chromosome], dtype=np.int32)
-    return Segment(0, chrom, start, stop, edge, genome.part(int(edge[0]), int(edge[-1])))
+    inside = genome.part(int(edge[0]), int(edge[-1]))
+    return Segment(0, chrom, start, stop, edge, inside, binsize)
 
 
 def genome_segment(units: Units, genome: Stretch, chroms: Sequence[int], binsize: int) -> Segment:
@@ -230,7 +240,8 @@ def genome_segment(units: Units, genome: Stretch, chroms: Sequence[int], binsize
     own = np.zeros(len(units.chromosomes), dtype=bool)
     own[chosen] = True
     used = replace(genome, valid=genome.valid & own[genome.chrom])
-    return Segment(0, chrom, start, stop, edge, used.part(int(edge[0]), int(edge[-1])))
+    inside = used.part(int(edge[0]), int(edge[-1]))
+    return Segment(0, chrom, start, stop, edge, inside, binsize)
 
 
 def align(one: Segment, two: Segment, binsize: int) -> Segment:

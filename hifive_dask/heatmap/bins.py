@@ -92,7 +92,15 @@ class Bins:
         inside = np.arange(units.first, units.stop) < np.repeat(self.last, np.diff(edge))
         chrom = np.full(len(self), self.chrom, dtype=np.int32)
         units = replace(units, valid=units.valid & inside)
-        return Segment(number, chrom, self.start, self.stop, edge, units)
+        return Segment(number, chrom, self.start, self.stop, edge, units, self._binsize)
+
+    @property
+    def _binsize(self) -> int:
+        """Size of all bins, if they are the same and one begins where the last one stops."""
+        size = int(self.stop[0] - self.start[0])
+        grid = self.start[0] + size * np.arange(len(self) + 1)
+        even = np.array_equal(self.start, grid[:-1]) and np.array_equal(self.stop, grid[1:])
+        return size if even else 0
 
 
 def find_bins(units: Units, valid: NDArray[np.int32], request: Request) -> Bins:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from hifive_dask._kernels.binning import pair_factors
+from hifive_dask._kernels.grid_sums import GridUnits, grid_sums
 from hifive_dask._kernels.heatmap import (
     TRANS,
     BinnedUnits,
@@ -22,7 +23,7 @@ from hifive_dask._kernels.heatmap import (
     impossible_pairs,
     pair_cells,
 )
-from hifive_dask._kernels.pair_sums import power_sums
+from hifive_dask._kernels.pair_sums import power_sums_of_cells
 from hifive_dask._kernels.pair_trees import build_trees
 from hifive_dask._store.pairs import PairRows
 from hifive_dask.heatmap.axes import Segment, Stretch, join_segments
@@ -258,20 +259,24 @@ def _distance_sums(one: Segment, two: Segment, expectation: Expectation, chrom: 
     low, high = sorted((one, two), key=lambda segment: segment.number)
     rest = high.part(min(len(high), max(0, low.number + len(low) - high.number)), len(high))
     weight = np.concatenate([s.units.weight(expectation.corrected) for s in (low, rest)])
-    mid = np.concatenate([low.units.mid, rest.units.mid])
+    mid = np.concatenate([low.units.mid, rest.units.mid]).astype(np.int64)
     used = weight != 0
     size = np.concatenate([np.diff(low.edge), np.diff(rest.edge)])
     edge = np.r_[0, np.cumsum(used)][np.r_[0, np.cumsum(size)]].astype(np.int64)
-    trees = build_trees(mid[used], weight[used], edge)
-    numbers = np.concatenate([low.numbers, rest.numbers])
-    return power_sums(
-        trees,
-        np.searchsorted(numbers, one.numbers),
-        np.searchsorted(numbers, two.numbers),
-        expectation.thresholds,
-        expectation.slope,
-        expectation.scale(chrom),
-    )
+    number = np.concatenate([low.numbers, rest.numbers])
+    rows, cols = (np.searchsorted(number, each.numbers) for each in (one, two))
+    law = expectation.thresholds, expectation.slope, expectation.scale(chrom)
+    cells, known = np.zeros((len(one), len(two))), np.zeros((len(one), len(two)), dtype=bool)
+    mid, weight, width = mid[used], weight[used], low.binsize
+    if width and width == high.binsize:
+        start = np.concatenate([low.start, rest.start])
+        units = GridUnits(mid, weight, edge, start, number, width)
+        cells, known = grid_sums(units, rows, cols, *law)
+    if not known.all():
+        i, j = np.nonzero(~known)
+        trees = build_trees(mid, weight, edge)
+        cells[i, j] = power_sums_of_cells(trees, rows[i], cols[j], *law)
+    return cells
 
 
 def _correct_diagonal(cells: Float64, one: Segment, two: Segment, expectation: Expectation) -> None:
