@@ -7,19 +7,32 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.errors import ParameterError, StateError, StoreError
 
 __all__ = ["check_session", "session"]
 
-_KNOWN = "'threads', 'sync', 'local', an address such as 'tcp://10.0.0.5:8786', or a scheduler file"
+_NAMES = ("threads", "sync", "local", "mpi")
+_KNOWN = (
+    ", ".join(map(repr, _NAMES)) + ", an address such as 'tcp://10.0.0.5:8786', or a scheduler file"
+)
 _ADDRESS = re.compile(r"\w+://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
 _DASHBOARD = 8787  # port where users of Dask look for it
 _TIMEOUT = 10.0  # seconds to reach a scheduler
+_CLIENT_RANK = 1  # where dask-mpi lets the program run; rank 0 is the scheduler
+_FEWEST_RANKS = 3  # scheduler, program, one worker
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 
 @contextmanager
@@ -37,9 +50,9 @@ def session(
     ----------
     scheduler
         ``"threads"`` of this process; ``"sync"``: one thread, for debugging; ``"local"``: processes
-        on this machine, with Dask's dashboard on port 8787, or on another if that is taken; the
-        address of a running Dask scheduler; or the path of the file that it wrote with ``dask
-        scheduler --scheduler-file``.
+        on this machine, with Dask's dashboard on port 8787, or on another if that is taken;
+        ``"mpi"``: the ranks that ``mpirun`` started, see the notes; the address of a running Dask
+        scheduler; or the path of the file that it wrote with ``dask scheduler --scheduler-file``.
     workers
         Threads, or processes for ``"local"``; by default one per core. A running cluster has the
         workers it has.
@@ -58,9 +71,19 @@ def session(
     Raises
     ------
     ParameterError
-        If the scheduler is unknown, or an option does not go with it.
+        If the scheduler is unknown, or an option does not go with it; for ``"mpi"`` with fewer than
+        three ranks.
+    StateError
+        For ``"mpi"``, if dask-mpi is not installed, or in a second session of one program.
     StoreError
         If a scheduler file is missing or damaged, or the scheduler cannot be reached.
+
+    Notes
+    -----
+    With ``"mpi"`` every rank runs the program up to the ``with`` statement, so nothing may be
+    written before it. Rank 1 alone goes on with the body; rank 0 is the scheduler and all others
+    are workers of one thread until the body ends, and then exit at the statement with `SystemExit`
+    and code 0.
 
     Examples
     --------
@@ -69,12 +92,12 @@ def session(
     ...     print(client)
     None
     """
-    import dask
-
     check_session(scheduler, workers=workers, memory=memory)
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
         if scheduler in ("threads", "sync"):
+            import dask
+
             options: dict[str, Any] = {"scheduler": scheduler}
             if workers is not None and scheduler == "threads":
                 options["num_workers"] = workers
@@ -82,6 +105,8 @@ def session(
             yield None
         elif scheduler == "local":
             yield _local(stack, workers, memory, level)
+        elif scheduler == "mpi":
+            yield _mpi(stack, level)
         else:
             yield _connect(stack, _address(scheduler), timeout, level)
 
@@ -103,7 +128,7 @@ def check_session(
     >>> from hifive_dask.cluster import check_session
     >>> check_session("local", workers=2)
     """
-    if scheduler not in ("threads", "sync", "local") and not _ADDRESS.fullmatch(scheduler):
+    if scheduler not in _NAMES and not _ADDRESS.fullmatch(scheduler):
         _check_file(scheduler)
     if workers is not None and workers < 1:
         raise ParameterError(f"workers is {workers}, expected at least 1")
@@ -188,6 +213,53 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _mpi(stack: ExitStack, level: int) -> Any:
+    """Client on the rank that runs the program; the others work, and never return."""
+    world = _world()
+    size, rank = world.Get_size(), world.Get_rank()
+    if size < _FEWEST_RANKS:
+        # One rank complains. The others must not fail before it has, or mpirun ends it early.
+        if rank != size - 1:
+            raise SystemExit(0)
+        raise ParameterError(
+            f"MPI has {size} rank{'s' * (size > 1)}, expected at least {_FEWEST_RANKS}: scheduler, "
+            f"program and workers. Start it with `mpirun -n {_FEWEST_RANKS} ...` or more, with the "
+            "mpirun of the MPI library that mpi4py uses"
+        )
+    if rank != _CLIENT_RANK:
+        # No nanny does it here. It has no effect once NumPy is imported.
+        for name in _THREAD_VARIABLES:
+            os.environ.setdefault(name, "1")
+    import distributed  # sets the levels of its loggers
+    from dask_mpi import initialize, send_close_signal
+
+    stack.enter_context(_quiet(level))
+    port = _DASHBOARD if rank != 0 or _is_free(_DASHBOARD) else 0
+    if not initialize(exit=False, nthreads=1, dashboard_address=f"127.0.0.1:{port}"):
+        raise SystemExit(0)
+    stack.callback(send_close_signal)
+    # Closed before the workers are: an open client would try for 30 s to reach them again.
+    client = stack.enter_context(distributed.Client())
+    client.wait_for_workers(size - 2)  # if one fails to start, mpirun ends the job
+    return client
+
+
+def _world() -> Any:
+    """All ranks; dask-mpi is known to be there, and not used before, as it can start only once."""
+    if "dask_mpi" in sys.modules:
+        raise StateError("MPI was started before; a program can have one session 'mpi'")
+    if find_spec("dask_mpi") is None:
+        raise StateError("dask-mpi is not installed; use `pip install 'hifive-dask[mpi]'`")
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise StateError(
+            f"MPI cannot be used ({error}); mpi4py and an MPI library come with `pip install "
+            "'hifive-dask[mpi]'`"
+        ) from error
+    return MPI.COMM_WORLD
 
 
 def _connect(stack: ExitStack, address: str, timeout: float, level: int) -> Any:

@@ -108,7 +108,8 @@ class HiC(Learning, Arrays, Exporting):
     trace : numpy.ndarray
         float64 (iterations, 2): cost and largest relative change of the last normalization.
     comm, rank, num_procs
-        COMM_WORLD, rank and size where MPI is running, else None, 0, 1.
+        COMM_WORLD, rank and size where MPI is running, else None, 0, 1; so also in
+        ``session("mpi")``, where one rank alone runs the program.
 
     Examples
     --------
@@ -441,9 +442,12 @@ class HiC(Learning, Arrays, Exporting):
 
 
 def _mpi() -> tuple[Any, int, int]:
-    """COMM_WORLD, rank and size if MPI is running already; it is never started here."""
+    """COMM_WORLD, rank and size if MPI is running already; it is never started here.
+
+    With dask-mpi one rank alone runs the program, whatever its number, and has to write.
+    """
     mpi = sys.modules.get("mpi4py.MPI")
-    if mpi is None or not mpi.Is_initialized():
+    if mpi is None or not mpi.Is_initialized() or "dask_mpi" in sys.modules:
         return None, 0, 1
     comm = mpi.COMM_WORLD
     return comm, comm.Get_rank(), comm.Get_size()

@@ -217,6 +217,7 @@ def modules_after(code: str) -> set[str]:
 
 
 HEAVY = {"numba", "dask", "distributed", "numpy", "pandas", "zarr", "xarray", "matplotlib", "rich"}
+HEAVY |= MPI
 
 
 def test_help__imports_nothing_heavy() -> None:

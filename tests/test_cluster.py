@@ -110,6 +110,7 @@ def test_session__refuses_what_it_cannot_do(
         "threads",
         "sync",
         "local",
+        "mpi",
         "tcp://10.0.0.5:8786",
         "node-7.cluster:8786",
         "[::1]:8786",

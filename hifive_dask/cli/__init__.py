@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import keyword
 import signal
+import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -19,8 +20,14 @@ import click
 
 from hifive_dask import __version__
 from hifive_dask.cli._settings import Settings, logging_to_stderr
-from hifive_dask.cluster import check_session
-from hifive_dask.errors import HifiveDaskError, HifiveDaskWarning, ParameterError, StoreError
+from hifive_dask.cluster import check_session, session
+from hifive_dask.errors import (
+    HifiveDaskError,
+    HifiveDaskWarning,
+    ParameterError,
+    StateError,
+    StoreError,
+)
 
 __all__ = ["main"]
 
@@ -49,6 +56,13 @@ _COMMANDS = {
 
 class LazyGroup(click.Group):
     """A group that imports a command when it is asked for, and reports errors."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run the command line; of MPI's ranks, one alone reads it and speaks."""
+        with ExitStack() as stack:
+            if _asks_for_mpi(sys.argv[1:] if args is None else args):
+                stack.enter_context(_mpi_session())
+            return super().main(args, *rest, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -86,6 +100,28 @@ class LazyGroup(click.Group):
                 ctx.exit(130)
 
 
+def _asks_for_mpi(arguments: Sequence[str]) -> bool:
+    """Whether the options before the command say so; MPI has to start before they are parsed."""
+    for value, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if value in _COMMANDS:
+            return False
+        if value == "--scheduler=mpi" or (value, following) == ("--scheduler", "mpi"):
+            return True
+    return False
+
+
+@contextmanager
+def _mpi_session() -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(session("mpi"))
+        except (ParameterError, StateError) as error:
+            click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+            click.echo(str(error), err=True)
+            raise SystemExit(2) from None
+        yield
+
+
 @contextmanager
 def _terminable() -> Iterator[None]:
     """Exit on SIGTERM the way of an error, so that temporary files are removed."""
@@ -121,9 +157,10 @@ def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
     "--scheduler",
     default="threads",
     show_default=True,
-    metavar="threads|sync|local|ADDRESS|FILE",
-    help="Where to work: threads of this process, processes of this machine (local), a running "
-    "Dask scheduler by its address or its scheduler file, or one thread (sync).",
+    metavar="threads|sync|local|mpi|ADDRESS|FILE",
+    help="Where to work: threads of this process, processes of this machine (local), the ranks "
+    "that mpirun started this command with (mpi, at least 3), a running Dask scheduler by its "
+    "address or its scheduler file, or one thread (sync).",
 )
 @click.option("--workers", type=click.IntRange(1), help="Threads, or processes for local.")
 @click.option("--memory", metavar="SIZE", help="Memory per process for local, such as 4GB.")

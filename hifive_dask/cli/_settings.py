@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ class Settings:
 
     def session(self) -> AbstractContextManager[Any]:
         """Work inside on the scheduler that was asked for."""
+        if self.scheduler == "mpi":
+            return nullcontext()  # the whole command line runs in it
         from hifive_dask.cluster import session
 
         return session(

@@ -1,0 +1,196 @@
+"""Sessions over MPI, started by mpirun as users do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hifive_dask import HiC, testing
+from hifive_dask.cluster import check_session, session
+from hifive_dask.errors import ParameterError, StateError
+
+pytestmark = pytest.mark.mpi
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT = 150  # seconds, of a job that takes ten on a free machine: hanging is a failure
+COMMAND = ("-c", "from hifive_dask.cli import main; main(prog_name='hifive-dask')")
+# Containers run tests as root and have fewer cores than ranks; Open MPI refuses both.
+ENVIRONMENT = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+def mpirun(ranks: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python on so many ranks."""
+    beside = Path(sys.executable).with_name("mpirun")
+    program = str(beside) if beside.exists() else shutil.which("mpirun")
+    assert program is not None, "no mpirun; install the extra `test`"
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return subprocess.run(
+        [program, "-n", str(ranks), sys.executable, *map(str, arguments)],
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """All files of the stores in a folder."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".png"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def analyse(script: Path, out: Path) -> Path:
+    """Write a script that makes a project and a heatmap of it with the scheduler it is given."""
+    files = testing.toy_files(out)
+    script.write_text(f"""
+import sys
+from pathlib import Path
+from hifive_dask import Fend, HiC, HiCData
+from hifive_dask.cluster import session
+
+out = Path(sys.argv[2])
+with session(sys.argv[1]):
+    out.mkdir()
+    fends = Fend(out / "fends.zarr", "w", silent=True)
+    fends.load_fends({str(files.sites)!r}, genome_name="toy")
+    fends.save()
+    data = HiCData(out / "pairs.zarr", "w", silent=True)
+    data.load_data_from_raw(out / "fends.zarr", {str(files.raw)!r}, 500)
+    hic = HiC(out / "project.zarr", "w", silent=True)
+    hic.load_data(out / "pairs.zarr")
+    hic.filter_fends(mininteractions=5)
+    hic.find_distance_parameters(numbins=20, minsize=2000)
+    hic.find_express_fend_corrections()
+    hic.save()
+    hic.write_heatmap(out / "maps.npz", 50_000)
+    print("done")
+""")
+    return script
+
+
+def test_script__gives_the_same_bytes_as_threads(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    script = analyse(tmp_path / "script.py", tmp_path / "files")
+    done = mpirun(4, script, "mpi", tmp_path / "mpi")
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    assert done.stderr == ""
+    subprocess.run(
+        [sys.executable, script, "threads", tmp_path / "threads"], check=True, timeout=TIMEOUT
+    )
+    found, expected = tree(tmp_path / "mpi"), tree(tmp_path / "threads")
+    assert {"maps.npz", "project.zarr/zarr.json"} <= set(found)
+    assert found == expected
+
+
+def test_command__gives_the_same_bytes_as_threads(tmp_path: Path) -> None:
+    project = testing.toy_project()
+    hic = HiC(project, silent=True)
+    hic.filter_fends(mininteractions=5)
+    hic.find_distance_parameters(numbins=20, minsize=2000)
+    hic.save()
+    for name in ("mpi", "threads"):
+        shutil.copytree(project.parent, tmp_path / name)
+    learn = ("normalize", "kr")
+    done = mpirun(3, *COMMAND, "--scheduler", "mpi", *learn, tmp_path / "mpi" / project.name)
+    assert done.returncode == 0, done.stderr
+    alone = subprocess.run(
+        [sys.executable, *COMMAND, *learn, str(tmp_path / "threads" / project.name)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    assert done.stdout.replace("/mpi/", "/threads/") == alone.stdout
+    assert tree(tmp_path / "mpi") == tree(tmp_path / "threads")
+    assert HiC(tmp_path / "mpi" / project.name, silent=True).corrections is not None
+
+
+def test_command__prints_usage_errors_once() -> None:
+    done = mpirun(3, *COMMAND, "--scheduler=mpi", "normalize", "express", "--colour")
+    assert done.returncode == 2
+    assert done.stderr.count("Usage: ") == 1
+    assert done.stderr.count("No such option") == 1
+
+
+def test_command__prints_errors_once_and_exits_1(tmp_path: Path) -> None:
+    (tmp_path / "empty.zarr").mkdir()
+    arguments = ("pairs", tmp_path / "empty.zarr", __file__, "-o", tmp_path / "pairs.zarr")
+    done = mpirun(3, *COMMAND, "--scheduler", "mpi", *arguments)
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == 1
+    assert done.stderr.count("not a Zarr store") == 1
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.zarr"]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_command__wants_three_ranks(ranks: int) -> None:
+    done = mpirun(ranks, *COMMAND, "--scheduler", "mpi", "info", __file__)
+    assert done.returncode == 2
+    assert done.stderr.count(f"error: MPI has {ranks} rank") == 1
+    assert "expected at least 3" in done.stderr
+
+
+def test_script__that_raises_shows_its_traceback(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os\n"
+        "from hifive_dask.cluster import session\n"
+        "with session('mpi') as client:\n"
+        "    print(len(client.scheduler_info()['workers']))\n"
+        "    print(client.submit(lambda: os.environ['NUMBA_NUM_THREADS']).result())\n"
+        "    raise LookupError('mine')\n"
+    )
+    done = mpirun(4, script)
+    assert done.returncode == 1
+    assert done.stdout == "2\n1\n"
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.count("LookupError: mine") == 1
+
+
+def test_script__has_one_session(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from hifive_dask.cluster import session\n"
+        "with session('mpi'):\n    pass\n"
+        "print('after')\n"
+        "with session('mpi'):\n    pass\n"
+    )
+    done = mpirun(3, script)
+    assert done.returncode == 1
+    assert done.stdout == "after\n"
+    assert done.stderr.count("StateError: MPI was started before") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "message"), [("dask_mpi", "dask-mpi is not installed"), ("mpi4py", "cannot be used")]
+)
+def test_session__names_the_extra_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, module: str, message: str
+) -> None:
+    if module == "dask_mpi":
+        monkeypatch.setattr("hifive_dask.cluster.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(StateError, match=rf"{message}.*hifive-dask\[mpi\]"), session("mpi"):
+        pass
+
+
+def test_check__takes_no_options_of_other_schedulers() -> None:
+    check_session("mpi")
+    with pytest.raises(ParameterError, match="mpi has the workers it has"):
+        check_session("mpi", workers=2)
+    with (
+        pytest.raises(ParameterError, match="goes with the scheduler 'local'"),
+        session("mpi", memory="1GB"),
+    ):
+        pass
