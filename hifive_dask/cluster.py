@@ -217,7 +217,8 @@ def _is_free(port: int) -> bool:
 
 def _mpi(stack: ExitStack, level: int) -> Any:
     """Client on the rank that runs the program; the others work, and never return."""
-    world = _world()
+    mpi = _load_mpi()
+    world = mpi.COMM_WORLD
     size, rank = world.Get_size(), world.Get_rank()
     if size < _FEWEST_RANKS:
         # One rank complains. The others must not fail before it has, or mpirun ends it early.
@@ -236,8 +237,15 @@ def _mpi(stack: ExitStack, level: int) -> Any:
     from dask_mpi import initialize, send_close_signal
 
     stack.enter_context(_quiet(level))
+    # Ranks may be bound to cores, so that each would take the memory of the node for its own.
+    on_node = world.Split_type(mpi.COMM_TYPE_SHARED).Get_size()
     port = _DASHBOARD if rank != 0 or _is_free(_DASHBOARD) else 0
-    if not initialize(exit=False, nthreads=1, dashboard_address=f"127.0.0.1:{port}"):
+    if not initialize(
+        exit=False,
+        nthreads=1,
+        memory_limit=distributed.system.MEMORY_LIMIT // on_node,
+        dashboard_address=f"127.0.0.1:{port}",
+    ):
         raise SystemExit(0)
     stack.callback(send_close_signal)
     # Closed before the workers are: an open client would try for 30 s to reach them again.
@@ -246,8 +254,8 @@ def _mpi(stack: ExitStack, level: int) -> Any:
     return client
 
 
-def _world() -> Any:
-    """All ranks; dask-mpi is known to be there, and not used before, as it can start only once."""
+def _load_mpi() -> Any:
+    """Module of MPI; dask-mpi is there too, and was not used before: it can start only once."""
     if "dask_mpi" in sys.modules:
         raise StateError("MPI was started before; a program can have one session 'mpi'")
     if find_spec("dask_mpi") is None:
@@ -259,7 +267,7 @@ def _world() -> Any:
             f"MPI cannot be used ({error}); mpi4py and an MPI library come with `pip install "
             "'hifive-dask[mpi]'`"
         ) from error
-    return MPI.COMM_WORLD
+    return MPI
 
 
 def _connect(stack: ExitStack, address: str, timeout: float, level: int) -> Any:

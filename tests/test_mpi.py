@@ -145,15 +145,17 @@ def test_script__that_raises_shows_its_traceback(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import os\n"
+        "from distributed.system import MEMORY_LIMIT\n"
         "from hifive_dask.cluster import session\n"
         "with session('mpi') as client:\n"
-        "    print(len(client.scheduler_info()['workers']))\n"
+        "    workers = client.scheduler_info()['workers'].values()\n"
+        "    print([MEMORY_LIMIT // worker['memory_limit'] for worker in workers])\n"
         "    print(client.submit(lambda: os.environ['NUMBA_NUM_THREADS']).result())\n"
         "    raise LookupError('mine')\n"
     )
     done = mpirun(4, script)
     assert done.returncode == 1
-    assert done.stdout == "2\n1\n"
+    assert done.stdout == "[4, 4]\n1\n"  # the ranks share the memory of the machine
     assert done.stderr.count("Traceback") == 1
     assert done.stderr.count("LookupError: mine") == 1
 
