@@ -60,7 +60,7 @@ def test_regions__parse(text: object, region: Region) -> None:
         ("chr1:a-b", "'a' in region 'chr1:a-b' is not a position"),
         ("chr1:0.5-8", "not a whole number"),
         (("chr1", -1, 5), "starts below 0"),
-        ((), "is not"),
+        ((), "is neither text"),
     ],
 )
 def test_regions__errors_say_why(text: object, message: str) -> None:
