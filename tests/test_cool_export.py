@@ -17,7 +17,8 @@ import pytest
 import hifive_dask as hd
 from hifive_dask.errors import ParameterError, StateError, StoreError
 from hifive_dask.export.cool import levels_above
-from hifive_dask.testing import toy_project
+
+from .worlds import learned_toy
 
 LEVELS = [1000, 2000, 5000]
 
@@ -30,11 +31,7 @@ def _sync() -> Any:
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> hd.HiC:
-    hic = hd.HiC(toy_project(tmp_path_factory.mktemp("toy")), silent=True)
-    hic.filter_fends(mininteractions=15)
-    hic.find_distance_parameters(numbins=20, minsize=2000)
-    hic.find_express_fend_corrections()
-    return hic
+    return learned_toy(tmp_path_factory.mktemp("toy"), 15)
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,9 @@ from hifive_dask.export.heatmap_hdf5 import write_hdf5
 from hifive_dask.export.heatmap_text import symmetric_rows, write_npz, write_text
 from hifive_dask.heatmap.maps import make_maps
 from hifive_dask.heatmap.recipe import Recipe
-from hifive_dask.testing import toy_project
 
 from .reference_model import store_of
+from .worlds import learned_toy
 from .worlds import units as make_units
 
 SIM = "golden/sim-small"
@@ -37,11 +37,7 @@ def _sync() -> Any:
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> hd.HiC:
-    hic = hd.HiC(toy_project(tmp_path_factory.mktemp("toy")), silent=True)
-    hic.filter_fends(mininteractions=5)
-    hic.find_distance_parameters(numbins=20, minsize=2000)
-    hic.find_express_fend_corrections()
-    return hic
+    return learned_toy(tmp_path_factory.mktemp("toy"), 5)
 
 
 def hdf5_arrays(path: Path) -> dict[str, Any]:

@@ -14,13 +14,19 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels import pair_sums
 from hifive_dask._kernels.grid_sums import GridUnits, grid_sums
-from hifive_dask._kernels.pair_sums import log_sums, power_sums, power_sums_of_cells
-from hifive_dask._kernels.pair_trees import LEAF, TOLERANCE, build_trees
+from hifive_dask._kernels.pair_sums import log_sums, power_sums_of_cells
+from hifive_dask._kernels.pair_trees import LEAF, TOLERANCE, PairTrees, build_trees
 
 Array = NDArray[Any]
 
 # What the docstrings promise.
 ERROR = 1e-9
+
+
+def power_sums(trees: PairTrees, rows: Array, cols: Array, *law: Array) -> Array:
+    """The matrix of some rows and columns."""
+    pairs = np.repeat(rows, len(cols)), np.tile(cols, len(rows))
+    return power_sums_of_cells(trees, *pairs, *law).reshape(len(rows), len(cols))
 
 
 def plain_logs(

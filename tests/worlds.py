@@ -13,10 +13,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from hifive_dask import HiC
 from hifive_dask._store.pairs import PairStore
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.heatmap import query
 from hifive_dask.heatmap.recipe import Recipe
+from hifive_dask.testing import toy_project
 
 G1 = {"chr1": [1000, 2000, 3000, 4000], "chr2": [500, 1500, 2500]}
 G2 = {**G1, "chr3": [100, 1100, 2100]}
@@ -179,3 +181,12 @@ def heatmap(units: Units, store: PairStore, valid: NDArray[np.int32], **options:
     """A lazy heatmap; the options are those of the recipe and of the query."""
     recipe = {name: options.pop(name) for name in RECIPE & set(options)}
     return query.heatmap(Recipe(units, store, valid, **recipe), **options)
+
+
+def learned_toy(folder: Path, mininteractions: int) -> HiC:
+    """The toy project, filtered, with its distance dependence and Express corrections."""
+    hic = HiC(toy_project(folder), silent=True)
+    hic.filter_fends(mininteractions=mininteractions)
+    hic.find_distance_parameters(numbins=20, minsize=2000)
+    hic.find_express_fend_corrections()
+    return hic

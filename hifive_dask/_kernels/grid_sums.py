@@ -64,7 +64,7 @@ def grid_sums(
     rows, cols
         int64: bins, in any order.
     thresholds, slope, scale
-        As for `pair_sums.power_sums`.
+        As for `pair_sums.power_sums_of_cells`.
 
     Returns
     -------

@@ -26,7 +26,6 @@ __all__ = [
     "leaf_powers",
     "log_sums",
     "power_law",
-    "power_sums",
     "power_sums_of_cells",
     "series_sum",
 ]
@@ -245,37 +244,6 @@ def _power_sums(trees, rows, cols, thresholds, law, cells):
         cells[k] = total
 
 
-def power_sums(
-    trees: PairTrees,
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    thresholds: NDArray[np.int64],
-    slope: NDArray[np.float64],
-    scale: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Sum of w_f w_g scale_k max(1, d)^slope_k over the pairs of two groups, for many groups.
-
-    Parameters
-    ----------
-    trees
-        The groups.
-    rows, cols
-        int64: numbers of groups, in any order.
-    thresholds
-        int64 (K), not decreasing, bp: segment k holds distances above threshold k - 1, up to k.
-    slope, scale
-        float64 (K + 1): a power law per segment; scales are not negative, 0 leaves a segment out.
-
-    Returns
-    -------
-    float64 (len(rows), len(cols)). A cell of a group with itself holds each pair of two positions
-    once. Relative error below 1e-9, whatever the slope, for weights that are not negative.
-    """
-    shape = len(rows), len(cols)
-    pairs = np.repeat(rows, shape[1]), np.tile(cols, shape[0])
-    return power_sums_of_cells(trees, *pairs, thresholds, slope, scale).reshape(shape)
-
-
 def power_sums_of_cells(
     trees: PairTrees,
     rows: NDArray[np.int64],
@@ -284,7 +252,24 @@ def power_sums_of_cells(
     slope: NDArray[np.float64],
     scale: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """As `power_sums`, for chosen cells: float64 sums of groups ``rows[k]`` and ``cols[k]``."""
+    """Sum of w_f w_g scale_k max(1, d)^slope_k over the pairs of two groups, for chosen cells.
+
+    Parameters
+    ----------
+    trees
+        The groups.
+    rows, cols
+        int64 (cells): numbers of both groups, in any order.
+    thresholds
+        int64 (K), not decreasing, bp: segment k holds distances above threshold k - 1, up to k.
+    slope, scale
+        float64 (K + 1): a power law per segment; scales are not negative, 0 leaves a segment out.
+
+    Returns
+    -------
+    float64 (cells). A cell of a group with itself holds each pair of two positions once. Relative
+    error below 1e-9, whatever the slope, for weights that are not negative.
+    """
     cells = np.zeros(len(rows))
     _power_sums(trees, rows, cols, thresholds, power_law(slope, scale), cells)
     return cells

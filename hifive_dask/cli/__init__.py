@@ -88,8 +88,7 @@ class LazyGroup(click.Group):
                     raise
                 if verbose:
                     traceback.print_exc()
-                click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-                click.echo(str(error), err=True)
+                _say_error(error)
                 ctx.exit(1)
             except KeyboardInterrupt:
                 click.echo(
@@ -98,6 +97,11 @@ class LazyGroup(click.Group):
                     err=True,
                 )
                 ctx.exit(130)
+
+
+def _say_error(error: Exception) -> None:
+    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    click.echo(str(error), err=True)
 
 
 def _asks_for_mpi(arguments: Sequence[str]) -> bool:
@@ -116,8 +120,7 @@ def _mpi_session() -> Iterator[None]:
         try:
             stack.enter_context(session("mpi"))
         except (ParameterError, StateError) as error:
-            click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            click.echo(str(error), err=True)
+            _say_error(error)
             raise SystemExit(2) from None
         yield
 

@@ -223,12 +223,16 @@ map_options = stack(
 )
 
 
-style_options = stack(
+colour_options = stack(
     click.option("--vmin", type=float, help="Lower limit of the colours, as on their bar."),
     click.option("--vmax", type=float, help="Upper limit of the colours."),
-    click.option("--linear", is_flag=True, help="Colours that do not follow the logarithm."),
     click.option("--cmap", metavar="NAME", help="A colour map of Matplotlib."),
     click.option("--title", help="Text above the picture."),
+)
+
+style_options = stack(
+    colour_options,
+    click.option("--linear", is_flag=True, help="Colours that do not follow the logarithm."),
 )
 
 

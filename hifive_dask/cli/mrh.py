@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hifive_dask.cli._inputs import existing
+from hifive_dask.cli._inputs import colour_options, existing
 from hifive_dask.cli._pictures import DPI, check_picture
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import StorePath, check_output
@@ -164,10 +164,7 @@ def read(
     metavar="BP",
     help="Smallest squares.  [default: so that there are up to 1000 along the picture]",
 )
-@click.option("--vmin", type=float, help="Lowest score of the colours.")
-@click.option("--vmax", type=float, help="Highest score of the colours.")
-@click.option("--cmap", metavar="NAME", help="A colour map of Matplotlib.")
-@click.option("--title", help="Text above the picture.")
+@colour_options
 @click.option(
     "-o", "--out", required=True, type=click.Path(path_type=Path), help="File: .png, .svg or .pdf."
 )
