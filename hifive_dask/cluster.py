@@ -18,6 +18,8 @@ from hifive_dask.errors import ParameterError, StateError, StoreError
 
 __all__ = ["check_session", "session"]
 
+_log = logging.getLogger(__name__)
+
 _NAMES = ("threads", "sync", "local", "mpi")
 _KNOWN = (
     ", ".join(map(repr, _NAMES)) + ", an address such as 'tcp://10.0.0.5:8786', or a scheduler file"
@@ -27,6 +29,7 @@ _DASHBOARD = 8787  # port where users of Dask look for it
 _TIMEOUT = 10.0  # seconds to reach a scheduler
 _CLIENT_RANK = 1  # where dask-mpi lets the program run; rank 0 is the scheduler
 _FEWEST_RANKS = 3  # scheduler, program, one worker
+# A worker is one thread of Dask, or few; libraries would start as many as there are cores in each.
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -40,7 +43,9 @@ def session(
     scheduler: str = "threads",
     *,
     workers: int | None = None,
+    threads: int | None = None,
     memory: str | int | None = None,
+    spill: str | os.PathLike[str] | None = None,
     timeout: float = _TIMEOUT,
     verbose: bool = False,
 ) -> Iterator[Any]:
@@ -56,9 +61,15 @@ def session(
     workers
         Threads, or processes for ``"local"``; by default one per core. A running cluster has the
         workers it has.
+    threads
+        Of each process for ``"local"``, 1 by default. Threads of a process share its memory and
+        what was read, but also Python's lock.
     memory
         Of each process for ``"local"``, such as ``"4GB"``; by default an equal part of what there
         is. Other schedulers have no limit to set here.
+    spill
+        Directory for what does not fit into the memory of processes for ``"local"``; by default
+        that for temporary files. A running cluster has its own.
     timeout
         Seconds to wait for a running scheduler.
     verbose
@@ -66,7 +77,8 @@ def session(
 
     Yields
     ------
-    The ``distributed.Client``, or None for ``"threads"`` and ``"sync"``.
+    The ``distributed.Client``, or None for ``"threads"`` and ``"sync"``. The address of Dask's
+    dashboard is its ``dashboard_link``, which is also logged.
 
     Raises
     ------
@@ -92,7 +104,7 @@ def session(
     ...     print(client)
     None
     """
-    check_session(scheduler, workers=workers, memory=memory)
+    check_session(scheduler, workers=workers, threads=threads, memory=memory, spill=spill)
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
         if scheduler in ("threads", "sync"):
@@ -103,16 +115,24 @@ def session(
                 options["num_workers"] = workers
             stack.enter_context(dask.config.set(options))
             yield None
-        elif scheduler == "local":
-            yield _local(stack, workers, memory, level)
-        elif scheduler == "mpi":
-            yield _mpi(stack, level)
         else:
-            yield _connect(stack, _address(scheduler), timeout, level)
+            if scheduler == "local":
+                client = _local(stack, workers, threads or 1, memory, spill, level)
+            elif scheduler == "mpi":
+                client = _mpi(stack, level)
+            else:
+                client = _connect(stack, _address(scheduler), timeout, level)
+            _log.info("Dashboard: %s", client.dashboard_link)
+            yield client
 
 
 def check_session(
-    scheduler: str, *, workers: int | None = None, memory: str | int | None = None
+    scheduler: str,
+    *,
+    workers: int | None = None,
+    threads: int | None = None,
+    memory: str | int | None = None,
+    spill: str | os.PathLike[str] | None = None,
 ) -> None:
     """Check the arguments of `session` without starting or reaching anything.
 
@@ -121,7 +141,7 @@ def check_session(
     ParameterError
         If the scheduler is unknown, or an option does not go with it.
     StoreError
-        If a scheduler file is missing.
+        If a scheduler file, or the directory to spill to, is missing.
 
     Examples
     --------
@@ -130,16 +150,20 @@ def check_session(
     """
     if scheduler not in _NAMES and not _ADDRESS.fullmatch(scheduler):
         _check_file(scheduler)
-    if workers is not None and workers < 1:
-        raise ParameterError(f"workers is {workers}, expected at least 1")
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value is not None and value < 1:
+            raise ParameterError(f"{name} is {value}, expected at least 1")
     if workers is not None and scheduler not in ("threads", "local", "sync"):
         raise ParameterError(f"workers is {workers}, but {scheduler} has the workers it has")
     if scheduler == "sync" and workers not in (None, 1):
         raise ParameterError(f"workers is {workers}, but 'sync' is one thread")
+    for name, option in (("threads", threads), ("memory", memory), ("spill", spill)):
+        if option is not None and scheduler != "local":
+            raise ParameterError(f"{name} goes with the scheduler 'local', not {scheduler!r}")
     if memory is not None:
-        if scheduler != "local":
-            raise ParameterError(f"memory goes with the scheduler 'local', not {scheduler!r}")
         _bytes(memory)
+    if spill is not None and not (os.path.isdir(spill) and os.access(spill, os.W_OK)):
+        raise StoreError(f"{os.fspath(spill)}: not a directory that can be written; make it first")
 
 
 def _bytes(memory: str | int) -> int:
@@ -181,17 +205,28 @@ def _address(scheduler: str) -> str:
     return str(address)
 
 
-def _local(stack: ExitStack, workers: int | None, memory: str | int | None, level: int) -> Any:
+def _local(
+    stack: ExitStack,
+    workers: int | None,
+    threads: int,
+    memory: str | int | None,
+    spill: str | os.PathLike[str] | None,
+    level: int,
+) -> Any:
+    import dask
     from distributed import Client, LocalCluster
 
-    count = workers or os.cpu_count() or 1
+    count = workers or max(1, (os.cpu_count() or 1) // threads)
     stack.enter_context(_quiet(level))
+    variables = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _THREAD_VARIABLES}
+    stack.enter_context(dask.config.set(variables))
     try:
         cluster = LocalCluster(
             n_workers=count,
-            threads_per_worker=1,
+            threads_per_worker=threads,
             processes=True,
             memory_limit="auto" if memory is None else _bytes(memory),
+            local_directory=None if spill is None else os.fspath(spill),
             dashboard_address=f"127.0.0.1:{_DASHBOARD if _is_free(_DASHBOARD) else 0}",
             silence_logs=level,
         )
@@ -201,7 +236,6 @@ def _local(stack: ExitStack, workers: int | None, memory: str | int | None, leve
             "under `if __name__ == '__main__':`, because every process runs the script again"
         ) from error
     stack.enter_context(cluster)
-    logging.getLogger(__name__).debug("Dashboard: %s", cluster.dashboard_link)
     return stack.enter_context(Client(cluster))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 from pathlib import Path
 
@@ -53,6 +54,23 @@ def test_session__local_makes_processes_which_scheduler_files_and_addresses_reac
     assert logging.getLogger("distributed").level == level
 
 
+def test_session__local_sets_threads_their_variables_and_where_to_spill(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def variables() -> set[str]:
+        return {os.environ[name] for name in cluster._THREAD_VARIABLES}
+
+    with (
+        caplog.at_level(logging.INFO, "hifive_dask"),
+        session("local", workers=1, threads=3, spill=tmp_path) as client,
+    ):
+        (worker,) = client.scheduler_info()["workers"].values()
+        assert worker["nthreads"] == 3
+        assert Path(worker["local_directory"]).is_relative_to(tmp_path)
+        assert client.submit(variables).result() == {"1"}
+        assert caplog.messages == [f"Dashboard: {client.dashboard_link}"]
+
+
 def test_session__local_takes_another_port_if_that_of_the_dashboard_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -93,6 +111,9 @@ def test_session__is_closed_when_the_body_raises() -> None:
         ("sync", {"workers": 2}, "one thread"),
         ("tcp://10.0.0.1:1", {"workers": 2}, "has the workers it has"),
         ("threads", {"memory": "4GB"}, "goes with the scheduler 'local'"),
+        ("local", {"threads": 0}, "threads is 0, expected at least 1"),
+        ("threads", {"threads": 2}, "threads goes with the scheduler 'local'"),
+        ("mpi", {"spill": "/tmp"}, "spill goes with the scheduler 'local'"),
         ("local", {"memory": "much"}, "expected a size such as '4GB'"),
         ("local", {"memory": 0}, "expected a size such as '4GB'"),
     ],
@@ -119,6 +140,12 @@ def test_session__refuses_what_it_cannot_do(
 )
 def test_check__accepts_what_session_does(scheduler: str) -> None:
     check_session(scheduler)
+
+
+def test_check__wants_a_directory_to_spill_to(tmp_path: Path) -> None:
+    check_session("local", spill=tmp_path)
+    with pytest.raises(StoreError, match="none: not a directory that can be written"):
+        check_session("local", spill=tmp_path / "none")
 
 
 def test_check__takes_no_directory_for_a_scheduler_file(

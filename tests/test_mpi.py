@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from hifive_dask import HiC, testing
 from hifive_dask.cluster import check_session, session
 from hifive_dask.errors import ParameterError, StateError
+from tests.worlds import learned_toy
 
 pytestmark = pytest.mark.mpi
 
@@ -21,6 +23,8 @@ TIMEOUT = 150  # seconds, of a job that takes ten on a free machine: hanging is 
 COMMAND = ("-c", "from hifive_dask.cli import main; main(prog_name='hifive-dask')")
 # Containers run tests as root and have fewer cores than ranks; Open MPI refuses both.
 ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
@@ -28,15 +32,19 @@ ENVIRONMENT = {
 }
 
 
-def mpirun(ranks: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run Python on so many ranks."""
+def launch(ranks: int) -> list[str]:
+    """The command that starts Python on so many ranks."""
     beside = Path(sys.executable).with_name("mpirun")
     program = str(beside) if beside.exists() else shutil.which("mpirun")
     assert program is not None, "no mpirun; install the extra `test`"
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return [program, "-n", str(ranks), sys.executable]
+
+
+def mpirun(ranks: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python on so many ranks."""
     return subprocess.run(
-        [program, "-n", str(ranks), sys.executable, *map(str, arguments)],
-        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path},
+        [*launch(ranks), *map(str, arguments)],
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
@@ -54,6 +62,7 @@ def analyse(script: Path, out: Path) -> Path:
     files = testing.toy_files(out)
     script.write_text(f"""
 import sys
+import time
 from pathlib import Path
 from hifive_dask import Fend, HiC, HiCData
 from hifive_dask.cluster import session
@@ -185,6 +194,29 @@ def test_session__names_the_extra_that_is_missing(
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(StateError, match=rf"{message}.*hifive-dask\[mpi\]"), session("mpi"):
         pass
+
+
+def test_cluster__that_mpirun_started_serves_clients(tmp_path: Path) -> None:
+    learned = learned_toy(tmp_path, mininteractions=5)
+    learned.save()
+    file, results = tmp_path / "scheduler.json", []
+    command = [*launch(3), "-m", "dask_mpi.cli", "--scheduler-file", str(file), "--nthreads", "1"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=quiet, stderr=quiet) as running:
+        try:
+            while not file.exists():
+                assert running.poll() is None
+                time.sleep(0.1)
+            for scheduler in (str(file), "threads"):
+                with session(scheduler) as client:
+                    if client is not None:
+                        client.wait_for_workers(2, timeout=TIMEOUT)
+                    hic = HiC(learned.file, silent=True)
+                    hic.find_express_fend_corrections()
+                    results.append(hic.corrections.tobytes())
+        finally:
+            running.terminate()
+    assert results[0] == results[1]
 
 
 def test_check__takes_no_options_of_other_schedulers() -> None:

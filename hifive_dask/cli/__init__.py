@@ -166,7 +166,15 @@ def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
     "address or its scheduler file, or one thread (sync).",
 )
 @click.option("--workers", type=click.IntRange(1), help="Threads, or processes for local.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads per process for local; 1 if not given."
+)
 @click.option("--memory", metavar="SIZE", help="Memory per process for local, such as 4GB.")
+@click.option(
+    "--spill",
+    metavar="DIRECTORY",
+    help="Where processes of local put what does not fit; else that for temporary files.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more, and show where errors arose.")
 @click.version_option(__version__, prog_name="hifive-dask")
@@ -175,7 +183,9 @@ def main(
     ctx: click.Context,
     scheduler: str,
     workers: int | None,
+    threads: int | None,
     memory: str | None,
+    spill: str | None,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -184,8 +194,8 @@ def main(
     Start with `hifive-dask demo`.
     """
     try:
-        check_session(scheduler, workers=workers, memory=memory)
+        check_session(scheduler, workers=workers, threads=threads, memory=memory, spill=spill)
     except (ParameterError, StoreError) as error:
         raise click.UsageError(str(error)) from error
-    ctx.obj = Settings(scheduler, workers, memory, quiet, verbose)
+    ctx.obj = Settings(scheduler, workers, threads, memory, spill, quiet, verbose)
     ctx.with_resource(logging_to_stderr(quiet=quiet, verbose=verbose))

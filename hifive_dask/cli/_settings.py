@@ -20,7 +20,9 @@ class Settings:
 
     scheduler: str = "threads"
     workers: int | None = None
+    threads: int | None = None
     memory: str | None = None
+    spill: str | None = None
     quiet: bool = False
     verbose: bool = False
 
@@ -31,7 +33,12 @@ class Settings:
         from hifive_dask.cluster import session
 
         return session(
-            self.scheduler, workers=self.workers, memory=self.memory, verbose=self.verbose
+            self.scheduler,
+            workers=self.workers,
+            threads=self.threads,
+            memory=self.memory,
+            spill=self.spill,
+            verbose=self.verbose,
         )
 
     def say(self, text: str) -> None:

@@ -25,6 +25,7 @@ from hifive_dask.model.rows import (
     piece_groups,
     rows_by_kind,
 )
+from hifive_dask.model.stretches import Stretches, add_stretches, extent
 
 __all__ = ["UseReads", "check_window", "filter_units"]
 
@@ -204,13 +205,13 @@ def _select(
     return first, second
 
 
-def _count(rows: Pairs, valid: Int32) -> NDArray[np.int64]:
-    return coverage(*rows, valid)
-
-
-def _add(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    total: NDArray[np.int64] = np.sum(parts, axis=0)
-    return total
+def _count(rows: Pairs, valid: Int32) -> Stretches:
+    """Rows of every unit whose both units are valid."""
+    spans = [extent(units) for units in rows if len(units)]
+    count, whole = Stretches.zeros(spans, np.int64), coverage(*rows, valid)
+    for span, own in zip(count.spans(), count.values, strict=True):
+        own[:] = whole[span]
+    return count
 
 
 def _peel_genome(
@@ -238,9 +239,9 @@ def _peel_genome(
     largest = -1
     while held:
         current = dask.delayed(valid)
-        (covered,) = run(
-            [tree_reduce([count(rows, current) for rows in held], _add)], silent=silent
-        )
+        parts = [count(rows, current) for rows in held]
+        (found,) = run([tree_reduce(parts, add_stretches)], silent=silent)
+        covered = found.whole(len(valid))
         largest = int(covered.max(initial=0)) if largest < 0 else largest
         kept = ((valid > 0) & (covered >= least)).astype(np.int32)
         if kept.sum() == valid.sum():

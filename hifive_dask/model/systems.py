@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import dask
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import hold, run
@@ -24,6 +24,7 @@ from hifive_dask.model.rows import (
     piece_groups,
     rows_by_kind,
 )
+from hifive_dask.model.stretches import Stretches, add_stretches, extent
 from hifive_dask.model.weights import Problem, Settings, entries_of, settings_of, weigh
 
 __all__ = ["CisSystem", "SpanSystem", "System"]
@@ -245,10 +246,6 @@ class _Span(NamedTuple):
     reads: float
 
 
-def _extent(indices: Int32) -> slice:
-    return slice(int(indices.min()), int(indices.max()) + 1)
-
-
 def _build_spans(pieces: Sequence[Piece], settings: Settings, usereads: UseReads) -> list[_Span]:
     """Cis rows and trans rows of some pieces, each over the units that it touches."""
     spans = []
@@ -260,7 +257,7 @@ def _build_spans(pieces: Sequence[Piece], settings: Settings, usereads: UseReads
             if (first[1:] < first[:-1]).any():  # rows of several blocks, each sorted
                 order = np.argsort(first, kind="stable")
                 first, second, weight = first[order], second[order], weight[order]
-            rows, across = _extent(first), _extent(second)
+            rows, across = extent(first), extent(second)
             matrix = sparse_rows(
                 first - np.int32(rows.start),
                 second - np.int32(across.start),
@@ -271,25 +268,40 @@ def _build_spans(pieces: Sequence[Piece], settings: Settings, usereads: UseReads
     return spans
 
 
-def _summary(spans: Sequence[_Span], size: int) -> tuple[NDArray[np.int64], Float64]:
+def _summary(spans: Sequence[_Span]) -> tuple[Stretches, Float64]:
     """Entries of every unit, and the sums of reads, cis and trans."""
-    partners = np.zeros(size, dtype=np.int64)
+    partners = _room(spans, np.int64)
     reads = np.zeros(2)
     for span in spans:
         first, second = entries_of(span.matrix, span.columns.stop - span.columns.start)
-        partners[span.rows] += first
-        partners[span.columns] += second
+        partners.at(span.rows)[:] += first
+        partners.at(span.columns)[:] += second
         reads[span.trans] += span.reads
     return partners, reads
 
 
-def _product(spans: Sequence[_Span], values: Float64, scale: tuple[float, float]) -> Float64:
+def _add_summaries(parts: list[tuple[Stretches, Float64]]) -> tuple[Stretches, Float64]:
+    partners, reads = zip(*parts, strict=True)
+    return add_stretches(partners), np.sum(reads, axis=0)
+
+
+def _room(spans: Sequence[_Span], dtype: DTypeLike) -> Stretches:
+    """Zeros for all units that the spans touch."""
+    return Stretches.zeros([each for span in spans for each in (span.rows, span.columns)], dtype)
+
+
+def _product(spans: Sequence[_Span], values: Float64, scale: tuple[float, float]) -> Stretches:
     """Sum_j w_ij f_j over the rows of some spans."""
-    factors = [s * values for s in scale]
-    total = np.zeros(len(values))
+    total = _room(spans, np.float64)
     for trans, rows, columns, matrix, _ in spans:
-        factor = factors[trans]
-        multiply(matrix, factor[rows], factor[columns], total[rows], total[columns])
+        factor = scale[trans]
+        multiply(
+            matrix,
+            factor * values[rows],
+            factor * values[columns],
+            total.at(rows),
+            total.at(columns),
+        )
     return total
 
 
@@ -297,19 +309,14 @@ def _inverse(state: tuple[Float64, Float64]) -> Float64:
     return 1 / state[0]
 
 
-def _add(parts: list[Float64]) -> Float64:
-    total: Float64 = np.sum(parts, axis=0)
-    return total
-
-
 def _update(
-    total: Float64,
+    total: Stretches,
     state: tuple[Float64, Float64],
     possible: NDArray[np.int64],
     used: NDArray[np.bool_],
 ) -> tuple[Float64, Float64]:
     correction = state[0].copy()
-    ratio = total[used] / correction[used] / possible[used]
+    ratio = total.whole(len(used))[used] / correction[used] / possible[used]
     root = np.sqrt(ratio)
     correction[used] *= root
     cost, change = np.square(ratio - 1).sum(), np.abs(root - 1).max(initial=0.0)
@@ -330,12 +337,9 @@ class SpanSystem:
         tasks = [build(group, settings, problem.usereads) for group in groups]
         self._built = hold(tasks, title="weighing pairs", silent=silent)
         summary = dask.delayed(_summary, pure=True)
-        parts = run([summary(built, size) for built in self._built], silent=True)
-        self.partners = np.zeros(size, dtype=np.int64)
-        reads = np.zeros(2)
-        for partners, own in parts:
-            self.partners += partners
-            reads += own
+        parts = [summary(built) for built in self._built]
+        ((partners, reads),) = run([tree_reduce(parts, _add_summaries)], silent=True)
+        self.partners = partners.whole(size).astype(np.int64)
         self.used = self.partners > 0
         units = np.flatnonzero(self.used)
         self.problems = [units] if len(units) else []
@@ -354,7 +358,7 @@ class SpanSystem:
         for _ in range(steps):
             factor = inverse(current)
             parts = [product(own, factor, self._scale) for own in self._built]
-            current = update(tree_reduce(parts, _add), current, *self._constant)
+            current = update(tree_reduce(parts, add_stretches), current, *self._constant)
             traces.append(trace(current))
         return [current], traces
 
@@ -384,8 +388,8 @@ class SpanSystem:
     def _multiply(self, values: Float64, silent: bool) -> Float64:
         product, factor = dask.delayed(_product, pure=True), dask.delayed(values.copy())
         parts = [product(own, factor, self._scale) for own in self._built]
-        (total,) = run([tree_reduce(parts, _add)], silent=silent)
-        result: Float64 = total
+        (total,) = run([tree_reduce(parts, add_stretches)], silent=silent)
+        result: Float64 = total.whole(len(values))
         return result
 
 
