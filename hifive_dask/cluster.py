@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import re
-import socket
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ _KNOWN = (
     ", ".join(map(repr, _NAMES)) + ", an address such as 'tcp://10.0.0.5:8786', or a scheduler file"
 )
 _ADDRESS = re.compile(r"\w+://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
-_DASHBOARD = 8787  # port where users of Dask look for it
+_DASHBOARD = "127.0.0.1:8787"  # port where users of Dask look for it
 _TIMEOUT = 10.0  # seconds to reach a scheduler
 _CLIENT_RANK = 1  # where dask-mpi lets the program run; rank 0 is the scheduler
 _FEWEST_RANKS = 3  # scheduler, program, one worker
@@ -221,15 +221,16 @@ def _local(
     variables = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _THREAD_VARIABLES}
     stack.enter_context(dask.config.set(variables))
     try:
-        cluster = LocalCluster(
-            n_workers=count,
-            threads_per_worker=threads,
-            processes=True,
-            memory_limit="auto" if memory is None else _bytes(memory),
-            local_directory=None if spill is None else os.fspath(spill),
-            dashboard_address=f"127.0.0.1:{_DASHBOARD if _is_free(_DASHBOARD) else 0}",
-            silence_logs=level,
-        )
+        with _any_port():
+            cluster = LocalCluster(
+                n_workers=count,
+                threads_per_worker=threads,
+                processes=True,
+                memory_limit="auto" if memory is None else _bytes(memory),
+                local_directory=None if spill is None else os.fspath(spill),
+                dashboard_address=_DASHBOARD,
+                silence_logs=level,
+            )
     except RuntimeError as error:
         raise StoreError(
             f"{count} worker processes could not be started ({error}); in a script, call session "
@@ -239,14 +240,12 @@ def _local(
     return stack.enter_context(Client(cluster))
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+@contextmanager
+def _any_port() -> Iterator[None]:
+    """Say nothing if the dashboard takes another port than the usual one, which is taken."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"\s*Port \d+ is already in use")
+        yield
 
 
 def _mpi(stack: ExitStack, level: int) -> Any:
@@ -273,12 +272,12 @@ def _mpi(stack: ExitStack, level: int) -> Any:
     stack.enter_context(_quiet(level))
     # Ranks may be bound to cores, so that each would take the memory of the node for its own.
     on_node = world.Split_type(mpi.COMM_TYPE_SHARED).Get_size()
-    port = _DASHBOARD if rank != 0 or _is_free(_DASHBOARD) else 0
+    stack.enter_context(_any_port())
     if not initialize(
         exit=False,
         nthreads=1,
         memory_limit=distributed.system.MEMORY_LIMIT // on_node,
-        dashboard_address=f"127.0.0.1:{port}",
+        dashboard_address=_DASHBOARD,
     ):
         raise SystemExit(0)
     stack.callback(send_close_signal)

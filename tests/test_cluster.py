@@ -78,12 +78,13 @@ def test_session__local_takes_another_port_if_that_of_the_dashboard_is_taken(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        monkeypatch.setattr("hifive_dask.cluster._DASHBOARD", port)
+        monkeypatch.setattr("hifive_dask.cluster._DASHBOARD", f"127.0.0.1:{port}")
         with session("local", workers=1) as client:
             assert client.scheduler_info()["services"]["dashboard"] != port
-    monkeypatch.setattr("hifive_dask.cluster._DASHBOARD", free_port())
+    port = free_port()
+    monkeypatch.setattr("hifive_dask.cluster._DASHBOARD", f"127.0.0.1:{port}")
     with session("local", workers=1) as client:
-        assert client.scheduler_info()["services"]["dashboard"] == cluster._DASHBOARD
+        assert client.scheduler_info()["services"]["dashboard"] == port
 
 
 def test_session__local_prints_nothing_of_errors_that_it_raises(
