@@ -51,6 +51,18 @@ def test_bench_express__has_the_cost_of_its_baseline() -> None:
     assert all(5 < end["products"] < 100 for end in ends)
 
 
+def test_bench_scaling__measures_every_stage_on_every_engine(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, rows = _load("bench_scaling"), importlib.import_module("hifive_dask.model.rows")
+    monkeypatch.setattr(rows, "SPAN", rows.SPAN)  # put back afterwards
+    monkeypatch.setattr(bench, "ENGINES", (("threads", 1), ("threads", 2)))
+    found = bench.main([5_000], [1], fends=2_000)
+    assert len(found) == 2 * 9
+    assert all(row["tasks"] > 0 for row in found)
+    assert "### One iteration with all reads" in capsys.readouterr().out
+
+
 def test_powers__are_those_of_a_power_law() -> None:
     rows = [{"a": a, "b": b, "s": a**0.5 * b**2} for a, b in ((1, 1), (2, 1), (1, 3), (5, 7))]
     powers = _load("harness").powers
