@@ -198,7 +198,7 @@ class Measuring(ABC):
         if self.trans_means is None:
             return None
         possible = possible_trans(self.units, self._usable())
-        return float(possible @ self.trans_means / max(1.0, possible.sum()))
+        return float((possible * self.trans_means).sum() / max(1.0, possible.sum()))
 
     # What the present normalization applies
 

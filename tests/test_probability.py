@@ -392,7 +392,8 @@ def test_cost__falls_while_the_edge_stays(model: str) -> None:
 def test_minimum__does_not_depend_on_the_start(seed: int, model: str, fends: bool) -> None:
     units, rows = random_world(seed, fends=fends, density=0.5)
     rng = np.random.default_rng(seed)
-    options = {"model": model, "minchange": 1e-8, "on_nonconvergence": "ignore"}
+    # Nearer to the minimum, rounding decides whether a step lowers the cost.
+    options = {"model": model, "minchange": 1e-7, "on_nonconvergence": "ignore"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("warnings.warn", lambda *_, **__: None)
         one = run(units, rows, **options)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, svds
+from threadpoolctl import threadpool_limits
 
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.heatmap.arrays import MEMORY_LIMIT, cis_array
@@ -160,20 +161,21 @@ def principal_coordinates(matrix: NDArray[Any], *, dense: int = _DENSE) -> Float
     matrix = matrix.astype(np.float64, copy=False)
     rows, columns = matrix.shape
     mean = matrix.mean(axis=0)
-    if min(rows, columns) <= dense:
-        left, size, right = np.linalg.svd(matrix - mean, full_matrices=False)
-        left, size, right = left[:, :_COMPONENTS], size[:_COMPONENTS], right[:_COMPONENTS]
-    else:
-        centred = LinearOperator(
-            matrix.shape,
-            matvec=lambda x: matrix @ x - mean @ x,
-            rmatvec=lambda y: matrix.T @ y - mean * y.sum(),
-            dtype=np.float64,
-        )
-        start = np.random.default_rng(0).standard_normal(min(rows, columns))
-        left, size, right = svds(centred, k=_COMPONENTS, v0=start)
-        order = np.argsort(-size)
-        left, size, right = left[:, order], size[order], right[order]
+    with threadpool_limits(1, user_api="blas"):  # whose rounding depends on its number of threads
+        if min(rows, columns) <= dense:
+            left, size, right = np.linalg.svd(matrix - mean, full_matrices=False)
+            left, size, right = left[:, :_COMPONENTS], size[:_COMPONENTS], right[:_COMPONENTS]
+        else:
+            centred = LinearOperator(
+                matrix.shape,
+                matvec=lambda x: matrix @ x - mean @ x,
+                rmatvec=lambda y: matrix.T @ y - mean * y.sum(),
+                dtype=np.float64,
+            )
+            start = np.random.default_rng(0).standard_normal(min(rows, columns))
+            left, size, right = svds(centred, k=_COMPONENTS, v0=start)
+            order = np.argsort(-size)
+            left, size, right = left[:, order], size[order], right[order]
     largest = right[np.arange(_COMPONENTS), np.abs(right).argmax(axis=1)]
     coordinates: Float64 = left * size * np.where(largest < 0, -1.0, 1.0)
     return coordinates

@@ -93,6 +93,11 @@ class State(NamedTuple):
         return int(self.outcome) == _STALLED
 
 
+def _dot(first: Float64, second: Float64) -> float:
+    """Not by BLAS, whose rounding depends on its number of threads."""
+    return float((first * second).sum())
+
+
 class _Value(NamedTuple):
     cost: float
     slope: Float64
@@ -102,7 +107,7 @@ class _Value(NamedTuple):
 
 def _evaluate(likelihood: Likelihood, point: Float64, stage: int) -> _Value:
     terms = likelihood.terms(np.exp(point), likelihood.edges[int(stage)])
-    cost = terms.cost - float(np.dot(likelihood.observed, point)) - likelihood.constant
+    cost = terms.cost - _dot(likelihood.observed, point) - likelihood.constant
     slope = terms.gradient - likelihood.observed
     scale = np.maximum(np.maximum(terms.curvature, terms.gradient), likelihood.observed)
     return _Value(cost, slope, np.maximum(scale, 1e-300), bool(terms.clipped.any()))
@@ -177,11 +182,11 @@ def _inverse(
     # What is missing of each row's sum, which is twice the diagonal.
     rest = np.where(free, np.maximum(scale - pairs.sum(axis=1), 0.0), 0.0)
     answer = sparse.solve(rest)
-    total = max(rest.sum(), 1e-300) + float(np.dot(rest, answer))
+    total = max(rest.sum(), 1e-300) + _dot(rest, answer)
 
     def solve(vector: Float64) -> Float64:
         part: Float64 = sparse.solve(np.where(free, vector, 0.0))
-        return np.where(free, part - answer * (np.dot(rest, part) / total), 0.0)
+        return np.where(free, part - answer * (_dot(rest, part) / total), 0.0)
 
     return solve
 
@@ -194,14 +199,14 @@ def _direction(
     pairs = []
     for step, bend in zip(state.steps[::-1], state.bends[::-1], strict=True):
         bend = np.where(free, bend, 0.0)
-        curvature = float(np.dot(step, bend))
+        curvature = _dot(step, bend)
         if curvature > 0:
-            part = float(np.dot(step, way)) / curvature
+            part = _dot(step, way) / curvature
             way = way - part * bend
             pairs.append((step, bend, curvature, part))
     way = solve(way)
     for step, bend, curvature, part in reversed(pairs):
-        way = way + (part - float(np.dot(bend, way)) / curvature) * step
+        way = way + (part - _dot(bend, way) / curvature) * step
     return np.where(free, -way, 0.0)
 
 
@@ -213,14 +218,14 @@ def advance(likelihood: Likelihood, state: State, limits: Limits) -> State:
     memories = [state, state._replace(steps=state.steps[:0], bends=state.bends[:0])]
     for memory in memories if len(state.steps) else memories[1:]:
         way = _direction(memory, solve, free)
-        if not np.dot(way, state.slope) < 0:
+        if not _dot(way, state.slope) < 0:
             continue
         way *= min(1.0, _FARTHEST / np.abs(way).max())
         for _ in range(_TRIES):
             point = np.clip(state.point + way, _FLOOR, _CEILING)
             value = _evaluate(likelihood, point, stage)
             step = point - state.point
-            bound = state.trace[-1, 0] + _ARMIJO * min(0.0, float(np.dot(state.slope, step)))
+            bound = state.trace[-1, 0] + _ARMIJO * min(0.0, _dot(state.slope, step))
             if value.cost <= bound:
                 steps = np.concatenate([memory.steps, [step]])
                 bends = np.concatenate([memory.bends, [value.slope - state.slope]])

@@ -264,7 +264,7 @@ def observe(chromosome: Chromosome, first: Int32, second: Int32, count: Int32) -
     reads = np.ones(len(first)) if chromosome.binomial else count.astype(np.float64)
     total: Float64 = np.zeros(n)
     total += np.bincount(first, reads, n) + np.bincount(second, reads, n)
-    constant = float(np.dot(reads, np.log(mean)))
+    constant = float((reads * np.log(mean)).sum())
     part = _List(first, second, mean, -1) if chromosome.binomial else None
     return Observed(total, constant, part)
 
