@@ -6,11 +6,13 @@ import json
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,13 @@ _DASHBOARD = 8787  # port where users of Dask look for it
 _TIMEOUT = 10.0  # seconds to reach a scheduler
 _CLIENT_RANK = 1  # where dask-mpi lets the program run; rank 0 is the scheduler
 _FEWEST_RANKS = 3  # scheduler, program, one worker
+_SETTINGS = {
+    # A task is done again if its worker dies: so many times, not Dask's 3, since it counts all tasks
+    # that waited on a node that fails. One that kills its workers by itself still ends soon.
+    "distributed.scheduler.allowed-failures": 10,
+    # If no worker is left, or all have paused for lack of memory: an error, not silence for ever.
+    "distributed.scheduler.no-workers-timeout": "5 minutes",
+}
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -92,12 +101,13 @@ def session(
     ...     print(client)
     None
     """
+    import dask
+
     check_session(scheduler, workers=workers, memory=memory)
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
+        stack.enter_context(dask.config.set(_SETTINGS))
         if scheduler in ("threads", "sync"):
-            import dask
-
             options: dict[str, Any] = {"scheduler": scheduler}
             if workers is not None and scheduler == "threads":
                 options["num_workers"] = workers
@@ -187,22 +197,39 @@ def _local(stack: ExitStack, workers: int | None, memory: str | int | None, leve
     count = workers or os.cpu_count() or 1
     stack.enter_context(_quiet(level))
     try:
-        cluster = LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit="auto" if memory is None else _bytes(memory),
-            dashboard_address=f"127.0.0.1:{_DASHBOARD if _is_free(_DASHBOARD) else 0}",
-            silence_logs=level,
-        )
+        with _later_interrupts():
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=count,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit="auto" if memory is None else _bytes(memory),
+                    dashboard_address=f"127.0.0.1:{_DASHBOARD if _is_free(_DASHBOARD) else 0}",
+                    silence_logs=level,
+                )
+            )
     except RuntimeError as error:
         raise StoreError(
             f"{count} worker processes could not be started ({error}); in a script, call session "
             "under `if __name__ == '__main__':`, because every process runs the script again"
         ) from error
-    stack.enter_context(cluster)
     logging.getLogger(__name__).debug("Dashboard: %s", cluster.dashboard_link)
     return stack.enter_context(Client(cluster))
+
+
+@contextmanager
+def _later_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C waiting, and away from all processes that are started here.
+
+    A terminal sends it to all of them. They, and what the threads started here start later, inherit
+    what is blocked; this process alone answers, and then closes them.
+    """
+    resource_tracker.ensure_running()  # else the first process that starts would unblock it
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _is_free(port: int) -> bool:

@@ -6,9 +6,7 @@ Nothing heavy is imported here or by a command module; that happens inside the c
 from __future__ import annotations
 
 import keyword
-import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,6 +18,7 @@ import click
 
 from hifive_dask import __version__
 from hifive_dask.cli._settings import Settings, logging_to_stderr
+from hifive_dask.cli._signals import stoppable
 from hifive_dask.cluster import check_session, session
 from hifive_dask.errors import (
     HifiveDaskError,
@@ -60,6 +59,7 @@ class LazyGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the command line; of MPI's ranks, one alone reads it and speaks."""
         with ExitStack() as stack:
+            stack.enter_context(stoppable())
             if _asks_for_mpi(sys.argv[1:] if args is None else args):
                 stack.enter_context(_mpi_session())
             return super().main(args, *rest, **options)
@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         verbose = bool(ctx.params.get("verbose"))
-        with _warnings_to_stderr(verbose), _terminable():
+        with _warnings_to_stderr(verbose):
             try:
                 return super().invoke(ctx)
             except (HifiveDaskError, OSError) as error:
@@ -90,13 +90,6 @@ class LazyGroup(click.Group):
                     traceback.print_exc()
                 _say_error(error)
                 ctx.exit(1)
-            except KeyboardInterrupt:
-                click.echo(
-                    "interrupted; nothing was written by the step that was running, and stores "
-                    "that were complete still are. The same command goes on, or begins again",
-                    err=True,
-                )
-                ctx.exit(130)
 
 
 def _say_error(error: Exception) -> None:
@@ -123,23 +116,6 @@ def _mpi_session() -> Iterator[None]:
             _say_error(error)
             raise SystemExit(2) from None
         yield
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Exit on SIGTERM the way of an error, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-
-    def stop(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    former = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if former is None else former)
 
 
 @contextmanager
