@@ -30,8 +30,8 @@ _TIMEOUT = 10.0  # seconds to reach a scheduler
 _CLIENT_RANK = 1  # where dask-mpi lets the program run; rank 0 is the scheduler
 _FEWEST_RANKS = 3  # scheduler, program, one worker
 _SETTINGS = {
-    # A task is done again if its worker dies: so many times, not Dask's 3, since it counts all tasks
-    # that waited on a node that fails. One that kills its workers by itself still ends soon.
+    # A task is done again if its worker dies: so many times, not Dask's 3, since it counts all
+    # that waited on a node that fails. A task that kills its workers by itself still ends soon.
     "distributed.scheduler.allowed-failures": 10,
     # If no worker is left, or all have paused for lack of memory: an error, not silence for ever.
     "distributed.scheduler.no-workers-timeout": "5 minutes",

@@ -125,9 +125,9 @@ def _explain_losses() -> Iterator[None]:
         ) from error
     except (NoWorkerError, NoValidWorkerError) as error:
         raise ClusterError(
-            f"no worker could take a task for {error.timeout:g} s: all have died, or have paused for "
-            "lack of memory. Start more, or give each of them more memory; the same call goes on "
-            "then, or begins again"
+            f"no worker could take a task for {error.timeout:g} s: all have died, or have paused "
+            "for lack of memory. Start more, or give each of them more memory; the same call goes "
+            "on then, or begins again"
         ) from error
     except (CancelledError, OSError) as error:
         # Connections raise OSError, as files do.
