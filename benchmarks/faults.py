@@ -159,10 +159,10 @@ STAGES: dict[str, Stage] = {
     "express spans": _spans,
     "express all reads": _learn(EXPRESS, iterations=20, usereads="all"),
     "knight-ruiz": _learn(EXPRESS, kr=True),
-    "probability": _learn("find_probability_fend_corrections", max_iterations=4),
+    "probability": _learn("find_probability_fend_corrections", max_iterations=4, on_nonconvergence="ignore"),
     "binning": _learn(
         "find_binning_fend_corrections", num_bins=(10, 10), parameters=("even", "even"),
-        model=("len", "distance"), max_iterations=5,
+        model=("len", "distance"), max_iterations=5, on_nonconvergence="ignore",
     ),
     "lazy map": _lazy(),
     "dynamic map": _lazy(
@@ -228,7 +228,7 @@ class Killer(SchedulerPlugin):  # type: ignore[misc]
 
 
 def _is_up(nanny: Any) -> bool:
-    return bool(nanny.status == Status.running and nanny.pid)
+    return bool(nanny.process and nanny.process.status == Status.running)
 
 
 @contextmanager
@@ -246,10 +246,10 @@ async def _register(scheduler: Any, killer: Killer) -> None:
     scheduler.add_plugin(killer, name=killer.name)
 
 
-def trial(client: Any, stage: Stage, tasks: int, seed: int, inputs: Path, out: Path) -> Any:
-    """Run a stage of about so many tasks and kill workers; what became of it."""
-    rng = np.random.default_rng(seed)
-    when = rng.integers(0, max(1, tasks), rng.integers(1, 4)).tolist()
+def trial(
+    client: Any, stage: Stage, when: Sequence[int], seed: int, inputs: Path, out: Path
+) -> dict[str, Any]:
+    """Run a stage and kill a worker `when` so many tasks are finished; what became of it."""
     start, error, made = time.perf_counter(), "", ""
     signal.signal(signal.SIGALRM, _hangs)
     with watching(client, when, seed) as killer:
@@ -285,7 +285,9 @@ def run_stage(name: str, kills: int, inputs: Path, out: Path, log: Path) -> None
                 perform(stage, inputs, out)
             while left:
                 seed = left.pop(0)
-                row = trial(client, stage, counter.finished, seed, inputs, out)
+                rng = np.random.default_rng(seed)
+                when = rng.integers(0, max(1, counter.finished), rng.integers(1, 4)).tolist()
+                row = trial(client, stage, when, seed, inputs, out)
                 row |= {"stage": name, "trial": seed, "same": row["digest"] == expected}
                 handle.write(json.dumps(row) + "\n")
                 handle.flush()
