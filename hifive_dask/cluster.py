@@ -6,17 +6,19 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 from hifive_dask.errors import ParameterError, StateError, StoreError
 
-__all__ = ["check_session", "session"]
+__all__ = ["check_session", "mpi_rank", "session"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +31,15 @@ _DASHBOARD = "127.0.0.1:8787"  # port where users of Dask look for it
 _TIMEOUT = 10.0  # seconds to reach a scheduler
 _CLIENT_RANK = 1  # where dask-mpi lets the program run; rank 0 is the scheduler
 _FEWEST_RANKS = 3  # scheduler, program, one worker
+# What mpirun tells its ranks: of Open MPI, and of MPICH and Intel MPI.
+_RANK_VARIABLES = (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"))
+_SETTINGS = {
+    # A task is done again if its worker dies: so many times, not Dask's 3, since it counts all
+    # that waited on a node that fails. A task that kills its workers by itself still ends soon.
+    "distributed.scheduler.allowed-failures": 10,
+    # If no worker is left, or all have paused for lack of memory: an error, not silence for ever.
+    "distributed.scheduler.no-workers-timeout": "5 minutes",
+}
 # A worker is one thread of Dask, or few; libraries would start as many as there are cores in each.
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -104,12 +115,13 @@ def session(
     ...     print(client)
     None
     """
+    import dask
+
     check_session(scheduler, workers=workers, threads=threads, memory=memory, spill=spill)
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
+        stack.enter_context(dask.config.set(_SETTINGS))
         if scheduler in ("threads", "sync"):
-            import dask
-
             options: dict[str, Any] = {"scheduler": scheduler}
             if workers is not None and scheduler == "threads":
                 options["num_workers"] = workers
@@ -164,6 +176,25 @@ def check_session(
         _bytes(memory)
     if spill is not None and not (os.path.isdir(spill) and os.access(spill, os.W_OK)):
         raise StoreError(f"{os.fspath(spill)}: not a directory that can be written; make it first")
+
+
+def mpi_rank() -> tuple[int, int]:
+    """Rank of this process and number of ranks, as far as mpirun says; (0, 1) without it.
+
+    MPI itself is not started by this.
+
+    Examples
+    --------
+    >>> from hifive_dask.cluster import mpi_rank
+    >>> rank, size = mpi_rank()
+    >>> rank < size
+    True
+    """
+    for names in _RANK_VARIABLES:
+        rank, size = (os.environ.get(name, "") for name in names)
+        if rank.isdecimal() and size.isdecimal():
+            return int(rank), int(size)
+    return 0, 1
 
 
 def _bytes(memory: str | int) -> int:
@@ -221,22 +252,23 @@ def _local(
     variables = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _THREAD_VARIABLES}
     stack.enter_context(dask.config.set(variables))
     try:
-        with _any_port():
-            cluster = LocalCluster(
-                n_workers=count,
-                threads_per_worker=threads,
-                processes=True,
-                memory_limit="auto" if memory is None else _bytes(memory),
-                local_directory=None if spill is None else os.fspath(spill),
-                dashboard_address=_DASHBOARD,
-                silence_logs=level,
+        with _any_port(), _later_interrupts():
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=count,
+                    threads_per_worker=threads,
+                    processes=True,
+                    memory_limit="auto" if memory is None else _bytes(memory),
+                    local_directory=None if spill is None else os.fspath(spill),
+                    dashboard_address=_DASHBOARD,
+                    silence_logs=level,
+                )
             )
     except RuntimeError as error:
         raise StoreError(
             f"{count} worker processes could not be started ({error}); in a script, call session "
             "under `if __name__ == '__main__':`, because every process runs the script again"
         ) from error
-    stack.enter_context(cluster)
     return stack.enter_context(Client(cluster))
 
 
@@ -246,6 +278,21 @@ def _any_port() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"\s*Port \d+ is already in use")
         yield
+
+
+@contextmanager
+def _later_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C waiting, and away from all processes that are started here.
+
+    A terminal sends it to all of them. They, and what the threads started here start later, inherit
+    what is blocked; this process alone answers, and then closes them.
+    """
+    resource_tracker.ensure_running()  # else the first process that starts would unblock it
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _mpi(stack: ExitStack, level: int) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 __all__ = [
+    "ClusterError",
     "ConvergenceError",
     "ConvergenceWarning",
     "HifiveDaskError",
@@ -45,6 +46,10 @@ class StoreError(HifiveDaskError, OSError):
 
 class LinkError(StoreError):
     """A store points to another store that is missing or is not the one it was made with."""
+
+
+class ClusterError(HifiveDaskError, RuntimeError):
+    """Workers died again and again, or the scheduler was lost."""
 
 
 class ConvergenceError(HifiveDaskError, ArithmeticError):

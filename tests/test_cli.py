@@ -220,10 +220,16 @@ def test_interrupt__says_so_and_exits_130(
     files: testing.ToyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
+    before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(Fend, "load_fends", interrupt)
-    result = run("fends", "--sites", files.sites, "-o", tmp_path / "fends.zarr", code=130)
+    try:
+        result = run("fends", "--sites", files.sites, "-o", tmp_path / "fends.zarr", code=130)
+        signal.raise_signal(signal.SIGINT)  # a second one would disturb the cleaning up
+    finally:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, before if signum == signal.SIGINT else signal.SIG_DFL)
     assert result.stderr.startswith("interrupted; nothing was written")
     assert list(tmp_path.iterdir()) == []
 
@@ -553,7 +559,7 @@ def test_run__goes_on_after_a_step_that_failed(
     with monkeypatch.context() as patch:
 
         def interrupt(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
+            raise SystemExit(130)
 
         patch.setattr(HiC, "find_express_fend_corrections", interrupt)
         run(*base, *options, code=130)

@@ -150,6 +150,29 @@ def test_command__wants_three_ranks(ranks: int) -> None:
     assert "expected at least 3" in done.stderr
 
 
+def test_command__that_does_not_ask_for_mpi_refuses_to_be_many() -> None:
+    done = mpirun(2, *COMMAND, "info", __file__)
+    assert done.returncode == 2
+    assert done.stderr.count("error: ") == 1
+    assert "mpirun started this command 2 times" in done.stderr
+    assert "mpirun -n 2 hifive-dask --scheduler mpi" in done.stderr
+
+
+def test_command__says_once_that_mpi_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "mpi4py.py").write_text("raise ImportError('not here')")
+    path = os.pathsep.join([str(tmp_path), ENVIRONMENT["PYTHONPATH"]])
+    command = [*launch(3), *COMMAND, "--scheduler", "mpi", "info", __file__]
+    done = subprocess.run(
+        command,
+        env={**ENVIRONMENT, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("error: MPI cannot be used (not here)") == 1
+
+
 def test_script__that_raises_shows_its_traceback(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

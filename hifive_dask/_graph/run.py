@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import dask
 from dask.callbacks import Callback
+
+from hifive_dask.errors import ClusterError
 
 __all__ = ["hold", "progress", "run"]
 
@@ -101,9 +103,40 @@ def _cancel_on_error(futures: Sequence[Any]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for future in futures:
-            future.cancel()
+        with suppress(Exception):  # the scheduler may be lost
+            futures[0].client.cancel(futures)
         raise
+
+
+@contextmanager
+def _explain_losses() -> Iterator[None]:
+    """Raise what tells that workers, or the scheduler, are gone as `ClusterError`."""
+    from distributed import CancelledError, KilledWorker
+    from distributed.scheduler import NoValidWorkerError, NoWorkerError
+
+    try:
+        yield
+    except KilledWorker as error:
+        raise ClusterError(
+            f"workers died {error.allowed_failures + 1} times while they worked at "
+            f"{dask.utils.key_split(error.task)!r}, most often for lack of memory: give each of "
+            "them more, or start fewer; the last one was "
+            f"{error.last_worker.address}. The same call goes on, or begins again"
+        ) from error
+    except (NoWorkerError, NoValidWorkerError) as error:
+        raise ClusterError(
+            f"no worker could take a task for {error.timeout:g} s: all have died, or have paused "
+            "for lack of memory. Start more, or give each of them more memory; the same call goes "
+            "on then, or begins again"
+        ) from error
+    except (CancelledError, OSError) as error:
+        # Connections raise OSError, as files do.
+        if isinstance(error, OSError) and type(error).__module__.split(".")[0] != "distributed":
+            raise
+        raise ClusterError(
+            "the connection to the Dask scheduler was lost: it was stopped, or cannot be reached. "
+            "Its log may tell why. Start it again; the same call goes on then, or begins again"
+        ) from error
 
 
 def hold(values: Sequence[Any], *, title: str = "", silent: bool = False) -> list[Any]:
@@ -112,18 +145,32 @@ def hold(values: Sequence[Any], *, title: str = "", silent: bool = False) -> lis
     Returns
     -------
     Lazy values again, whose graphs are the results.
+
+    Raises
+    ------
+    ClusterError
+        If workers died too often, or the scheduler was lost.
     """
-    distributed = sys.modules.get("distributed")
-    options = {_LARGE_GRAPH: "256MiB"} if distributed is not None else {}
-    with _LocalProgress(title, silent), dask.config.set(options):
+    if "distributed" not in sys.modules:
+        with _LocalProgress(title, silent):
+            return list(dask.persist(*values))
+    with _explain_losses():
+        return _hold_on_workers(values, title, silent)
+
+
+def _hold_on_workers(values: Sequence[Any], title: str, silent: bool) -> list[Any]:
+    """`hold`, if there may be a client."""
+    from distributed import as_completed, futures_of
+
+    with _LocalProgress(title, silent), dask.config.set({_LARGE_GRAPH: "256MiB"}):
         kept = list(dask.persist(*values))
-    futures = distributed.futures_of(kept) if distributed is not None else []
+    futures = futures_of(kept)
     if futures:
         bar = _Bar(title, len(futures), silent)
         try:
             with _cancel_on_error(futures):
-                for future in distributed.as_completed(futures):  # type: ignore[union-attr]
-                    if future.status == "error":
+                for future in as_completed(futures):
+                    if future.status in ("error", "cancelled"):
                         future.result()
                     bar.advance()
         finally:
@@ -135,6 +182,10 @@ def run(values: Sequence[Any], *, title: str = "", silent: bool = False) -> list
     """Compute lazy values and return the results to the caller, in order.
 
     The active Dask client is used if there is one, else threads; progress is shown on a terminal or
-    in a notebook after a second, unless `silent`.
+    in a notebook after a second, unless `silent`. Errors are those of `hold`.
     """
-    return list(dask.compute(*hold(values, title=title, silent=silent)))
+    held = hold(values, title=title, silent=silent)
+    if "distributed" not in sys.modules:
+        return list(dask.compute(*held))
+    with _explain_losses():  # a worker can be lost before its result is fetched
+        return list(dask.compute(*held))

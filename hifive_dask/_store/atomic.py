@@ -8,10 +8,21 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hifive_dask.errors import StoreError
 
-__all__ = ["put_in_place", "remove", "replacing", "replacing_files", "writable_parent"]
+__all__ = [
+    "put_in_place",
+    "remove",
+    "replacing",
+    "replacing_files",
+    "save_array",
+    "writable_parent",
+]
 
 
 def remove(path: Path) -> None:
@@ -99,6 +110,15 @@ def replacing_files(prefix: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             remove(beside)
+
+
+def save_array(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file, whole or not at all.
+
+    Tasks write so: one whose worker is thought to be lost can still run when it is done again.
+    """
+    with replacing(path) as beside, open(beside, "wb") as handle:
+        np.save(handle, array)
 
 
 def put_in_place(beside: Path, target: Path) -> None:

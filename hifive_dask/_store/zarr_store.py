@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
+from zarr.storage import LocalStore
 
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History
@@ -120,6 +121,10 @@ def _open_arrays(
 
 def complete(group: zarr.Group, *, token: str, history: History, **attributes: Any) -> None:
     """Add the last attributes and declare the store complete."""
+    store = group.store
+    if isinstance(store, LocalStore):
+        for left in store.root.rglob("*.partial"):  # by a worker that was killed
+            left.unlink(missing_ok=True)
     group.attrs.update(
         {
             **attributes,

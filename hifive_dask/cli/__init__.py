@@ -6,21 +6,20 @@ Nothing heavy is imported here or by a command module; that happens inside the c
 from __future__ import annotations
 
 import keyword
-import signal
 import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from hifive_dask import __version__
 from hifive_dask.cli._settings import Settings, logging_to_stderr
-from hifive_dask.cluster import check_session, session
+from hifive_dask.cli._signals import stoppable
+from hifive_dask.cluster import check_session, mpi_rank, session
 from hifive_dask.errors import (
     HifiveDaskError,
     HifiveDaskWarning,
@@ -60,8 +59,11 @@ class LazyGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the command line; of MPI's ranks, one alone reads it and speaks."""
         with ExitStack() as stack:
+            stack.enter_context(stoppable())
             if _asks_for_mpi(sys.argv[1:] if args is None else args):
                 stack.enter_context(_mpi_session())
+            else:
+                _refuse_copies()
             return super().main(args, *rest, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -80,7 +82,7 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         verbose = bool(ctx.params.get("verbose"))
-        with _warnings_to_stderr(verbose), _terminable():
+        with _warnings_to_stderr(verbose):
             try:
                 return super().invoke(ctx)
             except (HifiveDaskError, OSError) as error:
@@ -90,13 +92,6 @@ class LazyGroup(click.Group):
                     traceback.print_exc()
                 _say_error(error)
                 ctx.exit(1)
-            except KeyboardInterrupt:
-                click.echo(
-                    "interrupted; nothing was written by the step that was running, and stores "
-                    "that were complete still are. The same command goes on, or begins again",
-                    err=True,
-                )
-                ctx.exit(130)
 
 
 def _say_error(error: Exception) -> None:
@@ -119,27 +114,33 @@ def _mpi_session() -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(session("mpi"))
-        except (ParameterError, StateError) as error:
+        except ParameterError as error:  # of one rank
             _say_error(error)
             raise SystemExit(2) from None
+        except StateError as error:  # of all
+            _exit_as_one(error)
         yield
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Exit on SIGTERM the way of an error, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
+def _refuse_copies() -> None:
+    """Stop if mpirun started this command more than once: all would write the same files."""
+    _, size = mpi_rank()
+    if size > 1:
+        _exit_as_one(
+            ParameterError(
+                f"mpirun started this command {size} times, and each would write the same files; "
+                f"use `mpirun -n {size} hifive-dask --scheduler mpi ...` to share the work"
+            )
+        )
 
-    def stop(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
 
-    former = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if former is None else former)
+def _exit_as_one(error: Exception) -> NoReturn:
+    """Report an error that all ranks have, once; mpirun ends all when the first one fails."""
+    rank, _ = mpi_rank()
+    if rank:
+        raise SystemExit(0)
+    _say_error(error)
+    raise SystemExit(2)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
 from hifive_dask._kernels.pair_rows import Overflow, merge_rows
+from hifive_dask._store.atomic import save_array
 from hifive_dask._store.pairs import CHUNK, PairRows, PairStore
 from hifive_dask.errors import InputError, StoreError
 from hifive_dask.genome.partition import Partition, Units
@@ -137,7 +138,7 @@ def _merge(number: int, part: _Range, order: _Order, directory: str) -> _Blocks:
                 "hold"
             )
         merged = both
-    np.save(Path(directory) / f"tile-{number}.npy", merged)
+    save_array(Path(directory) / f"tile-{number}.npy", merged)
     block = order.block(merged[0], merged[1])
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     if not len(starts):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from hifive_dask._graph.run import run
+from hifive_dask._store.atomic import replacing
 from hifive_dask._store.pairs import PairRows, PairStore
 from hifive_dask.genome.partition import Units
 
@@ -74,13 +75,14 @@ def _windows(store: PairStore, units: Units, rows: int) -> Iterator[Window]:
 
 def _write_window(path: str, lo: int, hi: int, parts: Sequence[PairRows]) -> str:
     columns = [np.concatenate(column) for column in zip(*(part() for part in parts), strict=True)]
-    if columns:
-        first, second, count = columns
-        inside = np.flatnonzero((first >= lo) & (first < hi))
-        order = inside[np.lexsort((second[inside], first[inside]))]
-        table = pa.table({"1": first[order], "2": second[order], "3": count[order]})
-        options = pacsv.WriteOptions(include_header=False, delimiter="\t")
-        pacsv.write_csv(table, path, options)
-    else:
-        Path(path).touch()
+    with replacing(path) as beside:
+        if columns:
+            first, second, count = columns
+            inside = np.flatnonzero((first >= lo) & (first < hi))
+            order = inside[np.lexsort((second[inside], first[inside]))]
+            table = pa.table({"1": first[order], "2": second[order], "3": count[order]})
+            options = pacsv.WriteOptions(include_header=False, delimiter="\t")
+            pacsv.write_csv(table, beside, options)
+        else:
+            beside.touch()
     return path

@@ -18,6 +18,7 @@ from hifive_dask._kernels.alignments import (
     mate_of,
     unpack_ends,
 )
+from hifive_dask._store.atomic import save_array
 from hifive_dask.reads.alignments import Spilled, read_buckets
 from hifive_dask.reads.source import ReadEnds
 
@@ -108,5 +109,5 @@ def _match(
     alignments = Alignments(*map(np.concatenate, zip(*read, strict=True)))
     first, second, single, repeated = match_mates(alignments)
     lone = (mate_of(single) == 1) & (unpack_ends(single).chromosome >= chromosomes)
-    np.save(target, np.concatenate([[np.uint64(np.count_nonzero(lone))], first, second]))
+    save_array(target, np.concatenate([[np.uint64(np.count_nonzero(lone))], first, second]))
     return len(first), len(single), repeated

@@ -1,0 +1,68 @@
+"""Ctrl-C and SIGTERM: a command stops once, cleans up, and says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+__all__ = ["stoppable"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_AGAIN = 0.05  # seconds after which an exit that was lost is tried again
+
+
+class _Stop:
+    """Exits the way of an error, so that what is half made is removed.
+
+    Only the first signal counts: the next one, of an impatient user or of a batch system, would
+    interrupt what cleans up.
+    """
+
+    signum = 0
+
+    def __call__(self, signum: int, _: object) -> None:
+        if not self.signum:
+            self.signum = signum
+            raise SystemExit(128 + signum)
+
+    def retry(self, lost: Any) -> None:
+        """Exit again if Python dropped the exit: it does that with all exceptions of finalizers."""
+        if not isinstance(lost.exc_value, SystemExit):
+            sys.__unraisablehook__(lost)
+            return
+        signum, self.signum = self.signum, 0
+        threading.Timer(_AGAIN, os.kill, (os.getpid(), signum)).start()
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Exit with 130 after Ctrl-C and with 143 after SIGTERM, and say what that means."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    stop = _Stop()
+    former = {signum: signal.signal(signum, stop) for signum in _SIGNALS}
+    hook, sys.unraisablehook = sys.unraisablehook, stop.retry
+    try:
+        yield
+    except SystemExit:
+        if stop.signum:
+            click.echo(
+                f"{'interrupted' if stop.signum == signal.SIGINT else 'terminated'}; nothing was "
+                "written by the step that was running, and stores that were complete still are. "
+                "The same command goes on, or begins again",
+                err=True,
+            )
+        raise
+    finally:
+        sys.unraisablehook = hook
+        if not stop.signum:  # else Python still waits for threads, which nothing may interrupt
+            for signum, handler in former.items():
+                signal.signal(signum, signal.SIG_DFL if handler is None else handler)
