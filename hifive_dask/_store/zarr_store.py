@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
+import fsspec
 import numpy as np
 import zarr
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from upath import UPath
+from zarr.buffer.cpu import Buffer
 from zarr.codecs import BloscCodec
+from zarr.storage import FsspecStore, MemoryStore
 
+from hifive_dask._store.places import (
+    OPTIONS,
+    Location,
+    Place,
+    children,
+    explained,
+    local,
+    place,
+    state,
+)
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History
 from hifive_dask.schema import StoreSchema
@@ -24,9 +40,11 @@ __all__ = [
     "create",
     "history_of",
     "is_hdf5",
+    "open_group",
     "open_verified",
     "stored_arrays",
     "write_array",
+    "zarr_place",
 ]
 
 HDF5_SUFFIXES = (".hdf5", ".h5", ".fends", ".hcd", ".hcp", ".hch")
@@ -40,23 +58,53 @@ _OTHERS = {
 }
 
 
-def is_hdf5(path: str | os.PathLike[str]) -> bool:
-    """Whether the suffix says HDF5; ``.zarr`` says Zarr; anything else raises `StoreError`."""
-    suffix = Path(path).suffix
+def is_hdf5(path: Location) -> bool:
+    """Whether the suffix says HDF5; ``.zarr`` says Zarr; anything else raises `StoreError`.
+
+    So does HDF5 at a URL.
+    """
+    suffix = PurePosixPath(str(path)).suffix
     if suffix in HDF5_SUFFIXES:
+        local(path)
         return True
     if suffix == ".zarr":
         return False
     raise StoreError(
-        f"{os.fspath(path)}: the suffix decides the format; it must be .zarr or one of "
+        f"{path}: the suffix decides the format; it must be .zarr or one of "
         + ", ".join(HDF5_SUFFIXES)
         + _OTHERS.get(suffix, "")
     )
 
 
-def create(path: Path, schema: StoreSchema) -> zarr.Group:
+def zarr_place(path: Location) -> Path | FsspecStore:
+    """What Zarr opens."""
+    where = place(path)
+    if isinstance(where, Path):
+        return where
+    return FsspecStore(_file_system(where.protocol, os.getpid()), path=where.path.rstrip("/"))
+
+
+@lru_cache(maxsize=8)
+def _file_system(protocol: str, process: int) -> Any:
+    """The file system of a protocol for Zarr, which reads and writes in a loop of its own."""
+    kind = fsspec.get_filesystem_class(protocol)
+    if kind.async_impl:
+        return kind(asynchronous=True, **OPTIONS)
+    return AsyncFileSystemWrapper(kind(**OPTIONS), asynchronous=True)
+
+
+def open_group(
+    path: Location, mode: Literal["r", "r+", "w-"] = "r", *, name: str = ""
+) -> zarr.Group:
+    """Open a group of a store, as it is there now."""
+    return zarr.open_group(
+        zarr_place(path), path=name, mode=mode, zarr_format=3, use_consolidated=False
+    )
+
+
+def create(path: Location, schema: StoreSchema) -> zarr.Group:
     """Make an empty, incomplete store."""
-    group = zarr.open_group(path, mode="w-", zarr_format=3)
+    group = open_group(path, "w-")
     group.attrs.update({"type": schema.type, "version": schema.version, "complete": False})
     return group
 
@@ -99,16 +147,14 @@ def stored_arrays(path: str, token: str, names: tuple[str, ...]) -> tuple[zarr.A
     StoreError
         If another store is there now.
     """
-    # What changes when a store is replaced.
-    status = os.stat(os.path.join(path, "zarr.json"))
-    return _open_arrays(path, token, names, (status.st_ino, status.st_mtime_ns))
+    return _open_arrays(path, token, names, state(f"{path}/zarr.json"))
 
 
 @lru_cache(maxsize=64)
 def _open_arrays(
-    path: str, token: str, names: tuple[str, ...], state: tuple[int, int]
+    path: str, token: str, names: tuple[str, ...], state: Any
 ) -> tuple[zarr.Array[Any], ...]:
-    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    group = open_group(path)
     seen = str(group.attrs.get("uuid"))
     if seen != token:
         raise StoreError(
@@ -131,8 +177,10 @@ def complete(group: zarr.Group, *, token: str, history: History, **attributes: A
     )
 
 
-def open_verified(path: str | os.PathLike[str], schema: StoreSchema) -> zarr.Group:
+def open_verified(path: Location, schema: StoreSchema, *, apart: Sequence[str] = ()) -> zarr.Group:
     """Open a store for reading, if it is a complete one of the right kind.
+
+    At a URL all of it is fetched at once, but for what is stored of the arrays `apart`.
 
     Raises
     ------
@@ -140,13 +188,17 @@ def open_verified(path: str | os.PathLike[str], schema: StoreSchema) -> zarr.Gro
         If it is missing, not a Zarr store, of another kind or a newer version, incomplete, or
         lacks a variable.
     """
-    where = Path(path)
-    if not where.exists():
-        raise StoreError(f"{where}: no such store")
+    where = place(path)
     try:
-        group = zarr.open_group(where, mode="r", use_consolidated=False)
+        group = _open(where, apart)
         attributes: Mapping[str, Any] = dict(group.attrs)
+    except StoreError:
+        raise
     except Exception as error:
+        with explained(where):
+            missing = not where.exists()
+        if missing:
+            raise StoreError(f"{where}: no such store{_left(where)}") from error
         raise StoreError(f"{where}: not a Zarr store: {error}") from error
     found = attributes.get("type")
     if found != schema.type:
@@ -157,11 +209,49 @@ def open_verified(path: str | os.PathLike[str], schema: StoreSchema) -> zarr.Gro
             "newest known here; update hifive-dask"
         )
     if not attributes.get("complete", False):
-        raise StoreError(f"{where}: was not written to the end; make it again")
+        raise StoreError(f"{where}: was not written to the end{_left(where) or '; make it again'}")
     for variable in schema:
         if not variable.optional and variable.name not in group:
             raise StoreError(f"{where}: lacks the variable {variable.name!r}")
     return group
+
+
+def _open(where: Place, apart: Sequence[str]) -> zarr.Group:
+    if isinstance(where, Path):
+        return open_group(where)
+    with explained(where):
+        return zarr.open_group(
+            MemoryStore(_fetch(where, apart), read_only=True), mode="r", zarr_format=3
+        )
+
+
+def _fetch(where: UPath, apart: Sequence[str]) -> dict[str, Any]:
+    """Objects of a store by their keys: one list of them, then all at the same time."""
+    fs, root = where.fs, where.path.rstrip("/") + "/"
+    of_large = re.compile(rf"(.*/)?({'|'.join(map(re.escape, apart))})/c/.*")
+    names = [name.removeprefix(root) for name in fs.find(root)]
+    wanted = [name for name in names if not (apart and of_large.fullmatch(name))]
+    if not wanted:
+        return {}
+    found = fs.cat([root + name for name in wanted])
+    return {name: Buffer.from_bytes(found[root + name]) for name in wanted}
+
+
+def _left(where: Place) -> str:
+    """Where an interrupted replacement left a whole store, as the end of a message."""
+    if isinstance(where, Path):
+        return ""
+    for path in children(where.parent):
+        if not path.name.startswith(f".{where.name}."):
+            continue
+        store = path / "store" if path.name.endswith(".unfinished") else path
+        try:
+            complete = open_group(store).attrs.get("complete", False)
+        except (OSError, ValueError, KeyError):
+            continue
+        if complete:
+            return f"; an interrupted call left it whole at {store}; move it, or repeat the call"
+    return ""
 
 
 def history_of(group: zarr.Group) -> History:
