@@ -16,7 +16,7 @@ from hifive_dask._store.kinds import replacing_store
 from hifive_dask._store.places import Location, Place, local
 from hifive_dask._store.zarr_store import (
     complete,
-    create,
+    creating,
     history_of,
     is_hdf5,
     open_verified,
@@ -135,17 +135,17 @@ def _features(dataset: xr.Dataset, part: str) -> list[str]:
 
 
 def _write_zarr(path: Place, dataset: xr.Dataset, history: History) -> None:
-    group = create(path, FENDS)
-    for name in dataset.variables:
-        if "/" in str(name):
-            raise StoreError(f"feature {str(name)!r} cannot be stored: its name holds '/'")
-        write_array(group, FENDS, str(name), dataset[name].values)
     attributes = {name: dataset.attrs[name] for name in _ATTRIBUTES if name in dataset.attrs}
     for part, offset in _OFFSETS.items():
         if offset in dataset:
             features = _features(dataset, part)
             attributes |= {f"{part}_features": features, **_windows(dataset.attrs, features)}
-    complete(group, token=partition_token(dataset), history=history, **attributes)
+    with creating(path, FENDS) as group:
+        for name in dataset.variables:
+            if "/" in str(name):
+                raise StoreError(f"feature {str(name)!r} cannot be stored: its name holds '/'")
+            write_array(group, FENDS, str(name), dataset[name].values)
+        complete(group, token=partition_token(dataset), history=history, **attributes)
 
 
 def _read_zarr(path: Location) -> tuple[xr.Dataset, History, str]:

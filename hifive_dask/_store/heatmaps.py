@@ -100,29 +100,33 @@ def create_heatmaps(
     observed: Literal["int32", "float32"] = "int32",
 ) -> None:
     """Make an incomplete store with room for all cells."""
-    group = zarr_store.create(path, HEATMAPS)
-    group.attrs["uuid"] = token
-    zarr_store.write_array(group, HEATMAPS, "chromosome", chromosomes)
-    for level in levels:
-        own = {"binsize": level.binsize, "trans": level.trans, "storage_mode": "symmetric-upper"}
-        group.create_group(level.name, attributes=own)
-        for attribute, name in _BINS.items():
-            values = getattr(level, attribute)
-            zarr_store.write_array(group, HEATMAPS, f"{level.name}/{name}", values)
-        for layer in LAYERS:
-            variable = HEATMAPS[f"{level.name}/{layer}"]
-            dtype = observed if layer == "observed" else variable.dtype
-            group.create_array(
-                f"{level.name}/{layer}",
-                shape=(len(level), len(level)),
-                dtype=dtype,
-                chunks=(CHUNK, CHUNK),
-                shards=(SHARD, SHARD),
-                compressors=zarr_store.CODEC,
-                fill_value=_NOT_STORED if dtype == "int32" else np.nan,
-                dimension_names=variable.dims,
-                attributes={"units": variable.units, "description": variable.description},
-            )
+    with zarr_store.creating(path, HEATMAPS) as group:
+        group.attrs["uuid"] = token
+        zarr_store.write_array(group, HEATMAPS, "chromosome", chromosomes)
+        for level in levels:
+            _create_level(group, level, observed)
+
+
+def _create_level(group: zarr.Group, level: Level, observed: Literal["int32", "float32"]) -> None:
+    own = {"binsize": level.binsize, "trans": level.trans, "storage_mode": "symmetric-upper"}
+    group.create_group(level.name, attributes=own)
+    for attribute, name in _BINS.items():
+        values = getattr(level, attribute)
+        zarr_store.write_array(group, HEATMAPS, f"{level.name}/{name}", values)
+    for layer in LAYERS:
+        variable = HEATMAPS[f"{level.name}/{layer}"]
+        dtype = observed if layer == "observed" else variable.dtype
+        group.create_array(
+            f"{level.name}/{layer}",
+            shape=(len(level), len(level)),
+            dtype=dtype,
+            chunks=(CHUNK, CHUNK),
+            shards=(SHARD, SHARD),
+            compressors=zarr_store.CODEC,
+            fill_value=_NOT_STORED if dtype == "int32" else np.nan,
+            dimension_names=variable.dims,
+            attributes={"units": variable.units, "description": variable.description},
+        )
 
 
 def write_cells(
@@ -155,8 +159,8 @@ def finish_heatmaps(
     path: Location, *, token: str, history: History, attributes: Mapping[str, Any]
 ) -> None:
     """Declare a store complete."""
-    group = zarr_store.open_group(path, "r+")
-    zarr_store.complete(group, token=token, history=history, **attributes)
+    with zarr_store.changing(path) as group:
+        zarr_store.complete(group, token=token, history=history, **attributes)
 
 
 @dataclass(frozen=True)

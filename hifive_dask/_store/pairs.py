@@ -268,21 +268,21 @@ def tile_file(directory: str, tile: int) -> str:
 
 def create_pairs(path: Location, rows: int) -> None:
     """Make an incomplete store with room for `rows` pairs."""
-    group = zarr_store.create(path, PAIRS)
     chunks = max(1, min(SHARD // CHUNK, -(-rows // CHUNK)))
-    for name in COLUMNS:
-        variable = PAIRS[name]
-        group.create_array(
-            name,
-            shape=(rows,),
-            dtype=variable.dtype,
-            chunks=(CHUNK,),
-            shards=(CHUNK * chunks,),
-            compressors=zarr_store.CODEC,
-            fill_value=_MISSING,
-            dimension_names=variable.dims,
-            attributes={"units": variable.units, "description": variable.description},
-        )
+    with zarr_store.creating(path, PAIRS) as group:
+        for name in COLUMNS:
+            variable = PAIRS[name]
+            group.create_array(
+                name,
+                shape=(rows,),
+                dtype=variable.dtype,
+                chunks=(CHUNK,),
+                shards=(CHUNK * chunks,),
+                compressors=zarr_store.CODEC,
+                fill_value=_MISSING,
+                dimension_names=variable.dims,
+                attributes={"units": variable.units, "description": variable.description},
+            )
 
 
 def shard_rows(rows: int) -> list[tuple[int, int]]:
@@ -344,7 +344,6 @@ def finish_pairs(
     attributes: Mapping[str, Any],
 ) -> None:
     """Write the small variables and declare the store complete."""
-    group = zarr_store.open_group(path, "r+")
     small = {
         "block_chrom1": block_chrom1,
         "block_chrom2": block_chrom2,
@@ -355,9 +354,10 @@ def finish_pairs(
         "insert_size_count": insert_distribution[:, 0],
         "insert_size_edge": insert_distribution[:, 1],
     }
-    for name, values in small.items():
-        zarr_store.write_array(group, PAIRS, name, values)
-    zarr_store.complete(group, token=token, history=history, **attributes)
+    with zarr_store.changing(path) as group:
+        for name, values in small.items():
+            zarr_store.write_array(group, PAIRS, name, values)
+        zarr_store.complete(group, token=token, history=history, **attributes)
 
 
 def rewrite_attributes(store: PairStore, link: str, fends_token: str) -> dict[str, Any]:

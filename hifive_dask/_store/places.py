@@ -18,7 +18,6 @@ from upath import UPath
 from hifive_dask.errors import HifiveDaskError, StoreError
 
 __all__ = [
-    "OPTIONS",
     "Location",
     "Place",
     "absolute",
@@ -27,6 +26,7 @@ __all__ = [
     "is_remote",
     "load_array",
     "local",
+    "options",
     "place",
     "same",
     "save_array",
@@ -40,8 +40,8 @@ Place: TypeAlias = Path | UPath
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _HERE = ("file", "local")
-# Other processes write too, so a listing that was kept is worth nothing.
-OPTIONS: dict[str, Any] = {"use_listings_cache": False}
+# Objects of several parts would be asked for their size before each read; ours are small.
+_OWN_OPTIONS: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}}
 _EXTRAS = {"s3": "hifive-dask[s3]", "s3a": "hifive-dask[s3]"}
 
 
@@ -78,7 +78,7 @@ def place(path: Location) -> Place:
     if protocol == "memory":
         _check_memory(path)
     try:
-        found: UPath = UPath(str(path).rstrip("/"), **OPTIONS)
+        found: UPath = UPath(str(path).rstrip("/"), **options(protocol))
         _ = found.fs
     except ImportError as error:
         package = _EXTRAS.get(protocol)
@@ -93,6 +93,12 @@ def place(path: Location) -> Place:
             "URL such as s3://bucket/name.zarr"
         ) from error
     return found
+
+
+def options(protocol: str) -> dict[str, Any]:
+    """How we open a file system; everything else is up to the configuration of fsspec."""
+    # Other processes write too, so a listing that was kept is worth nothing.
+    return {"use_listings_cache": False, **_OWN_OPTIONS.get(protocol, {})}
 
 
 def absolute(path: Location) -> str:

@@ -120,25 +120,25 @@ def check_sizes(path: Location, content: ProjectContent, *, units: int, chromoso
 
 
 def _write_zarr(path: Place, content: ProjectContent) -> None:
-    group = zarr_store.create(path, PROJECT)
-    for name in sorted(content.arrays):
-        zarr_store.write_array(group, PROJECT, name, content.arrays[name])
     parts: list[Any] = []
     for name in sorted(content.arrays):
         values = content.arrays[name]
         parts += [name, "\0".join(values.tolist()) if values.dtype.kind in "UT" else values]
-    zarr_store.complete(
-        group,
-        token=content_token(content.normalization, *parts),
-        history=content.history,
-        normalization=content.normalization,
-        pairs=content.pairs,
-        pairs_token=content.pairs_token,
-        fends=content.fends,
-        fends_token=content.fends_token,
-        hifive=content.hifive,
-        **content.options,
-    )
+    with zarr_store.creating(path, PROJECT) as group:
+        for name in sorted(content.arrays):
+            zarr_store.write_array(group, PROJECT, name, content.arrays[name])
+        zarr_store.complete(
+            group,
+            token=content_token(content.normalization, *parts),
+            history=content.history,
+            normalization=content.normalization,
+            pairs=content.pairs,
+            pairs_token=content.pairs_token,
+            fends=content.fends,
+            fends_token=content.fends_token,
+            hifive=content.hifive,
+            **content.options,
+        )
 
 
 def _read_zarr(path: Location) -> ProjectContent:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -19,12 +20,12 @@ from zarr.codecs import BloscCodec
 from zarr.storage import FsspecStore, MemoryStore
 
 from hifive_dask._store.places import (
-    OPTIONS,
     Location,
     Place,
     children,
     explained,
     local,
+    options,
     place,
     state,
 )
@@ -36,8 +37,9 @@ __all__ = [
     "CODEC",
     "HDF5_SUFFIXES",
     "array_of",
+    "changing",
     "complete",
-    "create",
+    "creating",
     "history_of",
     "is_hdf5",
     "open_group",
@@ -50,6 +52,7 @@ __all__ = [
 HDF5_SUFFIXES = (".hdf5", ".h5", ".fends", ".hcd", ".hcp", ".hch")
 CODEC = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
 
+_ROOT = "zarr.json"
 _COOLER = "; `hifive-dask import` makes a heatmap store of a cooler"
 _OTHERS = {
     ".cool": _COOLER,
@@ -89,8 +92,8 @@ def _file_system(protocol: str, process: int) -> Any:
     """The file system of a protocol for Zarr, which reads and writes in a loop of its own."""
     kind = fsspec.get_filesystem_class(protocol)
     if kind.async_impl:
-        return kind(asynchronous=True, **OPTIONS)
-    return AsyncFileSystemWrapper(kind(**OPTIONS), asynchronous=True)
+        return kind(asynchronous=True, **options(protocol))
+    return AsyncFileSystemWrapper(kind(**options(protocol)), asynchronous=True)
 
 
 def open_group(
@@ -102,11 +105,43 @@ def open_group(
     )
 
 
-def create(path: Location, schema: StoreSchema) -> zarr.Group:
-    """Make an empty, incomplete store."""
-    group = open_group(path, "w-")
-    group.attrs.update({"type": schema.type, "version": schema.version, "complete": False})
-    return group
+@contextlib.contextmanager
+def creating(path: Location, schema: StoreSchema) -> Iterator[zarr.Group]:
+    """Make an empty, incomplete store, and give its root; for small variables, as `changing`."""
+    with _writing(place(path), "w-") as group:
+        group.update_attributes({"type": schema.type, "version": schema.version, "complete": False})
+        yield group
+
+
+@contextlib.contextmanager
+def changing(path: Location) -> Iterator[zarr.Group]:
+    """Give the root of an incomplete store, to add small variables and attributes.
+
+    At a URL they are held in memory and written at the end: all at once, then the root metadata.
+    """
+    with _writing(place(path), "r+") as group:
+        yield group
+
+
+@contextlib.contextmanager
+def _writing(where: Place, mode: Literal["r+", "w-"]) -> Iterator[zarr.Group]:
+    if isinstance(where, Path):
+        yield open_group(where, mode)
+        return
+    fs, prefix = where.fs, where.path.rstrip("/")
+    held: dict[str, Any] = {}
+    with explained(where, "written"):
+        if mode == "r+":
+            held[_ROOT] = Buffer.from_bytes(fs.cat_file(f"{prefix}/{_ROOT}"))
+    before = dict(held)
+    yield zarr.open_group(MemoryStore(held), mode=mode, zarr_format=3, use_consolidated=False)
+    changed = {k: value.to_bytes() for k, value in held.items() if value is not before.get(k)}
+    root = changed.pop(_ROOT, None)
+    with explained(where, "written"):
+        if changed:
+            fs.pipe({f"{prefix}/{key}": value for key, value in changed.items()})
+        if root is not None:
+            fs.pipe_file(f"{prefix}/{_ROOT}", root)
 
 
 def write_array(group: zarr.Group, schema: StoreSchema, name: str, values: Any) -> None:
@@ -166,7 +201,7 @@ def _open_arrays(
 
 def complete(group: zarr.Group, *, token: str, history: History, **attributes: Any) -> None:
     """Add the last attributes and declare the store complete."""
-    group.attrs.update(
+    group.update_attributes(
         {
             **attributes,
             "uuid": token,
