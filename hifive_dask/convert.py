@@ -14,6 +14,7 @@ import numpy as np
 
 from hifive_dask._store.kinds import check_replaceable, describe_held, kind_of, replacing_store
 from hifive_dask._store.links import check_token, relative_link, resolve_link
+from hifive_dask._store.places import local
 from hifive_dask._store.project import ProjectContent, read_project, write_project
 from hifive_dask.errors import StoreError
 from hifive_dask.fend import Fend
@@ -76,7 +77,7 @@ def import_project(path: PathLike, directory: PathLike, *, silent: bool = False)
     LinkError
         If a linked file is missing.
     """
-    return _convert(Path(path), Path(directory), _ZARR, silent)
+    return _convert(local(path), local(directory), _ZARR, silent)
 
 
 def export_project(path: PathLike, directory: PathLike, *, silent: bool = False) -> list[Converted]:
@@ -93,7 +94,7 @@ def export_project(path: PathLike, directory: PathLike, *, silent: bool = False)
     >>> [store.target.name for store in made]
     ['fends.fends', 'pairs.hcd', 'project.hcp']
     """
-    return _convert(Path(path), Path(directory), _HDF5, silent)
+    return _convert(local(path), local(directory), _HDF5, silent)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _convert(path: Path, directory: Path, names: dict[str, str], silent: bool) -
         verified = [step.write(Path(beside) / step.target.name) for step in steps]
         for step in steps:
             with replacing_store(step.target, step.kind) as place:
-                os.rename(Path(beside) / step.target.name, place)
+                os.rename(Path(beside) / step.target.name, local(place))
     return [
         Converted(step.kind, step.source, step.target, text)
         for step, text in zip(steps, verified, strict=True)
@@ -154,13 +155,13 @@ def _plan(path: Path, directory: Path, names: dict[str, str], silent: bool) -> l
         project = read_project(path)
         targets["project"] = directory / _name(path, names["project"])
     if kind != "fends":
-        source = path if project is None else resolve_link(project.pairs, path)
+        source = path if project is None else local(resolve_link(project.pairs, path))
         data = HiCData(source, silent=silent)
         targets["pairs"] = directory / _name(source, names["pairs"])
     if project is not None and data is not None:
         check_token(data.token, project.pairs_token, data.file, path)
     fends = data.fends if data is not None else Fend(path, silent=silent)
-    targets["fends"] = directory / _name(Path(fends.file), names["fends"])
+    targets["fends"] = directory / _name(local(fends.file), names["fends"])
     partition = targets["fends"].name
     steps = [
         _Step("fends", Path(fends.file), targets["fends"], lambda out: _write_fends(fends, out))

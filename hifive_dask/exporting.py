@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from hifive_dask._store.places import Location, local
 from hifive_dask.errors import HifiveDaskWarning, ParameterError
 from hifive_dask.export.cool import check_cool, write_cool, write_mcool
 from hifive_dask.export.formats import choose_binsizes, choose_format
@@ -36,7 +37,7 @@ class Exporting(Measuring):
 
     def write_heatmap(
         self,
-        filename: PathLike,
+        filename: Location,
         binsize: int | Sequence[int],
         includetrans: bool = True,
         datatype: Datatype = "enrichment",
@@ -149,15 +150,16 @@ class Exporting(Measuring):
         elif chosen in ("cool", "mcool"):
             common["assembly"] = self.data.fends.genome_name
             if chosen == "cool":
-                write_cool(filename, recipe, sizes[0], **common)
+                write_cool(local(filename), recipe, sizes[0], **common)
             else:
-                write_mcool(filename, recipe, sizes, **common)
+                write_mcool(local(filename), recipe, sizes, **common)
         else:
             if growth is not None and includediagonal:
                 message = "includediagonal: no effect with dynamically_binned=True"
                 warnings.warn(message, HifiveDaskWarning, stacklevel=2)
             common |= {"diagonal": includediagonal, "memory_limit": memory_limit}
-            _WRITERS[chosen](filename, make_maps(recipe, sizes[0], growth=growth, **common))
+            maps = make_maps(recipe, sizes[0], growth=growth, **common)
+            _WRITERS[chosen](local(filename), maps)
 
     def _history_of_call(self, **parameters: Any) -> History:
         """What led to a heatmap file: the history of the project, and the call."""

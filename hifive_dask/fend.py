@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.run import progress
 from hifive_dask._store.fends import compound, partition_token, read_partition, write_partition
+from hifive_dask._store.places import Location, absolute, place
 from hifive_dask._store.zarr_store import is_hdf5
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.bed import Content, read_bed_bins, read_bed_fends
@@ -61,7 +62,7 @@ class Fend:
     Attributes
     ----------
     file : str
-        Absolute path.
+        Absolute path, or URL.
     partition : Partition
         All arrays.
     units : Units
@@ -101,7 +102,7 @@ class Fend:
 
     def __init__(
         self,
-        filename: PathLike,
+        filename: Location,
         mode: str = "r",
         binned: SupportsIndex | None = None,
         silent: bool = False,
@@ -110,14 +111,14 @@ class Fend:
             raise ParameterError(
                 f"mode is {mode!r}, expected 'r' (open), 'w' (new) or 'a' (open or new)"
             )
-        self.file = os.path.abspath(filename)
+        self.file = absolute(filename)
         self.silent = silent
         is_hdf5(self.file)
         self._binned = _bin_size(binned)
         self._partition: Partition | None = None
         self._history = History()
         self._token = ""
-        if mode == "r" or (mode == "a" and Path(self.file).exists()):
+        if mode == "r" or (mode == "a" and place(self.file).exists()):
             self.load()
 
     def __repr__(self) -> str:
@@ -439,7 +440,7 @@ class Fend:
     def _binned_parameter(self) -> dict[str, Any]:
         return {} if self._binned is None else {"binned": self._binned}
 
-    def save(self, out_fname: PathLike | None = None) -> None:
+    def save(self, out_fname: Location | None = None) -> None:
         """Write the store `file`, or another one, whose suffix decides the format.
 
         Raises

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hifive_dask._store.links import check_token, relative_link, resolve_link
+from hifive_dask._store.places import Location, absolute
 from hifive_dask._store.project import ProjectContent, check_sizes, read_project, write_project
 from hifive_dask.arrays import Arrays
 from hifive_dask.errors import ParameterError, StateError
@@ -32,7 +32,6 @@ from hifive_dask.regions import Region
 
 __all__ = ["HiC"]
 
-PathLike = str | os.PathLike[str]
 Float32 = NDArray[np.float32]
 
 _ARRAYS = {
@@ -64,7 +63,7 @@ class HiC(Learning, Arrays, Exporting):
     Attributes
     ----------
     file : str
-        Absolute path.
+        Absolute path, or URL.
     history : str
         All calls that led here, one a line.
     normalization : str
@@ -125,10 +124,10 @@ class HiC(Learning, Arrays, Exporting):
     ['bin1', 'bin2']
     """
 
-    def __init__(self, filename: PathLike, mode: str = "r", silent: bool = False) -> None:
+    def __init__(self, filename: Location, mode: str = "r", silent: bool = False) -> None:
         if mode not in ("r", "w"):
             raise ParameterError(f"mode is {mode!r}, expected 'r' (open) or 'w' (new)")
-        self.file = os.path.abspath(filename)
+        self.file = absolute(filename)
         self.comm, self.rank, self.num_procs = _mpi()
         self.silent = silent or self.rank > 0
         self._data: HiCData | None = None
@@ -178,7 +177,7 @@ class HiC(Learning, Arrays, Exporting):
 
     # Data, saving and opening
 
-    def load_data(self, filename: PathLike) -> None:
+    def load_data(self, filename: Location) -> None:
         """Take the pairs of a `HiCData` store; all units are in use, nothing is learned yet.
 
         Parameters
@@ -196,9 +195,9 @@ class HiC(Learning, Arrays, Exporting):
         self._data, self._fends = data, data.fends
         self.filter = np.ones(len(data.units), dtype=np.int32)
         self.records = data.records + History()
-        self.records.add("HiC.load_data", {"filename": Path(filename).name})
+        self.records.add("HiC.load_data", {"filename": Path(data.file).name})
 
-    def save(self, out_fname: PathLike | None = None) -> None:
+    def save(self, out_fname: Location | None = None) -> None:
         """Write the project to `file`, or to another file, whose suffix decides the format.
 
         Raises
@@ -206,12 +205,12 @@ class HiC(Learning, Arrays, Exporting):
         StoreError
             If it cannot be written; what was there before stays.
         """
-        target = self.file if out_fname is None else os.path.abspath(out_fname)
+        target = self.file if out_fname is None else absolute(out_fname)
         data, fends = self._loaded()
         if self.rank == 0:
             write_project(target, self._content(target, data, fends))
 
-    def _content(self, target: PathLike, data: HiCData, fends: Fend) -> ProjectContent:
+    def _content(self, target: Location, data: HiCData, fends: Fend) -> ProjectContent:
         arrays: dict[str, NDArray[Any] | None] = {
             **self._hifive_arrays,
             **{variable: getattr(self, name) for name, variable in _ARRAYS.items()},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hifive_dask._graph.run import progress
-from hifive_dask._store.atomic import replacing, writable_parent
+from hifive_dask._store.atomic import replacing_file, writable_parent
 from hifive_dask._store.kinds import check_replaceable, replacing_store
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask._store.pairs import PairStore, rewrite_attributes, write_pairs
@@ -30,6 +29,7 @@ from hifive_dask._store.pairs_hdf5 import (
     unit_index,
     write_hcd,
 )
+from hifive_dask._store.places import Location, Place, absolute, local, same
 from hifive_dask._store.zarr_store import is_hdf5
 from hifive_dask.errors import InputWarning, LinkError, ParameterError, StateError
 from hifive_dask.fend import Fend
@@ -50,8 +50,6 @@ from hifive_dask.schema import PAIRS
 
 __all__ = ["HiCData"]
 
-PathLike = str | os.PathLike[str]
-
 
 class HiCData(Loading):
     """Counted pairs of units: fends, or bins if the partition has bins.
@@ -69,7 +67,7 @@ class HiCData(Loading):
     Attributes
     ----------
     file : str
-        Absolute path.
+        Absolute path, or URL.
     stats : dict
         Read statistics, int by name. ``total_reads`` is the sum of ``chr_not_in_fends``,
         ``pcr_duplicates`` (unless duplicates were kept), ``out_of_bounds``, ``insert_size``,
@@ -95,10 +93,10 @@ class HiCData(Loading):
     True
     """
 
-    def __init__(self, filename: PathLike, mode: str = "r", silent: bool = False) -> None:
+    def __init__(self, filename: Location, mode: str = "r", silent: bool = False) -> None:
         if mode not in ("r", "w"):
             raise ParameterError(f"mode is {mode!r}, expected 'r' (open) or 'w' (new)")
-        self.file = os.path.abspath(filename)
+        self.file = absolute(filename)
         self.silent = silent
         self._hdf5 = is_hdf5(self.file)
         self._store: PairStore | None = None
@@ -122,7 +120,7 @@ class HiCData(Loading):
 
     # Replicates
 
-    def combine(self, filelist: Sequence[PathLike]) -> None:
+    def combine(self, filelist: Sequence[Location]) -> None:
         """Add up the pairs of replicates, replacing what the store held.
 
         Reads of all stores count: duplicates are looked for when reads are loaded, never between
@@ -176,14 +174,14 @@ class HiCData(Loading):
         }
         self._take(lambda target: combine_stores(target, fends.partition, stores, **record), fends)
 
-    def _take(self, make: Callable[[Path], object], fends: Fend) -> None:
+    def _take(self, make: Callable[[Place], object], fends: Fend) -> None:
         """Make a Zarr store on a path, and take it in place of what was there."""
         if self._hdf5:
             check_replaceable(self.file, PAIRS.type)
-            with tempfile.TemporaryDirectory(dir=writable_parent(self.file)) as directory:
-                beside = Path(directory) / "pairs.zarr"
-                make(beside)
-                self._store = _into_memory(PairStore.open(beside), fends.units)
+            with tempfile.TemporaryDirectory(dir=local(writable_parent(self.file))) as directory:
+                made = Path(directory) / "pairs.zarr"
+                make(made)
+                self._store = _into_memory(PairStore.open(made), fends.units)
         else:
             with replacing_store(self.file, PAIRS.type) as beside:
                 make(beside)
@@ -214,7 +212,7 @@ class HiCData(Loading):
         self._forget()
 
     def save(
-        self, out_fname: PathLike | None = None, *, fendfilename: PathLike | None = None
+        self, out_fname: Location | None = None, *, fendfilename: Location | None = None
     ) -> None:
         """Write the pairs to `file`, or to another file in the format that its suffix says.
 
@@ -235,7 +233,7 @@ class HiCData(Loading):
             If `fendfilename` is another partition.
         """
         store, fends = self._loaded()
-        target = self.file if out_fname is None else os.path.abspath(out_fname)
+        target = self.file if out_fname is None else absolute(out_fname)
         if fendfilename is not None:
             copy = Fend(fendfilename, silent=True)
             check_token(copy.token, fends.token, copy.file, self.file)
@@ -249,7 +247,7 @@ class HiCData(Loading):
                 binned, re = fends.binned is not None, fends.partition.fends is not None
                 attributes = hcd_attributes(store, link, binned=binned, re=re)
                 with progress(title, 2 * rows, silent=self.silent) as advance:
-                    write_hcd(beside, store, fends.units.offset, attributes, advance)
+                    write_hcd(local(beside), store, fends.units.offset, attributes, advance)
             else:
                 attributes = rewrite_attributes(store, link, fends.token)
                 with progress(title, rows, silent=self.silent) as advance:
@@ -269,7 +267,7 @@ class HiCData(Loading):
         """
         return verify_pairs(self.store, self.units.offset, silent=self.silent)
 
-    def export_to_mat(self, outfilename: PathLike) -> None:
+    def export_to_mat(self, outfilename: Location) -> None:
         """Write all pairs as text, for `load_data_from_mat` with ``basefend=0``.
 
         A header ``fend1 fend2 count`` (``bin1 bin2 count`` if there are bins), then a line per
@@ -282,7 +280,7 @@ class HiCData(Loading):
             If the file cannot be written.
         """
         store, _ = self._loaded()
-        with replacing(outfilename) as beside:
+        with replacing_file(outfilename) as beside:
             write_mat(beside, store, self.units, silent=self.silent)
 
     # What is in it
@@ -459,12 +457,12 @@ class HiCData(Loading):
         return rows if cis else rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
 
-def _open_replicates(filelist: Sequence[PathLike], target: str) -> list[HiCData]:
+def _open_replicates(filelist: Sequence[Location], target: str) -> list[HiCData]:
     """Open stores that are to be added up, and check that they can be."""
     if len(filelist) < 2:
         raise ParameterError(f"{len(filelist)} stores were given, expected at least two")
     for path in filelist:
-        if os.path.exists(path) and os.path.exists(target) and os.path.samefile(path, target):
+        if same(path, target):
             raise ParameterError(f"{target} is one of the stores to combine; write to another file")
     inputs = [HiCData(path, "r", silent=True) for path in filelist]
     first, *rest = inputs

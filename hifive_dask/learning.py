@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hifive_dask._store.places import Location
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.measuring import Measuring
 from hifive_dask.model.binning import fit_binning
@@ -44,7 +44,7 @@ class Learning(Measuring):
         accelerate: bool = False,
         max_iterations: int = 1000,
         on_nonconvergence: OnNonconvergence | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint: Location | None = None,
     ) -> None:
         """Learn corrections by weighted matrix balancing over the observed pairs.
 
@@ -208,7 +208,7 @@ class Learning(Measuring):
         model: Model = "binomial",
         *,
         on_nonconvergence: OnNonconvergence = "warn",
-        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint: Location | None = None,
     ) -> None:
         """Learn corrections under which the reads of all possible cis pairs are most likely.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, SupportsIndex
 
 from hifive_dask._store.links import relative_link
+from hifive_dask._store.places import Location, Place, local
 from hifive_dask.errors import ParameterError
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Partition
@@ -41,12 +42,12 @@ class Loading(ABC):
         """Read statistics by name."""
 
     @abstractmethod
-    def _take(self, make: Callable[[Path], object], fends: Fend) -> None:
+    def _take(self, make: Callable[[Place], object], fends: Fend) -> None:
         """Make a Zarr store on a path, and take it in place of what was there."""
 
     def load_data_from_raw(
         self,
-        fendfilename: PathLike,
+        fendfilename: Location,
         filelist: PathLike | Sequence[PathLike],
         maxinsert: int | None,
         *,
@@ -94,7 +95,7 @@ class Loading(ABC):
 
     def load_data_from_pairs(
         self,
-        fendfilename: PathLike,
+        fendfilename: Location,
         filelist: PathLike | Sequence[PathLike],
         maxinsert: int | None,
         *,
@@ -127,7 +128,7 @@ class Loading(ABC):
         self._load("load_data_from_pairs", fendfilename, files, arguments, open_source)
 
     def load_data_from_mat(
-        self, fendfilename: PathLike, filename: PathLike, basefend: SupportsIndex = 0
+        self, fendfilename: Location, filename: PathLike, basefend: SupportsIndex = 0
     ) -> None:
         """Take counted fend pairs of a HiCPipe ``mat`` file, replacing what the store held.
 
@@ -182,7 +183,7 @@ class Loading(ABC):
         check_numbering(name_of(filename), basefend, self.stats)
 
     def load_binned_data_from_matrices(
-        self, fendfilename: PathLike, filename: PathLike, format: MatrixFormat | None = None
+        self, fendfilename: Location, filename: PathLike, format: MatrixFormat | None = None
     ) -> None:
         """Take the reads of matrices of bins, replacing what the store held.
 
@@ -233,7 +234,7 @@ class Loading(ABC):
             lambda partition: MatrixCounts(filename, partition, format),
         )
 
-    def load_data_from_cool(self, fendfilename: PathLike, uri: PathLike) -> None:
+    def load_data_from_cool(self, fendfilename: Location, uri: PathLike) -> None:
         """Take the counts of a cooler, replacing what the store held.
 
         Every bin of the partition must be one of the cooler; the last one of a chromosome may be
@@ -268,7 +269,7 @@ class Loading(ABC):
 
     def load_data_from_bam(
         self,
-        fendfilename: PathLike,
+        fendfilename: Location,
         filelist: PathLike | Sequence[PathLike | Sequence[PathLike]],
         maxinsert: int | None,
         *,
@@ -319,7 +320,7 @@ class Loading(ABC):
     def _load(
         self,
         method: str,
-        fendfilename: PathLike,
+        fendfilename: Location,
         files: Sequence[PathLike],
         arguments: Mapping[str, Any],
         open_source: Callable[[Partition], ReadSource | CountSource],
@@ -329,6 +330,8 @@ class Loading(ABC):
         `arguments` are those of the call for the record; a source of reads needs ``maxinsert`` and
         ``dedup`` among them.
         """
+        for path in files:
+            local(path)
         fends = Fend(fendfilename, "r", silent=True)
         source = open_source(fends.partition)
         names = [name_of(path) for path in files]
@@ -336,10 +339,10 @@ class Loading(ABC):
             "history": fends.records + History(),
             "call": (
                 f"HiCData.{method}",
-                {"fendfilename": Path(fendfilename).name, "filelist": names, **arguments},
+                {"fendfilename": Path(fends.file).name, "filelist": names, **arguments},
             ),
             "attributes": {
-                "fends": relative_link(fendfilename, self.file),
+                "fends": relative_link(fends.file, self.file),
                 "fends_token": fends.token,
                 "maxinsert": arguments.get("maxinsert"),
                 "sources": names,
@@ -347,7 +350,7 @@ class Loading(ABC):
             "silent": self.silent,
         }
 
-        def load(target: Path) -> None:
+        def load(target: Place) -> None:
             if isinstance(source, CountSource):
                 load_counts(target, fends.partition, source, **record)
                 return

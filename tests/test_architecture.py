@@ -132,6 +132,7 @@ def test_imports__of_storage_and_schedulers_are_where_they_belong(path: Path) ->
     roots = {name.split(".")[0] for name in imports(path)}
     part = part_of(path)
     if part != "_store":
+        assert not roots & {"fsspec", "upath"}
         assert not roots & ({"zarr"} if part == "export" else {"zarr", "h5py"})
     if part not in ("cluster", "_graph"):
         assert "distributed" not in roots

@@ -232,7 +232,8 @@ def test_kinds__only_the_same_kind_is_replaced(tmp_path: Path) -> None:
     (path / "notes").touch()
     with pytest.raises(StoreError, match="holds nothing that is known here and would be replaced"):
         check_replaceable(path, "pairs")
-    zarr_store.create(tmp_path / "b.zarr", schema.FENDS)
+    with zarr_store.creating(tmp_path / "b.zarr", schema.FENDS):
+        pass
     check_replaceable(tmp_path / "b.zarr", "fends")
     with pytest.raises(StoreError, match="holds 'fends' and would be replaced by 'pairs'"):
         check_replaceable(tmp_path / "b.zarr", "pairs")
@@ -294,7 +295,8 @@ def test_open_verified__refuses_what_is_not_a_whole_store(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match="not a Zarr store"):
         zarr_store.open_verified(path, schema.FENDS)
     path.rmdir()
-    group = zarr_store.create(path, schema.PAIRS)
+    with zarr_store.creating(path, schema.PAIRS) as group:
+        pass
     with pytest.raises(StoreError, match="holds 'pairs', expected 'fends'"):
         zarr_store.open_verified(path, schema.FENDS)
     with pytest.raises(StoreError, match="was not written to the end"):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import io
 import time
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.atomic import remove, write_bytes
+from hifive_dask._store.places import Location, place
 from hifive_dask.provenance import content_token
 
 __all__ = ["Checkpoint"]
@@ -45,8 +45,8 @@ class Checkpoint:
     [1.0, 1.0, 1.0]
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, *parts: Any) -> None:
-        self._path = None if path is None else Path(path)
+    def __init__(self, path: Location | None, *parts: Any) -> None:
+        self._path = None if path is None else place(path)
         self._token = content_token(*parts) if parts else ""
         self._due = 0.0
 
@@ -55,7 +55,7 @@ class Checkpoint:
         if self._path is None or not self._path.exists():
             return None
         try:
-            with np.load(self._path) as stored:
+            with self._path.open("rb") as file, np.load(file) as stored:
                 state = dict(stored)
         except (OSError, ValueError, zipfile.BadZipFile):
             return None
@@ -70,11 +70,12 @@ class Checkpoint:
         """Write a state, unless the last one was written a moment ago."""
         if self._path is None or not self.due:
             return
-        with replacing(self._path) as beside, open(beside, "wb") as handle:
-            np.savez(handle, token=self._token, **state)
+        data = io.BytesIO()
+        np.savez(data, token=self._token, **state)
+        write_bytes(self._path, data.getvalue())
         self._due = time.monotonic() + INTERVAL
 
     def remove(self) -> None:
         """Delete the file: the computation is complete."""
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            remove(self._path)

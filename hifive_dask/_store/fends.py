@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 
 from hifive_dask._store.hdf5 import read_hdf5, text_array
 from hifive_dask._store.kinds import replacing_store
+from hifive_dask._store.places import Location, Place, local
 from hifive_dask._store.zarr_store import (
     complete,
-    create,
+    creating,
     history_of,
     is_hdf5,
     open_verified,
@@ -45,7 +45,7 @@ def partition_token(dataset: xr.Dataset) -> str:
     return content_token(*parts)
 
 
-def write_partition(path: str | os.PathLike[str], dataset: xr.Dataset, history: History) -> None:
+def write_partition(path: Location, dataset: xr.Dataset, history: History) -> None:
     """Write a partition; the suffix decides between Zarr and HDF5.
 
     Parameters
@@ -66,12 +66,12 @@ def write_partition(path: str | os.PathLike[str], dataset: xr.Dataset, history: 
     hdf5 = is_hdf5(path)
     with replacing_store(path, FENDS.type) as beside:
         if hdf5:
-            _write_hdf5(beside, dataset, history)
+            _write_hdf5(local(beside), dataset, history)
         else:
             _write_zarr(beside, dataset, history)
 
 
-def read_partition(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, str]:
+def read_partition(path: Location) -> tuple[xr.Dataset, History, str]:
     """Read a partition into memory.
 
     Returns
@@ -83,12 +83,11 @@ def read_partition(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, s
     StoreError
         If it is missing, not a partition, incomplete, or inconsistent.
     """
-    dataset, history, expected = _read_hdf5(path) if is_hdf5(path) else _read_zarr(path)
+    dataset, history, expected = _read_hdf5(local(path)) if is_hdf5(path) else _read_zarr(path)
     token = partition_token(dataset)
     if expected is not None and token != expected:
         raise StoreError(
-            f"{os.fspath(path)}: is damaged: its arrays have token {token}, expected {expected}; "
-            "make it again"
+            f"{path}: is damaged: its arrays have token {token}, expected {expected}; make it again"
         )
     return dataset, history, token
 
@@ -135,21 +134,21 @@ def _features(dataset: xr.Dataset, part: str) -> list[str]:
     return [name for name in names if name not in (*_COORDINATES, "num_fends")]
 
 
-def _write_zarr(path: Path, dataset: xr.Dataset, history: History) -> None:
-    group = create(path, FENDS)
-    for name in dataset.variables:
-        if "/" in str(name):
-            raise StoreError(f"feature {str(name)!r} cannot be stored: its name holds '/'")
-        write_array(group, FENDS, str(name), dataset[name].values)
+def _write_zarr(path: Place, dataset: xr.Dataset, history: History) -> None:
     attributes = {name: dataset.attrs[name] for name in _ATTRIBUTES if name in dataset.attrs}
     for part, offset in _OFFSETS.items():
         if offset in dataset:
             features = _features(dataset, part)
             attributes |= {f"{part}_features": features, **_windows(dataset.attrs, features)}
-    complete(group, token=partition_token(dataset), history=history, **attributes)
+    with creating(path, FENDS) as group:
+        for name in dataset.variables:
+            if "/" in str(name):
+                raise StoreError(f"feature {str(name)!r} cannot be stored: its name holds '/'")
+            write_array(group, FENDS, str(name), dataset[name].values)
+        complete(group, token=partition_token(dataset), history=history, **attributes)
 
 
-def _read_zarr(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, str]:
+def _read_zarr(path: Location) -> tuple[xr.Dataset, History, str]:
     group: Any = open_verified(path, FENDS)
     names = [str(name) for name in group["chromosome"][...]]
     data: dict[str, Any] = {"chromosome": ("chromosome", np.array(names, dtype=str))}
@@ -159,18 +158,16 @@ def _read_zarr(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, str]:
             continue
         features = group.attrs.get(f"{part}_features")
         if features is None:
-            raise StoreError(
-                f"{os.fspath(path)}: lacks the attribute '{part}_features'; make it again"
-            )
+            raise StoreError(f"{path}: lacks the attribute '{part}_features'; make it again")
         attributes |= _windows(group.attrs, features)
         wanted = [*_COORDINATES, *features]
         wanted += ["num_fends"] if f"{part}_num_fends" in group else []
         for name in (offset, *(f"{part}_{name}" for name in wanted)):
             if name not in group:
-                raise StoreError(f"{os.fspath(path)}: lacks the variable {name!r}; make it again")
+                raise StoreError(f"{path}: lacks the variable {name!r}; make it again")
             data[name] = (FENDS[name].dims, group[name][...])
     if len(data) == 1:
-        raise StoreError(f"{os.fspath(path)}: holds neither fends nor bins; make it again")
+        raise StoreError(f"{path}: holds neither fends nor bins; make it again")
     dataset = xr.Dataset(data, attrs=attributes)
     return dataset, history_of(group), str(group.attrs["uuid"])
 
@@ -195,8 +192,8 @@ def _write_hdf5(path: Path, dataset: xr.Dataset, history: History) -> None:
             file.attrs["binned"] = np.int64(dataset.attrs["binned"])
 
 
-def _read_hdf5(path: str | os.PathLike[str]) -> tuple[xr.Dataset, History, None]:
-    where = os.fspath(path)
+def _read_hdf5(path: Path) -> tuple[xr.Dataset, History, None]:
+    where = str(path)
     attributes, arrays = read_hdf5(path)
     kind = attributes.get("filetype", "fend")
     if kind != "fend":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from hifive_dask._store import zarr_store
+from hifive_dask._store.places import Location, absolute
 from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.provenance import History
 from hifive_dask.schema import HEATMAPS
@@ -93,7 +92,7 @@ class Level:
 
 
 def create_heatmaps(
-    path: Path,
+    path: Location,
     *,
     token: str,
     chromosomes: Sequence[str],
@@ -101,33 +100,37 @@ def create_heatmaps(
     observed: Literal["int32", "float32"] = "int32",
 ) -> None:
     """Make an incomplete store with room for all cells."""
-    group = zarr_store.create(path, HEATMAPS)
-    group.attrs["uuid"] = token
-    zarr_store.write_array(group, HEATMAPS, "chromosome", chromosomes)
-    for level in levels:
-        own = {"binsize": level.binsize, "trans": level.trans, "storage_mode": "symmetric-upper"}
-        group.create_group(level.name, attributes=own)
-        for attribute, name in _BINS.items():
-            values = getattr(level, attribute)
-            zarr_store.write_array(group, HEATMAPS, f"{level.name}/{name}", values)
-        for layer in LAYERS:
-            variable = HEATMAPS[f"{level.name}/{layer}"]
-            dtype = observed if layer == "observed" else variable.dtype
-            group.create_array(
-                f"{level.name}/{layer}",
-                shape=(len(level), len(level)),
-                dtype=dtype,
-                chunks=(CHUNK, CHUNK),
-                shards=(SHARD, SHARD),
-                compressors=zarr_store.CODEC,
-                fill_value=_NOT_STORED if dtype == "int32" else np.nan,
-                dimension_names=variable.dims,
-                attributes={"units": variable.units, "description": variable.description},
-            )
+    with zarr_store.creating(path, HEATMAPS) as group:
+        group.attrs["uuid"] = token
+        zarr_store.write_array(group, HEATMAPS, "chromosome", chromosomes)
+        for level in levels:
+            _create_level(group, level, observed)
+
+
+def _create_level(group: zarr.Group, level: Level, observed: Literal["int32", "float32"]) -> None:
+    own = {"binsize": level.binsize, "trans": level.trans, "storage_mode": "symmetric-upper"}
+    group.create_group(level.name, attributes=own)
+    for attribute, name in _BINS.items():
+        values = getattr(level, attribute)
+        zarr_store.write_array(group, HEATMAPS, f"{level.name}/{name}", values)
+    for layer in LAYERS:
+        variable = HEATMAPS[f"{level.name}/{layer}"]
+        dtype = observed if layer == "observed" else variable.dtype
+        group.create_array(
+            f"{level.name}/{layer}",
+            shape=(len(level), len(level)),
+            dtype=dtype,
+            chunks=(CHUNK, CHUNK),
+            shards=(SHARD, SHARD),
+            compressors=zarr_store.CODEC,
+            fill_value=_NOT_STORED if dtype == "int32" else np.nan,
+            dimension_names=variable.dims,
+            attributes={"units": variable.units, "description": variable.description},
+        )
 
 
 def write_cells(
-    path: Path, level: Level, rows: slice, columns: slice, **layers: NDArray[Any]
+    path: Location, level: Level, rows: slice, columns: slice, **layers: NDArray[Any]
 ) -> None:
     """Write the cells of whole shards; those that are not stored may hold anything.
 
@@ -136,7 +139,7 @@ def write_cells(
     ParameterError
         If observed reads do not fit in 32 bits.
     """
-    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    group = zarr_store.open_group(path, "r+")
     for layer in LAYERS:
         array = zarr_store.array_of(group, f"{level.name}/{layer}")
         row, column = (np.arange(s.start, s.stop) // array.chunks[0] for s in (rows, columns))
@@ -153,11 +156,11 @@ def write_cells(
 
 
 def finish_heatmaps(
-    path: Path, *, token: str, history: History, attributes: Mapping[str, Any]
+    path: Location, *, token: str, history: History, attributes: Mapping[str, Any]
 ) -> None:
     """Declare a store complete."""
-    group = zarr.open_group(path, mode="r+", use_consolidated=False)
-    zarr_store.complete(group, token=token, history=history, **attributes)
+    with zarr_store.changing(path) as group:
+        zarr_store.complete(group, token=token, history=history, **attributes)
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ class StoredMaps:
         return self.records.text
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> StoredMaps:
+    def open(cls, path: Location) -> StoredMaps:
         """Open a store; its size does not matter but for its number of bins.
 
         Raises
@@ -201,8 +204,8 @@ class StoredMaps:
         StoreError
             If it is missing, incomplete, damaged, or something else.
         """
-        where = str(Path(path).absolute())
-        group = zarr_store.open_verified(where, HEATMAPS)
+        where = absolute(path)
+        group = zarr_store.open_verified(where, HEATMAPS, apart=LAYERS)
         levels = []
         sizes: Any = group.attrs["resolutions"]
         for binsize in sizes:
@@ -214,8 +217,8 @@ class StoredMaps:
                 attribute: np.asarray(zarr_store.array_of(group, f"{name}/{each}")[...])
                 for attribute, each in _BINS.items()
             }
-            own = zarr.open_group(where, path=name, mode="r", use_consolidated=False)
-            levels.append(Level(int(binsize), bool(own.attrs["trans"]), **bins))
+            trans = bool(group[name].attrs["trans"])
+            levels.append(Level(int(binsize), trans, **bins))
         names = np.asarray(zarr_store.array_of(group, "chromosome")[...])
         return cls(
             where,

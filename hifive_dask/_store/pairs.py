@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.pair_table import digest_rows
 from hifive_dask._store import zarr_store
+from hifive_dask._store.places import Location, absolute, load_array
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History, content_token
 from hifive_dask.schema import PAIRS
@@ -32,6 +30,7 @@ __all__ = [
     "pairs_token",
     "rewrite_attributes",
     "shard_rows",
+    "tile_file",
     "write_pairs",
     "write_shard",
 ]
@@ -167,7 +166,7 @@ class PairStore:
         return edges[skip], edges[stop + 1]
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> PairStore:
+    def open(cls, path: Location) -> PairStore:
         """Open a Zarr pair store.
 
         Raises
@@ -175,8 +174,8 @@ class PairStore:
         StoreError
             If it is missing, incomplete or something else.
         """
-        where = str(Path(path).absolute())
-        group = zarr_store.open_verified(where, PAIRS)
+        where = absolute(path)
+        group = zarr_store.open_verified(where, PAIRS, apart=COLUMNS)
 
         def column(name: str) -> NDArray[Any]:
             return np.asarray(zarr_store.array_of(group, name)[...])
@@ -262,23 +261,28 @@ class RowFile:
     hi: int
 
 
-def create_pairs(path: Path, rows: int) -> None:
+def tile_file(directory: str, tile: int) -> str:
+    """Name of the file of the rows of a tile in a directory, a path or URL."""
+    return f"{directory}/tile-{tile}.npy"
+
+
+def create_pairs(path: Location, rows: int) -> None:
     """Make an incomplete store with room for `rows` pairs."""
-    group = zarr_store.create(path, PAIRS)
     chunks = max(1, min(SHARD // CHUNK, -(-rows // CHUNK)))
-    for name in COLUMNS:
-        variable = PAIRS[name]
-        group.create_array(
-            name,
-            shape=(rows,),
-            dtype=variable.dtype,
-            chunks=(CHUNK,),
-            shards=(CHUNK * chunks,),
-            compressors=zarr_store.CODEC,
-            fill_value=_MISSING,
-            dimension_names=variable.dims,
-            attributes={"units": variable.units, "description": variable.description},
-        )
+    with zarr_store.creating(path, PAIRS) as group:
+        for name in COLUMNS:
+            variable = PAIRS[name]
+            group.create_array(
+                name,
+                shape=(rows,),
+                dtype=variable.dtype,
+                chunks=(CHUNK,),
+                shards=(CHUNK * chunks,),
+                compressors=zarr_store.CODEC,
+                fill_value=_MISSING,
+                dimension_names=variable.dims,
+                attributes={"units": variable.units, "description": variable.description},
+            )
 
 
 def shard_rows(rows: int) -> list[tuple[int, int]]:
@@ -295,11 +299,11 @@ def write_shard(
     -------
     The zone map of these rows, and their `digest_rows`.
     """
-    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    group = zarr_store.open_group(path, "r+")
     rows = np.empty((3, hi - lo), dtype=np.int32)
     for file in files:
         first, last = max(lo, file.lo), min(hi, file.hi)
-        held = np.load(file.path, mmap_mode="r")
+        held = load_array(file.path)
         rows[:, first - lo : last - lo] = held[:, first - file.lo : last - file.lo]
     for name, column in zip(COLUMNS, rows, strict=True):
         zarr_store.array_of(group, name)[lo:hi] = column
@@ -327,7 +331,7 @@ def pairs_token(
 
 
 def finish_pairs(
-    path: Path,
+    path: Location,
     *,
     block_chrom1: NDArray[Any],
     block_chrom2: NDArray[Any],
@@ -340,7 +344,6 @@ def finish_pairs(
     attributes: Mapping[str, Any],
 ) -> None:
     """Write the small variables and declare the store complete."""
-    group = zarr.open_group(path, mode="r+", use_consolidated=False)
     small = {
         "block_chrom1": block_chrom1,
         "block_chrom2": block_chrom2,
@@ -351,9 +354,10 @@ def finish_pairs(
         "insert_size_count": insert_distribution[:, 0],
         "insert_size_edge": insert_distribution[:, 1],
     }
-    for name, values in small.items():
-        zarr_store.write_array(group, PAIRS, name, values)
-    zarr_store.complete(group, token=token, history=history, **attributes)
+    with zarr_store.changing(path) as group:
+        for name, values in small.items():
+            zarr_store.write_array(group, PAIRS, name, values)
+        zarr_store.complete(group, token=token, history=history, **attributes)
 
 
 def rewrite_attributes(store: PairStore, link: str, fends_token: str) -> dict[str, Any]:
@@ -363,14 +367,14 @@ def rewrite_attributes(store: PairStore, link: str, fends_token: str) -> dict[st
 
 
 def write_pairs(
-    path: Path,
+    path: Location,
     store: PairStore,
     attributes: Mapping[str, Any],
     advance: Callable[[int], None] = lambda rows: None,
 ) -> None:
     """Write a copy of a store, shard by shard; `advance` is told the rows of each."""
     create_pairs(path, len(store))
-    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    group = zarr_store.open_group(path, "r+")
     zone_map = [np.zeros(0, dtype=np.int32)]
     for lo, hi in shard_rows(len(store)):
         columns = store.rows_of(lo, hi)()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from hifive_dask._store import zarr_store
 from hifive_dask._store.hdf5 import plain, read_hdf5, text_array
 from hifive_dask._store.kinds import replacing_store
+from hifive_dask._store.places import Location, Place, is_remote, local, place
 from hifive_dask.errors import LinkError, StoreError
 from hifive_dask.provenance import History, content_token
 from hifive_dask.schema import PROJECT
@@ -76,14 +76,17 @@ class ProjectContent:
     hifive: dict[str, Any] = field(default_factory=dict)
 
 
-def write_project(path: str | os.PathLike[str], content: ProjectContent) -> None:
+def write_project(path: Location, content: ProjectContent) -> None:
     """Write a project in the format that the suffix says, in place of what was there."""
-    write = _write_hdf5 if zarr_store.is_hdf5(path) else _write_zarr
+    hdf5 = zarr_store.is_hdf5(path)
     with replacing_store(path, PROJECT.type) as beside:
-        write(beside, content)
+        if hdf5:
+            _write_hdf5(local(beside), content)
+        else:
+            _write_zarr(beside, content)
 
 
-def read_project(path: str | os.PathLike[str]) -> ProjectContent:
+def read_project(path: Location) -> ProjectContent:
     """Read a project.
 
     Raises
@@ -91,14 +94,12 @@ def read_project(path: str | os.PathLike[str]) -> ProjectContent:
     StoreError
         If it is missing, incomplete, or of another kind.
     """
-    if not os.path.exists(path):
-        raise StoreError(f"{os.fspath(path)}: no such project; HiC(filename, 'w') makes a new one")
-    return _read_hdf5(path) if zarr_store.is_hdf5(path) else _read_zarr(path)
+    if not is_remote(path) and not place(path).exists():
+        raise StoreError(f"{path}: no such project; HiC(filename, 'w') makes a new one")
+    return _read_hdf5(local(path)) if zarr_store.is_hdf5(path) else _read_zarr(path)
 
 
-def check_sizes(
-    path: str | os.PathLike[str], content: ProjectContent, *, units: int, chromosomes: int
-) -> None:
+def check_sizes(path: Location, content: ProjectContent, *, units: int, chromosomes: int) -> None:
     """Raise `LinkError` if arrays are not of the units, or chromosomes, of the linked partition."""
     expected = {
         "filter/valid": (units,),
@@ -111,36 +112,36 @@ def check_sizes(
         values = content.arrays.get(name)
         if values is not None and values.shape != shape:
             raise LinkError(
-                f"{os.fspath(path)}: the array {name!r} has the shape {values.shape}, expected "
+                f"{path}: the array {name!r} has the shape {values.shape}, expected "
                 f"{shape} as {content.pairs} and its partition have {units:,} units on "
                 f"{chromosomes:,} chromosomes; restore the files that belong together, or make the "
                 "project anew"
             )
 
 
-def _write_zarr(path: Path, content: ProjectContent) -> None:
-    group = zarr_store.create(path, PROJECT)
-    for name in sorted(content.arrays):
-        zarr_store.write_array(group, PROJECT, name, content.arrays[name])
+def _write_zarr(path: Place, content: ProjectContent) -> None:
     parts: list[Any] = []
     for name in sorted(content.arrays):
         values = content.arrays[name]
         parts += [name, "\0".join(values.tolist()) if values.dtype.kind in "UT" else values]
-    zarr_store.complete(
-        group,
-        token=content_token(content.normalization, *parts),
-        history=content.history,
-        normalization=content.normalization,
-        pairs=content.pairs,
-        pairs_token=content.pairs_token,
-        fends=content.fends,
-        fends_token=content.fends_token,
-        hifive=content.hifive,
-        **content.options,
-    )
+    with zarr_store.creating(path, PROJECT) as group:
+        for name in sorted(content.arrays):
+            zarr_store.write_array(group, PROJECT, name, content.arrays[name])
+        zarr_store.complete(
+            group,
+            token=content_token(content.normalization, *parts),
+            history=content.history,
+            normalization=content.normalization,
+            pairs=content.pairs,
+            pairs_token=content.pairs_token,
+            fends=content.fends,
+            fends_token=content.fends_token,
+            hifive=content.hifive,
+            **content.options,
+        )
 
 
-def _read_zarr(path: str | os.PathLike[str]) -> ProjectContent:
+def _read_zarr(path: Location) -> ProjectContent:
     group = zarr_store.open_verified(path, PROJECT)
     attributes: Mapping[str, Any] = dict(group.attrs)
     names = [name for name, member in group.members(max_depth=None) if hasattr(member, "shape")]
@@ -186,12 +187,12 @@ def _write_hdf5(path: Path, content: ProjectContent) -> None:
             file.attrs[name] = value
 
 
-def _read_hdf5(path: str | os.PathLike[str]) -> ProjectContent:
+def _read_hdf5(path: Path) -> ProjectContent:
     attributes, stored = read_hdf5(path)
     kind = attributes.get("filetype", "hic_project")  # the oldest files do not say
     if kind != "hic_project" or "datafilename" not in attributes or "filter" not in stored:
         held = f"holds {kind!r}" if kind != "hic_project" else "has no data, or no filter"
-        raise StoreError(f"{os.fspath(path)}: {held}, expected a project with data ('hic_project')")
+        raise StoreError(f"{path}: {held}, expected a project with data ('hic_project')")
     normalization = str(attributes.get("normalization", "none"))
     names = {theirs: name for name, theirs in _HDF5_NAMES.items()}
     names["corrections"] = f"corrections/{normalization}/values"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from hifive_dask._store.atomic import put_in_place, remove, replacing, writable_parent
+from hifive_dask._store.atomic import (
+    put_in_place,
+    remove,
+    resolved,
+    writable_parent,
+    write_bytes,
+)
 from hifive_dask._store.kinds import check_replaceable
+from hifive_dask._store.places import Location, Place, children, explained
 from hifive_dask.errors import StoreError
 
 __all__ = ["Unfinished"]
@@ -36,37 +42,49 @@ class Unfinished:
         If something of another kind is there, or the directory cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], kind: str, token: str) -> None:
+    def __init__(self, path: Location, kind: str, token: str) -> None:
         check_replaceable(path, kind)
-        self.target = Path(path).resolve()
+        self.target = resolved(path)
         writable_parent(self.target)
         self._folder = self.target.parent / f".{self.target.name}.{token[:12]}.unfinished"
         self._token = token
         self.store = self._folder / "store"
 
-    def begin(self, create: Callable[[Path], None]) -> None:
+    def begin(self, create: Callable[[Place], None]) -> None:
         """Call `create` with the path of the store to be, unless that was done before."""
-        label = self._folder / "token"
         try:
-            begun = label.exists() and label.read_text() == self._token
-            self._remove(but=self._folder if begun else None)
-            if not begun:
-                (self._folder / "done").mkdir(parents=True)
-                create(self.store)
-                with replacing(label) as beside:  # last: without it nothing is used again
-                    beside.write_text(self._token)
+            with explained(self.target, "written"):
+                begun = self._is_begun()
+                self._remove(but=self._folder if begun else None)
+                if not begun:
+                    if isinstance(self._folder, Path):
+                        (self._folder / "done").mkdir(parents=True)
+                    create(self.store)
+                    # Last: without it nothing is used again.
+                    write_bytes(self._folder / "token", self._token.encode())
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
             raise StoreError(f"{self._folder}: cannot be written: {error}") from error
 
+    def _is_begun(self) -> bool:
+        try:
+            seen = (self._folder / "token").read_text()
+        except FileNotFoundError:
+            return False
+        return seen == self._token and (self.store / "zarr.json").exists()
+
     def done(self) -> set[str]:
         """Names of the steps that were marked."""
-        return set(os.listdir(self._folder / "done"))
+        return {path.name for path in children(self._folder / "done")}
 
     def mark(self, step: str) -> None:
         """Say that a step is complete."""
-        (self._folder / "done" / step).touch()
+        mark = self._folder / "done" / step
+        if isinstance(mark, Path):
+            mark.touch()
+        else:
+            write_bytes(mark, b"")
 
     def finish(self) -> None:
         """Put the store in its place."""
@@ -76,9 +94,10 @@ class Unfinished:
             raise StoreError(f"{self.target}: cannot be written: {error}") from error
         self._remove()
 
-    def _remove(self, but: Path | None = None) -> None:
+    def _remove(self, but: Place | None = None) -> None:
         """Delete directories of this name."""
         ours = re.compile(rf"\.{re.escape(self.target.name)}\.[^.]*\.unfinished")
-        for each in self.target.parent.iterdir():
+        for each in children(self.target.parent):
             if ours.fullmatch(each.name) and each != but:
+                remove(each / "token")  # first: without it nothing is used again
                 remove(each)

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
+import fsspec
 import numpy as np
 import zarr
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+from upath import UPath
+from zarr.buffer.cpu import Buffer
 from zarr.codecs import BloscCodec
-from zarr.storage import LocalStore
+from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
+from hifive_dask._store.places import (
+    Location,
+    Place,
+    children,
+    explained,
+    local,
+    options,
+    place,
+    state,
+)
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History
 from hifive_dask.schema import StoreSchema
@@ -21,18 +37,22 @@ __all__ = [
     "CODEC",
     "HDF5_SUFFIXES",
     "array_of",
+    "changing",
     "complete",
-    "create",
+    "creating",
     "history_of",
     "is_hdf5",
+    "open_group",
     "open_verified",
     "stored_arrays",
     "write_array",
+    "zarr_place",
 ]
 
 HDF5_SUFFIXES = (".hdf5", ".h5", ".fends", ".hcd", ".hcp", ".hch")
 CODEC = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
 
+_ROOT = "zarr.json"
 _COOLER = "; `hifive-dask import` makes a heatmap store of a cooler"
 _OTHERS = {
     ".cool": _COOLER,
@@ -41,25 +61,87 @@ _OTHERS = {
 }
 
 
-def is_hdf5(path: str | os.PathLike[str]) -> bool:
-    """Whether the suffix says HDF5; ``.zarr`` says Zarr; anything else raises `StoreError`."""
-    suffix = Path(path).suffix
+def is_hdf5(path: Location) -> bool:
+    """Whether the suffix says HDF5; ``.zarr`` says Zarr; anything else raises `StoreError`.
+
+    So does HDF5 at a URL.
+    """
+    suffix = PurePosixPath(str(path)).suffix
     if suffix in HDF5_SUFFIXES:
+        local(path)
         return True
     if suffix == ".zarr":
         return False
     raise StoreError(
-        f"{os.fspath(path)}: the suffix decides the format; it must be .zarr or one of "
+        f"{path}: the suffix decides the format; it must be .zarr or one of "
         + ", ".join(HDF5_SUFFIXES)
         + _OTHERS.get(suffix, "")
     )
 
 
-def create(path: Path, schema: StoreSchema) -> zarr.Group:
-    """Make an empty, incomplete store."""
-    group = zarr.open_group(path, mode="w-", zarr_format=3)
-    group.attrs.update({"type": schema.type, "version": schema.version, "complete": False})
-    return group
+def zarr_place(path: Location) -> Path | FsspecStore:
+    """What Zarr opens."""
+    where = place(path)
+    if isinstance(where, Path):
+        return where
+    return FsspecStore(_file_system(where.protocol, os.getpid()), path=where.path.rstrip("/"))
+
+
+@lru_cache(maxsize=8)
+def _file_system(protocol: str, process: int) -> Any:
+    """The file system of a protocol for Zarr, which reads and writes in a loop of its own."""
+    kind = fsspec.get_filesystem_class(protocol)
+    if kind.async_impl:
+        return kind(asynchronous=True, **options(protocol))
+    return AsyncFileSystemWrapper(kind(**options(protocol)), asynchronous=True)
+
+
+def open_group(
+    path: Location, mode: Literal["r", "r+", "w-"] = "r", *, name: str = ""
+) -> zarr.Group:
+    """Open a group of a store, as it is there now."""
+    return zarr.open_group(
+        zarr_place(path), path=name, mode=mode, zarr_format=3, use_consolidated=False
+    )
+
+
+@contextlib.contextmanager
+def creating(path: Location, schema: StoreSchema) -> Iterator[zarr.Group]:
+    """Make an empty, incomplete store, and give its root; for small variables, as `changing`."""
+    with _writing(place(path), "w-") as group:
+        group.update_attributes({"type": schema.type, "version": schema.version, "complete": False})
+        yield group
+
+
+@contextlib.contextmanager
+def changing(path: Location) -> Iterator[zarr.Group]:
+    """Give the root of an incomplete store, to add small variables and attributes.
+
+    At a URL they are held in memory and written at the end: all at once, then the root metadata.
+    """
+    with _writing(place(path), "r+") as group:
+        yield group
+
+
+@contextlib.contextmanager
+def _writing(where: Place, mode: Literal["r+", "w-"]) -> Iterator[zarr.Group]:
+    if isinstance(where, Path):
+        yield open_group(where, mode)
+        return
+    fs, prefix = where.fs, where.path.rstrip("/")
+    held: dict[str, Any] = {}
+    with explained(where, "written"):
+        if mode == "r+":
+            held[_ROOT] = Buffer.from_bytes(fs.cat_file(f"{prefix}/{_ROOT}"))
+    before = dict(held)
+    yield zarr.open_group(MemoryStore(held), mode=mode, zarr_format=3, use_consolidated=False)
+    changed = {k: value.to_bytes() for k, value in held.items() if value is not before.get(k)}
+    root = changed.pop(_ROOT, None)
+    with explained(where, "written"):
+        if changed:
+            fs.pipe({f"{prefix}/{key}": value for key, value in changed.items()})
+        if root is not None:
+            fs.pipe_file(f"{prefix}/{_ROOT}", root)
 
 
 def write_array(group: zarr.Group, schema: StoreSchema, name: str, values: Any) -> None:
@@ -100,16 +182,14 @@ def stored_arrays(path: str, token: str, names: tuple[str, ...]) -> tuple[zarr.A
     StoreError
         If another store is there now.
     """
-    # What changes when a store is replaced.
-    status = os.stat(os.path.join(path, "zarr.json"))
-    return _open_arrays(path, token, names, (status.st_ino, status.st_mtime_ns))
+    return _open_arrays(path, token, names, state(f"{path}/zarr.json"))
 
 
 @lru_cache(maxsize=64)
 def _open_arrays(
-    path: str, token: str, names: tuple[str, ...], state: tuple[int, int]
+    path: str, token: str, names: tuple[str, ...], state: Any
 ) -> tuple[zarr.Array[Any], ...]:
-    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    group = open_group(path)
     seen = str(group.attrs.get("uuid"))
     if seen != token:
         raise StoreError(
@@ -125,7 +205,7 @@ def complete(group: zarr.Group, *, token: str, history: History, **attributes: A
     if isinstance(store, LocalStore):
         for left in store.root.rglob("*.partial"):  # by a worker that was killed
             left.unlink(missing_ok=True)
-    group.attrs.update(
+    group.update_attributes(
         {
             **attributes,
             "uuid": token,
@@ -136,8 +216,10 @@ def complete(group: zarr.Group, *, token: str, history: History, **attributes: A
     )
 
 
-def open_verified(path: str | os.PathLike[str], schema: StoreSchema) -> zarr.Group:
+def open_verified(path: Location, schema: StoreSchema, *, apart: Sequence[str] = ()) -> zarr.Group:
     """Open a store for reading, if it is a complete one of the right kind.
+
+    At a URL all of it is fetched at once, but for what is stored of the arrays `apart`.
 
     Raises
     ------
@@ -145,13 +227,17 @@ def open_verified(path: str | os.PathLike[str], schema: StoreSchema) -> zarr.Gro
         If it is missing, not a Zarr store, of another kind or a newer version, incomplete, or
         lacks a variable.
     """
-    where = Path(path)
-    if not where.exists():
-        raise StoreError(f"{where}: no such store")
+    where = place(path)
     try:
-        group = zarr.open_group(where, mode="r", use_consolidated=False)
+        group = _open(where, apart)
         attributes: Mapping[str, Any] = dict(group.attrs)
+    except StoreError:
+        raise
     except Exception as error:
+        with explained(where):
+            missing = not where.exists()
+        if missing:
+            raise StoreError(f"{where}: no such store{_left(where)}") from error
         raise StoreError(f"{where}: not a Zarr store: {error}") from error
     found = attributes.get("type")
     if found != schema.type:
@@ -162,11 +248,49 @@ def open_verified(path: str | os.PathLike[str], schema: StoreSchema) -> zarr.Gro
             "newest known here; update hifive-dask"
         )
     if not attributes.get("complete", False):
-        raise StoreError(f"{where}: was not written to the end; make it again")
+        raise StoreError(f"{where}: was not written to the end{_left(where) or '; make it again'}")
     for variable in schema:
         if not variable.optional and variable.name not in group:
             raise StoreError(f"{where}: lacks the variable {variable.name!r}")
     return group
+
+
+def _open(where: Place, apart: Sequence[str]) -> zarr.Group:
+    if isinstance(where, Path):
+        return open_group(where)
+    with explained(where):
+        return zarr.open_group(
+            MemoryStore(_fetch(where, apart), read_only=True), mode="r", zarr_format=3
+        )
+
+
+def _fetch(where: UPath, apart: Sequence[str]) -> dict[str, Any]:
+    """Objects of a store by their keys: one list of them, then all at the same time."""
+    fs, root = where.fs, where.path.rstrip("/") + "/"
+    of_large = re.compile(rf"(.*/)?({'|'.join(map(re.escape, apart))})/c/.*")
+    names = [name.removeprefix(root) for name in fs.find(root)]
+    wanted = [name for name in names if not (apart and of_large.fullmatch(name))]
+    if not wanted:
+        return {}
+    found = fs.cat([root + name for name in wanted])
+    return {name: Buffer.from_bytes(found[root + name]) for name in wanted}
+
+
+def _left(where: Place) -> str:
+    """Where an interrupted replacement left a whole store, as the end of a message."""
+    if isinstance(where, Path):
+        return ""
+    for path in children(where.parent):
+        if not path.name.startswith(f".{where.name}."):
+            continue
+        store = path / "store" if path.name.endswith(".unfinished") else path
+        try:
+            complete = open_group(store).attrs.get("complete", False)
+        except (OSError, ValueError, KeyError):
+            continue
+        if complete:
+            return f"; an interrupted call left it whole at {store}; move it, or repeat the call"
+    return ""
 
 
 def history_of(group: zarr.Group) -> History:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hifive_dask.cli._settings import Settings
+from hifive_dask.cli._stores import FilePath
 
 __all__ = ["convert", "directory_option"]
 
@@ -14,7 +15,7 @@ directory_option = click.option(
     "-o",
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FilePath(file_okay=False),
     help="Directory of the results; made if need be.",
 )
 

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hifive_dask.cli._stores import FilePath
+
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC
+    from hifive_dask._store.places import Place
 
 __all__ = [
     "GenomeInput",
@@ -30,7 +33,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-existing = click.Path(exists=True, dir_okay=False, path_type=Path)
+existing = FilePath(exists=True, dir_okay=False)
 
 
 class _Address(click.Path):
@@ -286,7 +289,7 @@ class GenomeInput:
         return [self.path, *(value for value in self.digest.values() if isinstance(value, Path))]
 
 
-def make_fends(out: Path, source: GenomeInput, *, silent: bool) -> Fend:
+def make_fends(out: Place, source: GenomeInput, *, silent: bool) -> Fend:
     """Make and save a partition."""
     from hifive_dask import Fend
 

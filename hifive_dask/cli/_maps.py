@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from hifive_dask import HiC
+    from hifive_dask._store.places import Place
     from hifive_dask.genome.partition import Units
     from hifive_dask.heatmap.query import Datatype
 
@@ -45,7 +45,7 @@ def round_binsize(least: float) -> int:
         power *= 10
 
 
-def open_map(store: Path, region: str, region2: str | None, options: dict[str, Any]) -> Map:
+def open_map(store: Place, region: str, region2: str | None, options: dict[str, Any]) -> Map:
     """Open a project, or a store of heatmaps, and ask it for a map.
 
     `options` are those of `map_options`.
@@ -58,7 +58,7 @@ def open_map(store: Path, region: str, region2: str | None, options: dict[str, A
     return query_map(HiC(store, silent=True), region, region2, options)
 
 
-def _stored_map(path: Path, region: str, region2: str | None, options: dict[str, Any]) -> Map:
+def _stored_map(path: Place, region: str, region2: str | None, options: dict[str, Any]) -> Map:
     """The map of a store; its finest one of up to `_BINS` bins if no bin size was given."""
     from hifive_dask import open_heatmaps, select_region
 

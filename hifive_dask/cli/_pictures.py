@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from hifive_dask import HiC
+    from hifive_dask._store.places import Place
     from hifive_dask.plot.heatmap import Variable
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 DPI = 200
 
 
-def check_picture(out: Path, *inputs: Path) -> None:
+def check_picture(out: Path, *inputs: Place) -> None:
     """Check, before anything is computed, that a picture can be written and overwrites no input."""
     from hifive_dask.plot.style import SUFFIXES
 

@@ -10,13 +10,15 @@ import click
 from click.core import ParameterSource
 
 from hifive_dask.cli._inputs import stack
+from hifive_dask.cli._stores import FilePath
 
 if TYPE_CHECKING:
     from hifive_dask import HiCData
+    from hifive_dask._store.places import Place
 
 __all__ = ["count_reads", "files_of", "reads_format", "reads_options", "short_option"]
 
-_readable = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+_readable = FilePath(exists=True, dir_okay=False, allow_dash=True)
 
 reads_options = stack(
     click.option(
@@ -122,7 +124,7 @@ def reads_format(reads: Sequence[Path], options: dict[str, Any]) -> str:
 
 
 def count_reads(
-    out: Path, fends: Path, reads: Sequence[Path], options: dict[str, Any], *, silent: bool
+    out: Place, fends: Place, reads: Sequence[Path], options: dict[str, Any], *, silent: bool
 ) -> HiCData:
     """Make and save a pair store; `options` are those of `reads_options`."""
     from hifive_dask import HiCData

@@ -1,21 +1,53 @@
-"""Stores as arguments of commands: they must be there, and results must not overwrite them."""
+"""Stores and files as arguments of commands; results must not overwrite what they are made from."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["HEATMAP", "HEATMAPS", "StorePath", "check_output"]
+if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
+
+__all__ = ["HEATMAP", "HEATMAPS", "FilePath", "StoreOut", "StorePath", "check_output"]
 
 # Root attribute `type` of the one map that `query` writes, and of a store of heatmaps.
 HEATMAP, HEATMAPS = "heatmap", "heatmaps"
 
 
-class StorePath(click.Path):
-    """Path of a store that must be there.
+class FilePath(click.Path):
+    """Path of a file, or directory, of this machine."""
+
+    def __init__(self, **rules: Any) -> None:
+        super().__init__(path_type=Path, **rules)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" in str(value):
+            self.fail(
+                f"{value} is a URL, and only stores called .zarr can be at one; give a path.",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+class StoreOut(click.Path):
+    """Path, or URL, of a store that is to be made."""
+
+    def __init__(self, **rules: Any) -> None:
+        super().__init__(path_type=Path, **rules)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if "://" not in str(value):
+            return super().convert(value, param, ctx)
+        from hifive_dask._store.places import place
+
+        return place(value)
+
+
+class StorePath(StoreOut):
+    """Path, or URL, of a store that must be there.
 
     Parameters
     ----------
@@ -24,16 +56,18 @@ class StorePath(click.Path):
     """
 
     def __init__(self, maker: str) -> None:
-        super().__init__(exists=True, path_type=Path)
+        super().__init__()
         self._maker = maker
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not os.path.exists(value):
+        found = super().convert(value, param, ctx)
+        # At a URL it is asked for but once, when it is opened.
+        if isinstance(found, Path) and not found.exists():
             self.fail(f"{value} does not exist; `hifive-dask {self._maker}` makes it.", param, ctx)
-        return super().convert(value, param, ctx)
+        return found
 
 
-def check_output(out: Path, *inputs: Path, kind: str | None = None) -> None:
+def check_output(out: Place, *inputs: Place, kind: str | None = None) -> None:
     """Check, before anything is computed, that a result would not overwrite something else.
 
     Parameters
@@ -52,12 +86,12 @@ def check_output(out: Path, *inputs: Path, kind: str | None = None) -> None:
     StoreError
         If `out` is there and is not of this kind.
     """
-    if not out.exists():
+    if isinstance(out, Path) and not out.exists():
         return
-    for path in inputs:
-        if path.exists() and out.samefile(path):
-            raise click.UsageError(f"{out} is an input of this command; write to another file")
-    if kind is not None:
-        from hifive_dask._store.kinds import check_replaceable
+    from hifive_dask._store.kinds import check_replaceable
+    from hifive_dask._store.places import same
 
+    if any(same(out, path) for path in inputs):
+        raise click.UsageError(f"{out} is an input of this command; write to another file")
+    if kind is not None:
         check_replaceable(out, kind)

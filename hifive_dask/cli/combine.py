@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
+
 from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
-from hifive_dask.cli._stores import StorePath, check_output
+from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 
 
 @click.command("combine")
 @click.argument("pairs", nargs=-1, required=True, type=StorePath("pairs"))
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcd."
-)
+@click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .hcd.")
 @pass_settings
-def command(settings: Settings, /, pairs: tuple[Path, ...], out: Path) -> None:
+def command(settings: Settings, /, pairs: tuple[Place, ...], out: Place) -> None:
     """Add up the pair stores PAIRS of replicates, at least two, of the same partition.
 
     Reads of all stores count; duplicates between them are not looked for. For example:

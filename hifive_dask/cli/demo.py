@@ -9,6 +9,7 @@ import click
 
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._steps import Steps
+from hifive_dask.cli._stores import FilePath
 from hifive_dask.cli.run import command as run_command
 from hifive_dask.cli.simulate import write_simulation
 from hifive_dask.errors import StoreError
@@ -17,7 +18,7 @@ from hifive_dask.errors import StoreError
 @click.command("demo")
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FilePath(file_okay=False),
     default=Path("demo"),
     show_default=True,
     help="Directory; made if it is not there.",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
+
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath
+from hifive_dask.cli._stores import FilePath, StorePath
 
 
 @click.command("diagnose")
@@ -16,11 +20,11 @@ from hifive_dask.cli._stores import StorePath
     "-o",
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FilePath(file_okay=False),
     help="Directory of the pictures; made if it is not there.",
 )
 @pass_settings
-def command(settings: Settings, /, project: Path, out: Path) -> None:
+def command(settings: Settings, /, project: Place, out: Path) -> None:
     """Draw what tells whether a project can be trusted.
 
     Reads, distance dependence and insert sizes; for normalized projects also convergence, the

@@ -8,10 +8,11 @@ import click
 
 from hifive_dask.cli._convert import convert, directory_option
 from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import FilePath
 
 
 @click.command("export")
-@click.argument("store", type=click.Path(exists=True, path_type=Path))
+@click.argument("store", type=FilePath(exists=True))
 @directory_option
 @pass_settings
 def command(settings: Settings, /, store: Path, out: Path) -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
+
 from hifive_dask.cli._inputs import GenomeInput, genome_options, make_fends
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import check_output
+from hifive_dask.cli._stores import StoreOut, check_output
 
 
 @click.command("fends")
 @genome_options
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .fends."
-)
+@click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .fends.")
 @pass_settings
-def command(settings: Settings, /, out: Path, **options: Any) -> None:
+def command(settings: Settings, /, out: Place, **options: Any) -> None:
     """Make a genome partition: fends, bins, or fends in bins.
 
     Give one input, for example: hifive-dask fends --sites sites.bed -o fends.zarr, or

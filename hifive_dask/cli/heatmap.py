@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hifive_dask.cli._maps import best_datatype
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import HEATMAPS, StorePath, check_output
+from hifive_dask.cli._stores import HEATMAPS, StoreOut, StorePath, check_output
 
 if TYPE_CHECKING:
     from hifive_dask import HiC
+    from hifive_dask._store.places import Place
     from hifive_dask.heatmap.query import Datatype
 
 _GROWTH = {"minobservations": 20, "searchdistance": 0, "expansion_binsize": 10_000}
@@ -34,7 +34,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     "-o",
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=StoreOut(),
     help="File: .zarr, .hch, .h5, .hdf5, .npz, .cool or .mcool; with --format txt the first part "
     "of the names of files.",
 )
@@ -108,8 +108,8 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
 def command(
     settings: Settings,
     /,
-    project: Path,
-    out: Path,
+    project: Place,
+    out: Place,
     binsize: list[int],
     form: str | None,
     datatype: Datatype | None,

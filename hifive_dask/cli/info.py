@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,20 +10,21 @@ import click
 from hifive_dask.cli._facts import facts_of
 from hifive_dask.cli._reads import short_option
 from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
-from hifive_dask.cli._stores import HEATMAPS
+from hifive_dask.cli._stores import HEATMAPS, StorePath
 from hifive_dask.errors import StoreError
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
     from hifive_dask._store.heatmaps import StoredMaps
+    from hifive_dask._store.places import Place
 
 
 @click.command("info")
-@click.argument("store", type=click.Path(exists=True, path_type=Path))
+@click.argument("store", type=StorePath("run"))
 @click.option("--json", "as_json", is_flag=True, help="For programs; with distances of the reads.")
 @short_option
 @pass_settings
-def command(settings: Settings, /, store: Path, as_json: bool, short: int) -> None:
+def command(settings: Settings, /, store: Place, as_json: bool, short: int) -> None:
     """Say what STORE holds: a partition, pairs or a project, in Zarr or in HiFive's HDF5 layout.
 
     Or heatmaps in Zarr.
@@ -49,7 +49,7 @@ def command(settings: Settings, /, store: Path, as_json: bool, short: int) -> No
     settings.say("History\n" + "".join(f"  {line}\n" for line in found.history.splitlines()))
 
 
-def _open(store: Path) -> Fend | HiCData | HiC | StoredMaps:
+def _open(store: Place) -> Fend | HiCData | HiC | StoredMaps:
     from hifive_dask import Fend, HiC, HiCData
     from hifive_dask._store.heatmaps import StoredMaps
     from hifive_dask._store.kinds import describe_held, kind_of

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
+
 from hifive_dask.cli import _pictures
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath, check_output
+from hifive_dask.cli._stores import FilePath, StorePath, check_output
 
 _SUFFIXES = (".tsv", ".png", ".svg", ".pdf")
 
@@ -20,7 +24,7 @@ _SUFFIXES = (".tsv", ".png", ".svg", ".pdf")
     "-o",
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Table .tsv, or picture .png, .svg or .pdf.",
 )
 @click.option(
@@ -40,7 +44,7 @@ _SUFFIXES = (".tsv", ".png", ".svg", ".pdf")
 )
 @pass_settings
 def command(
-    settings: Settings, /, project: Path, chrom: str, out: Path, minobservations: int, binsize: int
+    settings: Settings, /, project: Place, chrom: str, out: Path, minobservations: int, binsize: int
 ) -> None:
     """Place the fends or bins of CHROM in space.
 
@@ -56,11 +60,11 @@ def command(
     with settings.session():
         points = hic.learn_fend_3D_model(chrom, minobservations, binsize=binsize)
     if out.suffix == ".tsv":
-        from hifive_dask._store.atomic import replacing
+        from hifive_dask._store.atomic import replacing_file
 
         lines = ["chromosome\tmid\tx\ty\tz\n"]
         lines += [f"{chrom}\t{mid:.0f}\t{x:.6g}\t{y:.6g}\t{z:.6g}\n" for x, y, z, mid in points]
-        with replacing(out) as beside:
+        with replacing_file(out) as beside:
             beside.write_text("".join(lines))
     else:
         from hifive_dask import plot

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
 
 from hifive_dask.cli._inputs import colour_options, existing
 from hifive_dask.cli._pictures import DPI, check_picture
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath, check_output
+from hifive_dask.cli._stores import FilePath, StorePath, check_output
 
 _size = click.IntRange(1)
 _MOST = 1000  # squares along a picture
@@ -30,7 +33,7 @@ def command() -> None:
 
 @command.command("write")
 @click.argument("project", type=StorePath("project"))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File: .mrh.")
+@click.option("-o", "--out", required=True, type=FilePath(), help="File: .mrh.")
 @click.option(
     "--datatype",
     type=click.Choice(["raw", "fend", "distance", "enrichment"]),
@@ -95,7 +98,7 @@ def command() -> None:
 )
 @pass_settings
 def write(
-    settings: Settings, /, project: Path, out: Path, keep_names: bool, **options: Any
+    settings: Settings, /, project: Place, out: Path, keep_names: bool, **options: Any
 ) -> None:
     """Write the maps of PROJECT, as fine as there are reads."""
     from hifive_dask import HiC, open_mrh
@@ -115,9 +118,7 @@ def write(
 @click.argument("region2", required=False)
 @click.option("--minbinsize", type=_size, metavar="BP", help="Smallest squares.  [default: all]")
 @click.option("--maxbinsize", type=_size, metavar="BP", help="Largest squares.  [default: all]")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Text file; by default text to stdout."
-)
+@click.option("-o", "--out", type=FilePath(), help="Text file; by default text to stdout.")
 @pass_settings
 def read(
     settings: Settings,
@@ -147,9 +148,9 @@ def read(
         sys.stdout.write(text)
         return
     check_output(out, file)
-    from hifive_dask._store.atomic import replacing
+    from hifive_dask._store.atomic import replacing_file
 
-    with replacing(out) as beside:
+    with replacing_file(out) as beside:
         beside.write_text(text)
     settings.say(f"{out}: {len(table):,} lines.")
 
@@ -165,9 +166,7 @@ def read(
     help="Smallest squares.  [default: so that there are up to 1000 along the picture]",
 )
 @colour_options
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="File: .png, .svg or .pdf."
-)
+@click.option("-o", "--out", required=True, type=FilePath(), help="File: .png, .svg or .pdf.")
 @pass_settings
 def plot(
     settings: Settings,

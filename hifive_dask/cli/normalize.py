@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hifive_dask.cli._inputs import express_options, given, stack, usereads_option
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath, check_output
+from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 
 if TYPE_CHECKING:
     from hifive_dask import HiC
+    from hifive_dask._store.places import Place
 
 _EXPRESS = ("iterations", "max_iterations", "minchange", "usereads", "accelerate")
 _WINDOW = ("mindistance", "maxdistance")
@@ -35,7 +35,7 @@ _project = stack(
     click.option(
         "-o",
         "--out",
-        type=click.Path(path_type=Path),
+        type=StoreOut(),
         help="Write the result here and leave PROJECT as it is.",
     ),
 )
@@ -216,7 +216,7 @@ def command() -> None:
 @_balance
 @_policy("warn")
 @pass_settings
-def express(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+def express(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
     """Express: balance observed against expected reads of every fend.
 
     For example: hifive-dask normalize express project.zarr
@@ -231,7 +231,7 @@ def express(settings: Settings, /, project: Path, out: Path | None, **options: A
 @_balance
 @_policy("error")
 @pass_settings
-def kr(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+def kr(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
     """Knight-Ruiz: balance the matrix of observed pairs so that all row sums are equal.
 
     For example: hifive-dask normalize kr project.zarr
@@ -245,7 +245,7 @@ def kr(settings: Settings, /, project: Path, out: Path | None, **options: Any) -
 @_where
 @_policy("warn")
 @pass_settings
-def probability(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+def probability(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
     """Probability: the corrections under which the observed pairs are most likely.
 
     For example: hifive-dask normalize probability project.zarr --model poisson
@@ -260,7 +260,7 @@ def probability(settings: Settings, /, project: Path, out: Path | None, **option
 @_where
 @_policy("warn")
 @pass_settings
-def binning(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+def binning(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
     """Binning: corrections for combinations of features of fends.
 
     For example: hifive-dask normalize binning project.zarr --features len,distance --num-bins 20,20
@@ -278,13 +278,15 @@ def binning(settings: Settings, /, project: Path, out: Path | None, **options: A
 @_balance
 @_policy("warn")
 @pass_settings
-def binning_express(settings: Settings, /, project: Path, out: Path | None, **options: Any) -> None:
+def binning_express(
+    settings: Settings, /, project: Place, out: Place | None, **options: Any
+) -> None:
     """Binning, then Express for what it leaves.
 
     For example: hifive-dask normalize binning-express project.zarr
     """
 
-    def learn(hic: HiC, file: Path) -> None:
+    def learn(hic: HiC, file: Place) -> None:
         _binned(hic, options)
         _balanced(hic, file, options, precorrect=True)
 
@@ -299,14 +301,14 @@ def binning_express(settings: Settings, /, project: Path, out: Path | None, **op
 @_policy("warn")
 @pass_settings
 def binning_probability(
-    settings: Settings, /, project: Path, out: Path | None, **options: Any
+    settings: Settings, /, project: Place, out: Place | None, **options: Any
 ) -> None:
     """Binning, then Probability for what it leaves.
 
     For example: hifive-dask normalize binning-probability project.zarr --maxdistance 2000000
     """
 
-    def learn(hic: HiC, file: Path) -> None:
+    def learn(hic: HiC, file: Place) -> None:
         _binned(hic, {**options, "usereads": "cis"})
         _likely(hic, file, options, precorrect=True)
 
@@ -314,7 +316,7 @@ def binning_probability(
 
 
 def _run(
-    settings: Settings, project: Path, out: Path | None, learn: Callable[[HiC, Path], None]
+    settings: Settings, project: Place, out: Place | None, learn: Callable[[HiC, Place], None]
 ) -> None:
     """Open a project, learn, save, and say how it went."""
     from hifive_dask import HiC
@@ -332,7 +334,7 @@ def _run(
 
 def _balanced(
     hic: HiC,
-    checkpoint: Path,
+    checkpoint: Place,
     options: dict[str, Any],
     *,
     kr: bool = False,
@@ -350,7 +352,7 @@ def _balanced(
 
 
 def _likely(
-    hic: HiC, checkpoint: Path, options: dict[str, Any], *, precorrect: bool = False
+    hic: HiC, checkpoint: Place, options: dict[str, Any], *, precorrect: bool = False
 ) -> None:
     hic.find_probability_fend_corrections(
         **given(options, *_WINDOW, "chroms", "max_iterations", "minchange", "learningstep"),

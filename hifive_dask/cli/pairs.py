@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
 
 from hifive_dask.cli._inputs import address
 from hifive_dask.cli._reads import count_reads, files_of, reads_options
 from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
-from hifive_dask.cli._stores import StorePath, check_output
+from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 
 
 @click.command("pairs")
 @click.argument("fends", type=StorePath("fends"))
 @click.argument("reads", nargs=-1, type=address)
 @reads_options
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcd."
-)
+@click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .hcd.")
 @pass_settings
 def command(
-    settings: Settings, /, fends: Path, reads: tuple[Path, ...], out: Path, **options: Any
+    settings: Settings, /, fends: Place, reads: tuple[Path, ...], out: Place, **options: Any
 ) -> None:
     """Count the read pairs of the files READS on the partition FENDS, or take counted pairs.
 

@@ -11,9 +11,10 @@ from hifive_dask.cli._inputs import map_options, style_of, style_options
 from hifive_dask.cli._maps import open_map
 from hifive_dask.cli._pictures import DPI, check_picture, draw_map
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath
+from hifive_dask.cli._stores import FilePath, StorePath
 
 if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
     from hifive_dask.plot.heatmap import Variable
 
 
@@ -34,14 +35,12 @@ if TYPE_CHECKING:
     help="Turn the map by 45 degrees: distances go upwards, as far as --maxdistance.",
 )
 @style_options
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="File: .png, .svg or .pdf."
-)
+@click.option("-o", "--out", required=True, type=FilePath(), help="File: .png, .svg or .pdf.")
 @pass_settings
 def command(
     settings: Settings,
     /,
-    project: Path,
+    project: Place,
     region: str,
     region2: str | None,
     variable: Variable,

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from hifive_dask._store.places import Place
+
 from hifive_dask.cli._inputs import filter_options, learn
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath, check_output
+from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 
 
 @click.command("project")
 @click.argument("pairs", type=StorePath("pairs"))
 @filter_options
-@click.option(
-    "-o", "--out", required=True, type=click.Path(path_type=Path), help="Store: .zarr or .hcp."
-)
+@click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .hcp.")
 @pass_settings
-def command(settings: Settings, /, pairs: Path, out: Path, **options: Any) -> None:
+def command(settings: Settings, /, pairs: Place, out: Place, **options: Any) -> None:
     """Start a project on the pair store PAIRS: filter fends, learn the distance dependence.
 
     For example: hifive-dask project pairs.zarr -o project.zarr

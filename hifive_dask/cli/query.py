@@ -6,7 +6,6 @@ import gzip
 import math
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -14,10 +13,12 @@ import click
 from hifive_dask.cli._inputs import map_options
 from hifive_dask.cli._maps import open_map
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import HEATMAP, StorePath, check_output
+from hifive_dask.cli._stores import HEATMAP, StoreOut, StorePath, check_output
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from hifive_dask._store.places import Place
 
 _BAND = 1 << 22  # cells in memory at a time
 _COLUMNS = ("chrom1", "start1", "stop1", "chrom2", "start2", "stop2", "observed", "expected",
@@ -33,17 +34,17 @@ _SUFFIXES = (".tsv", ".txt", ".gz", ".npz", ".zarr")
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=StoreOut(),
     help="File: .tsv, .tsv.gz, .npz or .zarr; by default text to stdout.",
 )
 @pass_settings
 def command(
     settings: Settings,
     /,
-    project: Path,
+    project: Place,
     region: str,
     region2: str | None,
-    out: Path | None,
+    out: Place | None,
     **options: Any,
 ) -> None:
     """Write the map of REGION, or of REGION against REGION2, of a project or a heatmap store.
@@ -68,15 +69,20 @@ def command(
     settings.say(f"{out}: {shape} bins.")
 
 
-def _write_file(out: Path, dataset: xr.Dataset, *, upper: bool) -> None:
+def _write_file(out: Place, dataset: xr.Dataset, *, upper: bool) -> None:
     import numpy as np
 
-    from hifive_dask._store.atomic import replacing
+    from hifive_dask._store.atomic import replacing, replacing_file
+    from hifive_dask._store.zarr_store import zarr_place
 
-    with replacing(out) as beside:
-        if out.suffix == ".zarr":
-            dataset.assign_attrs(type=HEATMAP).to_zarr(beside, zarr_format=3, consolidated=False)
-        elif out.suffix == ".npz":
+    if out.suffix == ".zarr":
+        with replacing(out) as beside:
+            dataset.assign_attrs(type=HEATMAP).to_zarr(
+                zarr_place(beside), zarr_format=3, consolidated=False
+            )
+        return
+    with replacing_file(out) as beside:
+        if out.suffix == ".npz":
             arrays = {str(name): values.values for name, values in dataset.variables.items()}
             with open(beside, "wb") as handle:
                 np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from hifive_dask.cli._pipeline import Pipeline
 from hifive_dask.cli._reads import reads_format, reads_options
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._steps import Steps
+from hifive_dask.cli._stores import FilePath
 
 
 @click.command("run")
@@ -28,9 +29,7 @@ from hifive_dask.cli._steps import Steps
 @express_options
 @click.option("--region", multiple=True, help="Region to draw; repeatable.")
 @click.option("--binsize", type=click.IntRange(1), metavar="BP", help="Of the pictures.")
-@click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Directory."
-)
+@click.option("--out", required=True, type=FilePath(file_okay=False), help="Directory.")
 @click.option("--restart", is_flag=True, help="Do all steps anew.")
 @pass_settings
 def command(

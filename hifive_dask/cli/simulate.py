@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._stores import FilePath
 
 if TYPE_CHECKING:
     from hifive_dask.simulate import SimulatedGenome
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FilePath(file_okay=False),
     help="Directory; made if it is not there.",
 )
 @pass_settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +11,20 @@ import click
 from hifive_dask.cli._pictures import check_picture, draw_statistics
 from hifive_dask.cli._reads import short_option
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import StorePath
+from hifive_dask.cli._stores import FilePath, StorePath
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from hifive_dask._store.places import Place
 
 
 @click.command("stats")
 @click.argument("pairs", nargs=-1, required=True, type=StorePath("pairs"))
 @short_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Picture: .png, .svg or .pdf.")
+@click.option("-o", "--out", type=FilePath(), help="Picture: .png, .svg or .pdf.")
 @pass_settings
-def command(settings: Settings, /, pairs: tuple[Path, ...], short: int, out: Path | None) -> None:
+def command(settings: Settings, /, pairs: tuple[Place, ...], short: int, out: Path | None) -> None:
     """Tell what became of the reads of the pair stores PAIRS, also as a picture.
 
     For example: hifive-dask stats rep1.zarr rep2.zarr -o statistics.png
@@ -45,16 +46,20 @@ def command(settings: Settings, /, pairs: tuple[Path, ...], short: int, out: Pat
             settings.say(f"{out}: what became of the reads.")
 
 
-def _named(paths: Sequence[Path]) -> dict[str, Path]:
+def _named(paths: Sequence[Place]) -> dict[str, Place]:
     """Paths by their names; by the parts in which they differ, if names are the same."""
-    absolute = [path.absolute() for path in paths]
-    for path, full in zip(paths, absolute, strict=True):
-        if absolute.count(full) > 1:
+    from hifive_dask._store.places import absolute
+
+    full = [absolute(path) for path in paths]
+    for path, each in zip(paths, full, strict=True):
+        if full.count(each) > 1:
             raise click.UsageError(f"{path} was given more than once")
     names = [path.name for path in paths]
     if len(set(names)) < len(names):
-        common = os.path.commonpath([path.parent for path in absolute])
-        names = [str(path.relative_to(common)) for path in absolute]
+        parts = [each.split("/") for each in full]
+        differ = (k for k, each in enumerate(zip(*parts, strict=False)) if len(set(each)) > 1)
+        first = next(differ, 0)
+        names = ["/".join(each[first:]) for each in parts]
     return dict(zip(names, paths, strict=True))
 
 

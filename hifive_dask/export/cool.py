@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.atomic import replacing_file
 from hifive_dask.errors import ParameterError, StateError, StoreError
 from hifive_dask.genome.cool import cooler_package
 from hifive_dask.heatmap.dynamic import Growth
@@ -133,7 +133,7 @@ def _write(
                 f"the chromosome {name!r} cannot be in a cooler, whose names are ASCII; write a "
                 "file of another format"
             )
-    with replacing(path) as beside:
+    with replacing_file(path) as beside:
         for group, binsize in groups.items():
             bins = genome_bins(recipe.units, recipe.genome.valid, binsize, chosen)
             strips = pixel_strips(recipe, bins, includetrans=includetrans, silent=silent)

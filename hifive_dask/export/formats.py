@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
+from hifive_dask._store.places import Location, local
 from hifive_dask.errors import ParameterError
 from hifive_dask.regions import whole_bp
 
@@ -40,13 +40,15 @@ FORMATS = {
 }
 
 
-def choose_format(filename: str | os.PathLike[str], format: str | None) -> str:
+def choose_format(filename: Location, format: str | None) -> str:
     """Name of the format: the one asked for, or that of the suffix.
 
     Raises
     ------
     ParameterError
         If it is unknown; the message says which there are.
+    StoreError
+        If it is not ``"zarr"`` and the file is at a URL.
 
     Examples
     --------
@@ -59,16 +61,18 @@ def choose_format(filename: str | os.PathLike[str], format: str | None) -> str:
         for name, each in FORMATS.items()
     )
     if format is None:
-        suffix = Path(filename).suffix.lower()
-        for name, each in FORMATS.items():
-            if suffix in each.suffixes:
-                return name
-        raise ParameterError(
-            f"{os.fspath(filename)}: no format of heatmaps has the suffix {suffix!r}; choose one "
-            f"with format: {known}"
-        )
-    if format not in FORMATS:
+        suffix = PurePosixPath(str(filename)).suffix.lower()
+        found = [name for name, each in FORMATS.items() if suffix in each.suffixes]
+        if not found:
+            raise ParameterError(
+                f"{filename}: no format of heatmaps has the suffix {suffix!r}; choose one with "
+                f"format: {known}"
+            )
+        format = found[0]
+    elif format not in FORMATS:
         raise ParameterError(f"unknown format {format!r}; known are {known}")
+    if format != "zarr":
+        local(filename)
     return format
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import dask
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 from hifive_dask._graph.run import run
 from hifive_dask._store.hdf5 import open_hdf5, plain, text_array
 from hifive_dask._store.kinds import replacing_store
+from hifive_dask._store.places import Location, local
 from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.heatmap.maps import Map, MapSet, upper_cells
 from hifive_dask.heatmap.opened import open_store
 
 __all__ = ["datasets", "enrichment", "open_heatmaps", "write_hdf5", "write_heatmaps"]
 
-PathLike = str | os.PathLike[str]
 
 _KIND = "hic_heatmap"
 _DATASETS = {"observed": ("counts", np.int32), "expected": ("expected", np.float32)}
 
 
-def open_heatmaps(path: PathLike) -> xr.DataTree:
+def open_heatmaps(path: Location) -> xr.DataTree:
     """Open a store of heatmaps, or the heatmaps of a HiFive heatmap file.
 
     Parameters
@@ -62,9 +62,9 @@ def open_heatmaps(path: PathLike) -> xr.DataTree:
     StoreError
         If it is missing, holds something else, or is incomplete.
     """
-    if Path(path).suffix == ".zarr":
+    if PurePosixPath(str(path)).suffix == ".zarr":
         return open_store(path)
-    where = os.path.abspath(path)
+    where = os.path.abspath(local(path))
     if os.path.isdir(where):
         raise StoreError(
             f"{where}: is a directory, expected a heatmap file, or a store called .zarr"
@@ -214,7 +214,7 @@ def _read(where: str, name: str, shape: tuple[int, int], diagonal: bool | None) 
     return matrix
 
 
-def write_heatmaps(tree: xr.DataTree, path: PathLike, *, silent: bool = False) -> None:
+def write_heatmaps(tree: xr.DataTree, path: Location, *, silent: bool = False) -> None:
     """Write heatmaps as a HiFive heatmap file, one map at a time.
 
     Parameters
@@ -264,7 +264,7 @@ def _map_of(name: str, node: xr.Dataset, diagonal: bool, silent: bool) -> Map:
     return Map((chroms[0], chroms[1]), seen, expected)
 
 
-def write_hdf5(path: PathLike, maps: MapSet) -> None:
+def write_hdf5(path: Location, maps: MapSet) -> None:
     """Write maps as a HiFive heatmap file; errors as those of `write_heatmaps`."""
     for name in maps.chromosomes:
         if "/" in name or name == ".":
@@ -272,7 +272,7 @@ def write_hdf5(path: PathLike, maps: MapSet) -> None:
                 f"the chromosome {name!r} cannot be the name of a dataset of HDF5; write another "
                 "format, such as npz or zarr"
             )
-    with replacing_store(path, "heatmap") as beside, h5py.File(beside, "w") as file:
+    with replacing_store(local(path), "heatmap") as beside, h5py.File(beside, "w") as file:
         for name, values in datasets(maps):
             file[name] = values
         file.attrs["resolution"] = np.int64(maps.resolution)

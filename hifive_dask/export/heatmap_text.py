@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask._store.atomic import replacing, replacing_files
+from hifive_dask._store.atomic import replacing_file, replacing_files
 from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.export.heatmap_hdf5 import datasets, enrichment
 from hifive_dask.heatmap.maps import MapSet
@@ -38,7 +38,7 @@ def write_npz(path: PathLike, maps: MapSet) -> None:
     where = Path(path)
     if where.exists() and not zipfile.is_zipfile(where):
         raise StoreError(f"{where} is there and no archive of arrays; write to another file")
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w", allowZip64=True) as archive:
+    with replacing_file(path) as beside, zipfile.ZipFile(beside, "w", allowZip64=True) as archive:
         for name, values in _arrays(maps):
             entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
             with archive.open(entry, "w", force_zip64=True) as file:

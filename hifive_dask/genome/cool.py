@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hifive_dask._store.places import local
 from hifive_dask.errors import HifiveDaskError, InputError, StateError
 from hifive_dask.genome.build import bins_from_intervals, bins_from_lengths
 from hifive_dask.genome.partition import Units
@@ -69,6 +70,7 @@ def list_coolers(address: str | os.PathLike[str]) -> list[str]:
     """
     uri = os.fspath(address)
     path, mark, _ = uri.partition("::")
+    local(path)
     if not os.path.isfile(path):
         raise InputError("no such file", path=path, cure="check the spelling and the directory")
     if mark:

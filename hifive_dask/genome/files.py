@@ -7,9 +7,9 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
+from hifive_dask._store.places import local
 from hifive_dask.errors import InputError
 
 __all__ = ["unpacked"]
@@ -32,7 +32,7 @@ def unpacked(path: str | os.PathLike[str]) -> Iterator[tuple[BinaryIO, BinaryIO]
     InputError
         If the file is missing, a directory or unreadable, or turns out to be damaged on reading.
     """
-    if Path(path).is_dir():
+    if local(path).is_dir():
         raise InputError("is a directory, expected a file", path=path, cure="Name the file.")
     try:
         with open(path, "rb") as file:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hifive_dask._store.places import local
 from hifive_dask._store.tracks import Hdf5Track
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.files import unpacked
@@ -38,7 +39,7 @@ def track_format(path: PathLike, given: str | None = None) -> TrackFormat:
     ParameterError
         If it is not one of the three.
     """
-    name = Path(path).name.lower().removesuffix(".gz").removesuffix(".bgz")
+    name = local(path).name.lower().removesuffix(".gz").removesuffix(".bgz")
     known = dict.fromkeys(_SUFFIXES.values())
     found = _SUFFIXES.get(Path(name).suffix) if given is None else given
     for kind in known:

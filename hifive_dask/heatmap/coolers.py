@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._store.heatmaps import CHUNK, SHARD, Level
 from hifive_dask._store.links import relative_link
+from hifive_dask._store.places import Location, Place
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.cool import bin_columns, list_coolers, open_cooler
 from hifive_dask.heatmap.store import (
@@ -39,7 +40,7 @@ _DIVISIVE = ("KR", "VC", "VC_SQRT")  # as cooler itself takes them
 
 def import_heatmaps(
     address: PathLike,
-    path: PathLike,
+    path: Location,
     *,
     binsizes: Sequence[int] | None = None,
     weight: str | None = "weight",
@@ -121,7 +122,7 @@ def import_heatmaps(
         *("" if each is None else each for each in weights.values()),
     )
 
-    def cells(level: Level, store: Path) -> Cells:
+    def cells(level: Level, store: Place) -> Cells:
         return _PixelCells(found[level.binsize], digest, weights[level.binsize])
 
     history = History()

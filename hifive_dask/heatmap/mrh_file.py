@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.atomic import replacing_file
+from hifive_dask._store.places import local
 from hifive_dask.errors import ParameterError, StoreError
 
 __all__ = [
@@ -175,7 +176,7 @@ def write_mrh(
     StoreError
         If something else is there, or it cannot be written; what was there is then untouched.
     """
-    where = Path(path).resolve()
+    where = local(path).resolve()
     if where.exists() and not is_mrh(where):
         raise StoreError(
             f"{where}: is no multi-resolution heatmap and would be replaced by one; remove it, or "
@@ -185,7 +186,7 @@ def write_mrh(
     place = _header_size([name.encode() for name in names], number, 2 if trans else 1)
     check_size(where, place)
     offset, sizes, scores = [place], [], []
-    with replacing(where) as beside, open(beside, "wb") as file:
+    with replacing_file(where) as beside, open(beside, "wb") as file:
         file.seek(place)
         for arrays in pairs:
             place += arrays.nbytes
@@ -281,7 +282,7 @@ def read_header(path: PathLike) -> Header:
     StoreError
         If it is missing, no multi-resolution heatmap, or cut short.
     """
-    where = Path(path).resolve()
+    where = local(path).resolve()
     if not is_mrh(where):
         what = "is no multi-resolution heatmap" if where.exists() else "does not exist"
         raise StoreError(f"{where}: {what}")

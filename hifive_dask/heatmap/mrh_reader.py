@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.mrh import Pyramid
+from hifive_dask._store.places import local
 from hifive_dask.errors import ParameterError, RegionError, StoreError
 from hifive_dask.heatmap.axes import coordinates
 from hifive_dask.heatmap.mrh_file import Header, PathLike, Scale, pair_chromosomes, read_header
@@ -72,7 +73,7 @@ def open_mrh(path: PathLike) -> MrhFile:
     >>> mrh.heatmap("chr1", "chr2", binsize=20_000)["score"].dims
     ('bin1', 'bin2')
     """
-    where = os.path.abspath(path)
+    where = os.path.abspath(local(path))
     return MrhFile(where, read_header(where))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +13,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from hifive_dask._store.heatmaps import CHUNK, Layer, Level, StoredLevel, StoredMaps
+from hifive_dask._store.places import Location
 from hifive_dask.errors import ParameterError, RegionError, StoreError
 from hifive_dask.heatmap.axes import coordinates
 from hifive_dask.regions import Region, parse_region
@@ -85,7 +85,7 @@ def _ratio(observed: NDArray[Any], expected: NDArray[np.float32]) -> NDArray[np.
     return ratio.astype(np.float32)
 
 
-def open_store(path: str | os.PathLike[str]) -> xr.DataTree:
+def open_store(path: Location) -> xr.DataTree:
     """Open a store of heatmaps; see `hifive_dask.open_heatmaps`."""
     maps = StoredMaps.open(path)
     nodes = {f"/{level.name}": _node(maps, level) for level in maps.levels}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import dask
@@ -25,6 +24,7 @@ from hifive_dask._store.heatmaps import (
     write_cells,
 )
 from hifive_dask._store.links import relative_link
+from hifive_dask._store.places import Location, Place
 from hifive_dask._store.unfinished import Unfinished
 from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.genome.partition import Units
@@ -47,7 +47,6 @@ __all__ = [
     "write_store",
 ]
 
-PathLike = str | os.PathLike[str]
 Cells = Callable[[slice, slice], Mapping[str, NDArray[Any]]]
 """Makes both layers of some rows and columns."""
 
@@ -75,12 +74,12 @@ class Maps:
     token: str
     chromosomes: Sequence[str]
     levels: Sequence[Level]
-    cells: Callable[[Level, Path], Cells]
+    cells: Callable[[Level, Place], Cells]
     observed: Literal["int32", "float32"] = "int32"
 
 
 def write_store(
-    path: PathLike,
+    path: Location,
     recipe: Recipe,
     binsizes: Sequence[int],
     *,
@@ -88,7 +87,7 @@ def write_store(
     includetrans: bool = True,
     trans_minbinsize: int | None = None,
     most_bytes: int = MOST_BYTES,
-    source: PathLike | None = None,
+    source: Location | None = None,
     history: History | None = None,
     silent: bool = False,
 ) -> None:
@@ -150,7 +149,7 @@ def write_store(
         history.add("write_store", parameters)
     token = _token(recipe, levels, chosen)
 
-    def cells(level: Level, store: Path) -> Cells:
+    def cells(level: Level, store: Place) -> Cells:
         finer = _finer(level, levels)
         if finer is None:
             return _computed(recipe, level, genome[sizes.index(level.binsize)], silent)
@@ -298,7 +297,7 @@ def _computed(recipe: Recipe, level: Level, bins: Segment, silent: bool) -> _Com
 
 
 def write_maps(
-    path: PathLike,
+    path: Location,
     maps: Maps,
     *,
     history: History,
@@ -314,7 +313,7 @@ def write_maps(
     """
     unfinished = Unfinished(path, HEATMAPS.type, maps.token)
 
-    def create(store: Path) -> None:
+    def create(store: Place) -> None:
         create_heatmaps(
             store,
             token=maps.token,
@@ -351,7 +350,7 @@ def _step(level: Level, rows: slice, columns: slice) -> str:
     return f"{level.name}.{rows.start}.{columns.start}"
 
 
-def check_maps(path: PathLike, cells: Mapping[int, int], most_bytes: int) -> None:
+def check_maps(path: Location, cells: Mapping[int, int], most_bytes: int) -> None:
     """Check the name of a store and the numbers of its cells by bin size.
 
     Raises
@@ -361,8 +360,8 @@ def check_maps(path: PathLike, cells: Mapping[int, int], most_bytes: int) -> Non
     StoreError
         If the name is not that of a store.
     """
-    if Path(path).suffix != ".zarr":
-        raise StoreError(f"{os.fspath(path)}: a store of heatmaps must be called .zarr")
+    if PurePosixPath(str(path)).suffix != ".zarr":
+        raise StoreError(f"{path}: a store of heatmaps must be called .zarr")
     sizes = {binsize: 8 * number for binsize, number in cells.items()}
     if sum(sizes.values()) > most_bytes:
         worst = max(sizes, key=lambda size: sizes[size])

@@ -10,7 +10,6 @@ iteration. The accelerated iteration and Knight-Ruiz make steps of conjugate gra
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from hifive_dask._kernels.possible import possible_cis
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
+from hifive_dask._store.places import Location
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
@@ -92,7 +92,7 @@ def balance(
     binning: BinningModel | None = None,
     method: Method = "plain",
     on_nonconvergence: OnNonconvergence = "warn",
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Location | None = None,
     silent: bool = False,
 ) -> ExpressResult:
     """Find c with mean_j n_ij / (m_ij c_i c_j) = 1 over the possible partners j of each unit i.
@@ -218,7 +218,7 @@ def _select(
 
 
 def _checkpoint(
-    path: str | os.PathLike[str] | None,
+    path: Location | None,
     problem: Problem,
     start: Float64,
     limits: Limits,

@@ -6,7 +6,6 @@ neighbours; for a large one many tasks sum the likelihood, and the caller takes 
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from hifive_dask._graph.run import hold, run
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
+from hifive_dask._store.places import Location
 from hifive_dask.errors import HifiveDaskWarning, ParameterError
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
@@ -124,7 +124,7 @@ def maximize(
     precalculate: bool,
     binning: BinningModel | None = None,
     on_nonconvergence: OnNonconvergence = "warn",
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Location | None = None,
     silent: bool = False,
 ) -> ProbabilityResult:
     """Find the corrections c for which the reads are most likely, m c_i c_j being expected.
@@ -203,7 +203,7 @@ def _learn(
     problem: Problem,
     store: PairStore,
     chroms: Sequence[int],
-    path: str | os.PathLike[str] | None,
+    path: Location | None,
     silent: bool,
 ) -> dict[int, _Fit]:
     """Learn all chromosomes; what is complete, and the current large one, is kept in the file."""

@@ -30,7 +30,7 @@ from hifive_dask._kernels.alignments import (
     read_records,
     sort_by_bucket,
 )
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.atomic import replacing_file
 from hifive_dask.errors import HifiveDaskError, InputError, ParameterError
 from hifive_dask.reads.bgzf import Span, bgzf_blocks, cut_bgzf, truncated
 from hifive_dask.reads.text import open_text
@@ -106,7 +106,7 @@ class AlignmentFile:
         pysam, target = _pysam(), str(Path(directory) / f"alignments-{number}.bam")
         with (
             _explained(self.name),
-            replacing(target) as beside,
+            replacing_file(target) as beside,
             pysam.AlignmentFile(self.path, format_options=[_NEEDED]) as source,
             pysam.AlignmentFile(str(beside), "wbu", template=source) as copy,
         ):
@@ -244,7 +244,7 @@ class _Reader:
             return _Piece(first, -1, 0, seen, InputError("holds a damaged BAM record", path=name))
         alignments = Alignments(*map(np.concatenate, zip(*parts, strict=True)))
         offset, alignments = sort_by_bucket(alignments)
-        with replacing(target) as beside:
+        with replacing_file(target) as beside:
             np.concatenate([offset.view(np.uint64), *alignments]).tofile(beside)
         return _Piece(first, at - stop, len(alignments.name), seen, None)
 

@@ -13,11 +13,9 @@ sum and one of an input, whatever the size and the number of the stores.
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import dask
@@ -27,7 +25,8 @@ from numpy.typing import NDArray
 from hifive_dask._graph.run import run
 from hifive_dask._kernels.pair_rows import Overflow, merge_rows
 from hifive_dask._store.atomic import save_array
-from hifive_dask._store.pairs import CHUNK, PairRows, PairStore
+from hifive_dask._store.pairs import CHUNK, PairRows, PairStore, tile_file
+from hifive_dask._store.places import Location
 from hifive_dask.errors import InputError, StoreError
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.provenance import History
@@ -138,7 +137,7 @@ def _merge(number: int, part: _Range, order: _Order, directory: str) -> _Blocks:
                 "hold"
             )
         merged = both
-    save_array(Path(directory) / f"tile-{number}.npy", merged)
+    save_array(tile_file(directory, number), merged)
     block = order.block(merged[0], merged[1])
     starts = np.flatnonzero(np.diff(block, prepend=-1))
     if not len(starts):
@@ -148,7 +147,7 @@ def _merge(number: int, part: _Range, order: _Order, directory: str) -> _Blocks:
 
 
 def combine_stores(
-    target: str | os.PathLike[str],
+    target: Location,
     partition: Partition,
     stores: Sequence[PairStore],
     *,
@@ -191,7 +190,7 @@ def combine_stores(
     with spill_beside(target) as spill:
         shared, task = dask.delayed(order), dask.delayed(_merge, pure=False)
         parts = enumerate(_plan(stores, order))
-        tasks = [task(number, part, shared, spill) for number, part in parts]
+        tasks = [task(number, part, shared, spill.tiles) for number, part in parts]
         done = run(tasks, title="combining pairs", silent=silent)
         blocks = _join_blocks(done)
         stats = _add_statistics(stores, partition, blocks)
@@ -199,10 +198,10 @@ def combine_stores(
         ranges = list(zip(blocks.block.tolist(), blocks.rows.tolist(), strict=True))
         history.add(call[0], call[1], results=stats)
         write_counted(
-            Path(target),
+            target,
             Counted(stats, insert, tiles, ranges),
             order.chromosomes,
-            spill,
+            spill.tiles,
             history,
             attributes,
             silent,

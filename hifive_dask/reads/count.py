@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.reads import COUNTERS, EndTables, assign_pairs, count_runs
 from hifive_dask._store.atomic import save_array
+from hifive_dask._store.pairs import tile_file
 
 __all__ = [
     "INSERT_EDGES",
@@ -105,7 +105,7 @@ class TileCounter:
             edges=INSERT_EDGES,
         )
         rows, numbers = self._count_blocks(codes, ends, owner)
-        save_array(Path(self.directory) / f"tile-{tile}.npy", rows)
+        save_array(tile_file(self.directory, tile), rows)
         report += [(name, 0, 0, int(n)) for name, n in zip(COUNTERS, counters, strict=True) if n]
         report += [
             ("insert", int(row), 0, int(histogram[row])) for row in np.flatnonzero(histogram)

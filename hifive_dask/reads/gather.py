@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -20,8 +19,10 @@ from hifive_dask._store.pairs import (
     finish_pairs,
     pairs_token,
     shard_rows,
+    tile_file,
     write_shard,
 )
+from hifive_dask._store.places import Location
 from hifive_dask.provenance import History
 from hifive_dask.reads.count import INSERT_EDGES
 
@@ -87,7 +88,7 @@ class Counted:
 
 
 def write_counted(
-    target: Path,
+    target: Location,
     counted: Counted,
     chromosomes: int,
     spill: str,
@@ -106,7 +107,7 @@ def write_counted(
     chromosomes
         Their number C; a block is ``chrom1 * C + chrom2``.
     spill
-        Directory of ``tile-<tile>.npy``.
+        Directory of the files of tiles, a path or URL.
     history, attributes
         Recorded in the store.
     silent
@@ -148,6 +149,6 @@ def _files(tiles: Sequence[tuple[int, int]], spill: str) -> list[RowFile]:
     """Where the rows of every tile go in the store; tiles are in order."""
     edges = np.r_[0, np.cumsum([rows for _, rows in tiles])]
     return [
-        RowFile(str(Path(spill) / f"tile-{tile}.npy"), int(lo), int(hi))
+        RowFile(tile_file(spill, tile), int(lo), int(hi))
         for (tile, _), lo, hi in zip(tiles, edges[:-1], edges[1:], strict=True)
     ]

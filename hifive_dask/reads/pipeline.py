@@ -7,18 +7,18 @@
 
 The shuffle is the engine's own: through disk without a client, peer to peer with one. Memory per
 worker thread: one block of text with its columns, or one tile of reads; it does not grow with the
-number of reads. Temporary files lie beside the store: 16 bytes per read, and 12 per counted pair.
+number of reads. Temporary files lie beside the store: 16 bytes per read, and 12 per counted pair;
+if it is at a URL, only the latter do, and the former are local.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 import dask.dataframe as dd
@@ -33,6 +33,8 @@ from hifive_dask._kernels.reads import (
     encode_pairs,
     encode_units,
 )
+from hifive_dask._store.atomic import temporary_beside
+from hifive_dask._store.places import Location, absolute, is_remote, place
 from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
@@ -106,7 +108,7 @@ def _meta(chromosomes: int, extra: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def load_reads(
-    target: str | os.PathLike[str],
+    target: Location,
     partition: Partition,
     source: ReadSource,
     *,
@@ -154,23 +156,23 @@ def load_reads(
         raise ParameterError(f"dedup is {dedup!r}, expected 'library', 'file' or 'none'")
     chromosomes = {name: k for k, name in enumerate(partition.chromosomes)}
     with spill_beside(target) as spill:
-        jobs = source.prepare(spill, silent)
+        jobs = source.prepare(spill.files, silent)
         ends = end_tables(partition)
         order = tile_tables(partition, ends, tiles or max(1, source.reads // _TILE_READS))
         reader = _Reader(chromosomes, order, dedup != "library")
         bins = _fend_bins(partition, in_fends=partition.fends is not None)
-        counter = TileCounter(ends, len(chromosomes), maxinsert, dedup, bins, spill)
+        counter = TileCounter(ends, len(chromosomes), maxinsert, dedup, bins, spill.tiles)
         report = _shuffle(reader, jobs, counter, order, "counting reads", silent)
         counted = Counted.gather(report, duplicates_lost=dedup != "none")
         if not counted.tiles:
             raise source.explain(partition, counted.stats)
         history.add(call[0], call[1], results={**counted.stats, **source.found})
-        write_counted(Path(target), counted, len(chromosomes), spill, history, attributes, silent)
+        write_counted(target, counted, len(chromosomes), spill.tiles, history, attributes, silent)
     return counted.stats
 
 
 def load_counts(
-    target: str | os.PathLike[str],
+    target: Location,
     partition: Partition,
     source: CountSource,
     *,
@@ -188,7 +190,7 @@ def load_counts(
     counts.
     """
     with spill_beside(target) as spill:
-        jobs = source.prepare(spill, silent)
+        jobs = source.prepare(spill.files, silent)
         units = partition.fends if source.in_fends else partition.bins
         assert units is not None  # sources check the partition
         order = tile_tables(
@@ -198,7 +200,7 @@ def load_counts(
         if source.in_fends:
             position = np.repeat(position[0::2], 2)
         bins = _fend_bins(partition, in_fends=source.in_fends)
-        counter = PairCounter(len(units.chromosomes), source.in_fends, bins, spill)
+        counter = PairCounter(len(units.chromosomes), source.in_fends, bins, spill.tiles)
         reader = _CountReader(order, units.chromosome, position)
         report = _shuffle(reader, jobs, counter, order, "adding counts", silent)
         counted = Counted.gather(report, duplicates_lost=True)
@@ -206,20 +208,41 @@ def load_counts(
             raise source.explain(partition, counted.stats)
         history.add(call[0], call[1], results=counted.stats)
         write_counted(
-            Path(target), counted, len(units.chromosomes), spill, history, attributes, silent
+            target, counted, len(units.chromosomes), spill.tiles, history, attributes, silent
         )
     return counted.stats
 
 
+class Spill(NamedTuple):
+    """Where temporary files of a load are.
+
+    Parameters
+    ----------
+    files
+        Directory for those of sources, and of the engine's shuffle.
+    tiles
+        Directory, or URL, for the rows of tiles, which any worker may read.
+    """
+
+    files: str
+    tiles: str
+
+
 @contextmanager
-def spill_beside(target: str | os.PathLike[str]) -> Iterator[str]:
-    """A directory for temporary files beside the store, also those of the engine's shuffle."""
-    beside = Path(target).absolute().parent
+def spill_beside(target: Location) -> Iterator[Spill]:
+    """Directories for temporary files beside a store.
+
+    Those of sources and of the shuffle are files: if the store is at a URL, they are where Dask has
+    its temporary files, or else the system.
+    """
+    where = place(absolute(target))
+    beside = where.parent if isinstance(where, Path) else dask.config.get("temporary-directory")
     with (
-        tempfile.TemporaryDirectory(prefix=".reads-", dir=beside) as spill,
-        dask.config.set({"temporary_directory": spill}),
+        tempfile.TemporaryDirectory(prefix=".reads-", dir=beside) as files,
+        dask.config.set({"temporary_directory": files}),
+        temporary_beside(where, ".reads-") if is_remote(where) else nullcontext(files) as tiles,
     ):
-        yield spill
+        yield Spill(files, str(tiles))
 
 
 def _fend_bins(partition: Partition, *, in_fends: bool) -> NDArray[np.int32] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.reads import possible_rows, sum_runs
 from hifive_dask._store.atomic import save_array
+from hifive_dask._store.pairs import tile_file
 from hifive_dask.errors import InputError
 from hifive_dask.reads.count import PARTIAL_META, UNKNOWN_BLOCK, Report, runs_of
 from hifive_dask.reads.source import MOST_READS
@@ -70,7 +70,7 @@ class PairCounter:
                 report.append(("rows", tile, block, len(rows[0])))
                 columns.append(_narrow(*rows))
         joined = np.concatenate(columns, axis=1) if columns else np.zeros((3, 0), dtype=np.int32)
-        save_array(Path(self.directory) / f"tile-{tile}.npy", joined)
+        save_array(tile_file(self.directory, tile), joined)
         return report
 
     def _clean(

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import dask
 
 from hifive_dask._graph.run import run
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.atomic import replacing_file
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.reads.bgzf import RATIO, Span, bgzf_blocks, cut_bgzf, ends_well, truncated
 
@@ -251,7 +251,7 @@ def plain_copy(file: TextFile, target: str) -> TextFile:
     """Inflate a gzip or bgzip file to the path `target`; a plain one stays as it is."""
     if file.codec == "plain":
         return file
-    with replacing(target) as beside, open(beside, "wb") as handle:
+    with replacing_file(target) as beside, open(beside, "wb") as handle:
         for text in inflate(file):
             handle.write(text)
     return TextFile(file.name, target, "plain")

@@ -17,7 +17,7 @@ from hifive_dask._graph.run import run
 from hifive_dask._kernels.read_bam import bam_records
 from hifive_dask._kernels.read_text import pairs_text, raw_text
 from hifive_dask._kernels.simulate import ContactTables, RateTables, ReadColumns, draw_reads
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.atomic import replacing_file
 from hifive_dask.errors import ParameterError
 from hifive_dask.simulate.experiment import BATCH, Experiment, batches
 from hifive_dask.simulate.genome import SimulatedGenome
@@ -62,7 +62,7 @@ def write_lengths(path: PathLike, genome: SimulatedGenome) -> None:
 
 def write_truth(path: PathLike, genome: SimulatedGenome) -> None:
     """Write what decides the contacts as ``.npz``: a name per attribute of `SimulatedGenome`."""
-    with replacing(path) as beside, open(beside, "wb") as handle:
+    with replacing_file(path) as beside, open(beside, "wb") as handle:
         np.savez_compressed(
             handle,
             chromosomes=np.array(genome.chromosomes),
@@ -122,7 +122,7 @@ def write_reads(
     draw = dask.delayed(_batch, pure=False)
     tables, encoder = dask.delayed(genome.tables), dask.delayed(encode)
     jobs = list(enumerate(batches(seed, reads)))
-    with replacing(where) as beside, open(beside, "wb") as handle:
+    with replacing_file(where) as beside, open(beside, "wb") as handle:
         handle.write(encode.head())
         for window in (jobs[k : k + _WINDOW] for k in range(0, len(jobs), _WINDOW)):
             texts = run(
@@ -218,5 +218,5 @@ def _bam_header(sizes: Sequence[tuple[str, int]]) -> bytes:
 
 
 def _write_text(path: PathLike, text: str) -> None:
-    with replacing(path) as beside:
+    with replacing_file(path) as beside:
         beside.write_text(text)
