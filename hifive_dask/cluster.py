@@ -120,7 +120,6 @@ def session(
     check_session(scheduler, workers=workers, threads=threads, memory=memory, spill=spill)
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(_SETTINGS))
         if scheduler in ("threads", "sync"):
             options: dict[str, Any] = {"scheduler": scheduler}
             if workers is not None and scheduler == "threads":
@@ -236,6 +235,15 @@ def _address(scheduler: str) -> str:
     return str(address)
 
 
+def _prepare(stack: ExitStack, level: int) -> None:
+    """Set what the scheduler, workers and loggers of this session are to do."""
+    import dask
+    import distributed  # noqa: F401, its defaults, and levels of loggers, have to be there first
+
+    stack.enter_context(dask.config.set(_SETTINGS))
+    stack.enter_context(_quiet(level))
+
+
 def _local(
     stack: ExitStack,
     workers: int | None,
@@ -248,7 +256,7 @@ def _local(
     from distributed import Client, LocalCluster
 
     count = workers or max(1, (os.cpu_count() or 1) // threads)
-    stack.enter_context(_quiet(level))
+    _prepare(stack, level)
     variables = {f"distributed.nanny.pre-spawn-environ.{name}": 1 for name in _THREAD_VARIABLES}
     stack.enter_context(dask.config.set(variables))
     try:
@@ -313,10 +321,10 @@ def _mpi(stack: ExitStack, level: int) -> Any:
         # No nanny does it here. It has no effect once NumPy is imported.
         for name in _THREAD_VARIABLES:
             os.environ.setdefault(name, "1")
-    import distributed  # sets the levels of its loggers
+    import distributed
     from dask_mpi import initialize, send_close_signal
 
-    stack.enter_context(_quiet(level))
+    _prepare(stack, level)
     # Ranks may be bound to cores, so that each would take the memory of the node for its own.
     on_node = world.Split_type(mpi.COMM_TYPE_SHARED).Get_size()
     stack.enter_context(_any_port())
@@ -353,7 +361,7 @@ def _load_mpi() -> Any:
 def _connect(stack: ExitStack, address: str, timeout: float, level: int) -> Any:
     from distributed import Client
 
-    stack.enter_context(_quiet(level))
+    _prepare(stack, level)
     try:
         client = Client(address, timeout=timeout)
     except (OSError, TimeoutError, ValueError) as error:

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import dask
@@ -69,6 +71,19 @@ def test_session__local_sets_threads_their_variables_and_where_to_spill(
         assert Path(worker["local_directory"]).is_relative_to(tmp_path)
         assert client.submit(variables).result() == {"1"}
         assert caplog.messages == [f"Dashboard: {client.dashboard_link}"]
+
+
+def test_session__leaves_nothing_behind_for_the_next_one() -> None:
+    """Of a program that has not used Dask's clusters before."""
+    program = (
+        "from hifive_dask.cluster import session\n"
+        "if __name__ == '__main__':\n"
+        "    for _ in range(2):\n"
+        "        with session('local', workers=1) as client:\n"
+        "            print(client.submit(sum, [1, 2]).result())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "3\n3\n", "")
 
 
 def test_session__local_takes_another_port_if_that_of_the_dashboard_is_taken(

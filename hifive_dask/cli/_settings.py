@@ -25,11 +25,12 @@ class Settings:
     spill: str | None = None
     quiet: bool = False
     verbose: bool = False
+    in_session: bool = False  # one is open already
 
     def session(self) -> AbstractContextManager[Any]:
         """Work inside on the scheduler that was asked for."""
-        if self.scheduler == "mpi":
-            return nullcontext()  # the whole command line runs in it
+        if self.in_session or self.scheduler == "mpi":  # MPI's has the whole command line
+            return nullcontext()
         from hifive_dask.cluster import session
 
         return session(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -60,13 +61,14 @@ def command(
             lambda: write_simulation(inputs, preset, pairs, seed, silent=settings.quiet),
             lambda: _check(inputs),
         )
-    arguments = [
-        *("--sites", str(inputs / "sites.bed"), "--reads", str(inputs / "reads.raw")),
-        *("--minsize", "2000", "--out", str(out), *(["--restart"] if restart else [])),
-    ]
-    settings.say(f"hifive-dask run {shlex.join(arguments)}")
-    with run_command.make_context("run", arguments, parent=ctx) as run_ctx:
-        run_command.invoke(run_ctx)
+        arguments = [
+            *("--sites", str(inputs / "sites.bed"), "--reads", str(inputs / "reads.raw")),
+            *("--minsize", "2000", "--out", str(out), *(["--restart"] if restart else [])),
+        ]
+        settings.say(f"hifive-dask run {shlex.join(arguments)}")
+        inside = replace(settings, in_session=True)
+        with run_command.make_context("run", arguments, parent=ctx, obj=inside) as run_ctx:
+            run_command.invoke(run_ctx)
 
 
 def _check(inputs: Path) -> None:
