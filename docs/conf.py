@@ -14,17 +14,26 @@ author = "The hifive_dask developers"
 copyright = "2026, the hifive_dask developers"
 release = version = __version__
 extensions = [
-    "myst_parser",
+    "myst_nb",
+    "notebook_pages",
     "numpydoc",
     "schema_tables",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx_click",
 ]
-source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+suppress_warnings = ["misc.highlighting_failure"]  # cells that write files of other languages
+nb_execution_mode = "auto"  # stored without outputs, so all are run
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+nb_output_stderr = "remove"
+nb_ipywidgets_js: dict[str, str] = {}  # bars of progress, which are of no use here
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
 html_theme = "furo"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,8 @@ class TileCounter:
     directory
         Where the counted rows of every tile go, as int32 (3, rows).
     """
+
+    __name__: ClassVar[str] = "count_tiles"  # of its tasks on the dashboard
 
     tables: EndTables
     chromosomes: int

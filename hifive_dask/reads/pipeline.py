@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import dask
 import dask.dataframe as dd
@@ -53,6 +53,8 @@ _TILE_READS = 1 << 20  # read pairs per tile, about
 class _Reader:
     """Turns a job into the rows that are shuffled."""
 
+    __name__: ClassVar[str] = "read_pairs"  # of its tasks on the dashboard
+
     chromosomes: Mapping[str, int]
     tiles: TileTables
     by_file: bool
@@ -80,6 +82,8 @@ class _Reader:
 @dataclass(frozen=True)
 class _CountReader:
     """Turns a job of counted pairs into the rows that are shuffled."""
+
+    __name__: ClassVar[str] = "read_counts"  # of its tasks on the dashboard
 
     tiles: TileTables
     chromosome: NDArray[np.int32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,8 @@ class PairCounter:
     directory
         Where the rows of every tile go, as int32 (3, rows).
     """
+
+    __name__: ClassVar[str] = "add_tiles"  # of its tasks on the dashboard
 
     chromosomes: int
     in_fends: bool
