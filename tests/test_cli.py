@@ -79,10 +79,9 @@ def test_help__of_the_group_agrees_with_that_of_the_commands() -> None:
 
 
 def test_command__runs_as_a_program(files: testing.ToyFiles, tmp_path: Path) -> None:
-    program = "from hifive_dask.cli import main; main()"
     arguments = ["fends", "--sites", str(files.sites), "-o", str(tmp_path / "x.other")]
     result = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+        [sys.executable, "-m", "hifive_dask", *arguments], capture_output=True, text=True
     )
     assert result.returncode == 1
     assert result.stderr.startswith("error: ")
