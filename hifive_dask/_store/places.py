@@ -150,17 +150,20 @@ def _check_memory(path: Location) -> None:
 
 
 @contextlib.contextmanager
-def explained(path: Location, what: str = "read") -> Iterator[None]:
+def explained(
+    path: Location, what: str = "read", *, passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     """Turn whatever a remote file system raises into a `StoreError` that names a cure.
 
-    Missing objects, as `FileNotFoundError`, and errors of local paths pass.
+    Missing objects, as `FileNotFoundError`, other exceptions in `passing`, and those of local paths
+    pass.
     """
     try:
         yield
     except (HifiveDaskError, FileNotFoundError):
         raise
     except Exception as error:  # file systems raise the exceptions of their own libraries
-        if not is_remote(path):
+        if not is_remote(path) or isinstance(error, passing):
             raise
         raise StoreError(f"{path}: cannot be {what}: {_reason(error)}") from error
 

@@ -189,6 +189,12 @@ def stored_arrays(path: str, token: str, names: tuple[str, ...]) -> tuple[zarr.A
 def _open_arrays(
     path: str, token: str, names: tuple[str, ...], state: Any
 ) -> tuple[zarr.Array[Any], ...]:
+    group = _open_root(path, token, state)
+    return tuple(array_of(group, name) for name in names)
+
+
+@lru_cache(maxsize=16)
+def _open_root(path: str, token: str, state: Any) -> zarr.Group:
     group = open_group(path)
     seen = str(group.attrs.get("uuid"))
     if seen != token:
@@ -196,7 +202,7 @@ def _open_arrays(
             f"{path}: was replaced while it was open (token {seen}, expected {token}); open it "
             "anew, and what was made from it"
         )
-    return tuple(array_of(group, name) for name in names)
+    return group
 
 
 def complete(group: zarr.Group, *, token: str, history: History, **attributes: Any) -> None:
