@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from fsspec.implementations.memory import MemoryFileSystem
+from upath import UPath
 
 import hifive_dask as hd
 from hifive_dask._store import places, zarr_store
@@ -192,6 +193,13 @@ def test_place__says_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_place__of_an_unknown_file_system_is_an_error() -> None:
     with pytest.raises(StoreError, match=r"knows no file system nowhere://.*s3://bucket"):
         hd.open_heatmaps("nowhere://bucket/maps.zarr")
+
+
+def test_place__takes_a_upath_without_options_of_its_own(made: Path, memory: str) -> None:
+    upload(made, memory)
+    assert hd.HiC(UPath(f"{memory}/project.zarr")).file == f"{memory}/project.zarr"
+    with pytest.raises(StoreError, match=r"has options of its own \(anon\), which workers"):
+        hd.HiC(UPath(f"{memory}/project.zarr", anon=True))
 
 
 @pytest.mark.parametrize(
@@ -433,6 +441,22 @@ def test_errors__of_a_place_that_is_forbidden(
         hd.Fend(made / "fends.zarr").save(f"{memory}/fends.zarr")
     monkeypatch.undo()
     assert objects(memory) == objects(made)
+
+
+def test_errors__of_rows_that_are_forbidden(
+    made: Path, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise PermissionError("Access Denied")
+
+    upload(made, memory)
+    lazy = hd.HiC(f"{memory}/project.zarr", silent=True).heatmap("chr1", binsize=50_000)
+    zarr_store._file_system.cache_clear()
+    zarr_store._open_arrays.cache_clear()
+    zarr_store._open_root.cache_clear()
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", forbidden)
+    with pytest.raises(StoreError, match=r"access was denied .*check the credentials"):
+        _ = lazy["observed"].values
 
 
 @pytest.mark.parametrize(

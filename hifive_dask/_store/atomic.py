@@ -121,7 +121,7 @@ def replacing(path: Location) -> Iterator[Place]:
         raise StoreError(f"{target}: cannot be written: {error}") from error
     finally:
         if not whole:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):  # it must not hide what went wrong
                 remove(beside)
 
 
@@ -174,7 +174,7 @@ def temporary_beside(path: Location, prefix: str) -> Iterator[Place]:
     try:
         yield folder
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             remove(folder)
 
 
@@ -231,7 +231,7 @@ def _copy_in_place(beside: UPath, target: UPath) -> None:
         raise StoreError(
             f"{error}. The new one is whole at {beside}; move it to {target}, or repeat the call"
         ) from error
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(Exception):
         remove(beside)
 
 

@@ -26,7 +26,6 @@ __all__ = [
     "is_remote",
     "load_array",
     "local",
-    "options",
     "place",
     "same",
     "save_array",
@@ -41,7 +40,7 @@ Place: TypeAlias = Path | UPath
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _HERE = ("file", "local")
 # Objects of several parts would be asked for their size before each read; ours are small.
-_OWN_OPTIONS: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}}
+_OWN_OPTIONS: dict[str, dict[str, Any]] = {key: {"max_concurrency": 1} for key in ("s3", "s3a")}
 _EXTRAS = {"s3": "hifive-dask[s3]", "s3a": "hifive-dask[s3]"}
 
 
@@ -78,7 +77,7 @@ def place(path: Location) -> Place:
     if protocol == "memory":
         _check_memory(path)
     try:
-        found: UPath = UPath(str(path).rstrip("/"), **options(protocol))
+        found: UPath = UPath(str(path).rstrip("/"), **_options(protocol))
         _ = found.fs
     except ImportError as error:
         package = _EXTRAS.get(protocol)
@@ -92,10 +91,16 @@ def place(path: Location) -> Place:
             f"{path}: fsspec knows no file system {protocol}:// ({error}); expected a path, or a "
             "URL such as s3://bucket/name.zarr"
         ) from error
+    own = path.storage_options if isinstance(path, UPath) else {}
+    if any(found.storage_options.get(name) != value for name, value in own.items()):
+        raise StoreError(
+            f"{path}: has options of its own ({', '.join(own)}), which workers would not have; set "
+            "them in the configuration of fsspec, and give the URL alone"
+        )
     return found
 
 
-def options(protocol: str) -> dict[str, Any]:
+def _options(protocol: str) -> dict[str, Any]:
     """How we open a file system; everything else is up to the configuration of fsspec."""
     # Other processes write too, so a listing that was kept is worth nothing.
     return {"use_listings_cache": False, **_OWN_OPTIONS.get(protocol, {})}

@@ -25,7 +25,6 @@ from hifive_dask._store.places import (
     children,
     explained,
     local,
-    options,
     place,
     state,
 )
@@ -84,16 +83,19 @@ def zarr_place(path: Location) -> Path | FsspecStore:
     where = place(path)
     if isinstance(where, Path):
         return where
-    return FsspecStore(_file_system(where.protocol, os.getpid()), path=where.path.rstrip("/"))
+    given = tuple(sorted(where.storage_options.items()))
+    return FsspecStore(
+        _file_system(where.protocol, given, os.getpid()), path=where.path.rstrip("/")
+    )
 
 
 @lru_cache(maxsize=8)
-def _file_system(protocol: str, process: int) -> Any:
-    """The file system of a protocol for Zarr, which reads and writes in a loop of its own."""
+def _file_system(protocol: str, given: tuple[tuple[str, Any], ...], process: int) -> Any:
+    """The file system of a URL for Zarr, which reads and writes in a loop of its own."""
     kind = fsspec.get_filesystem_class(protocol)
     if kind.async_impl:
-        return kind(asynchronous=True, **options(protocol))
-    return AsyncFileSystemWrapper(kind(**options(protocol)), asynchronous=True)
+        return kind(asynchronous=True, **dict(given))
+    return AsyncFileSystemWrapper(kind(**dict(given)), asynchronous=True)
 
 
 def open_group(
