@@ -98,13 +98,13 @@ def _file_system(protocol: str, given: tuple[tuple[str, Any], ...], process: int
     return AsyncFileSystemWrapper(kind(**dict(given)), asynchronous=True)
 
 
-def open_group(
-    path: Location, mode: Literal["r", "r+", "w-"] = "r", *, name: str = ""
-) -> zarr.Group:
-    """Open a group of a store, as it is there now."""
-    return zarr.open_group(
-        zarr_place(path), path=name, mode=mode, zarr_format=3, use_consolidated=False
-    )
+def open_group(path: Location, mode: Literal["r", "r+", "w-"] = "r") -> zarr.Group:
+    """Open the root of a store, as it is there now."""
+    return _open_zarr(zarr_place(path), mode)
+
+
+def _open_zarr(where: Any, mode: Literal["r", "r+", "w-"]) -> zarr.Group:
+    return zarr.open_group(where, mode=mode, zarr_format=3, use_consolidated=False)
 
 
 @contextlib.contextmanager
@@ -136,7 +136,7 @@ def _writing(where: Place, mode: Literal["r+", "w-"]) -> Iterator[zarr.Group]:
         if mode == "r+":
             held[_ROOT] = Buffer.from_bytes(fs.cat_file(f"{prefix}/{_ROOT}"))
     before = dict(held)
-    yield zarr.open_group(MemoryStore(held), mode=mode, zarr_format=3, use_consolidated=False)
+    yield _open_zarr(MemoryStore(held), mode)
     changed = {k: value.to_bytes() for k, value in held.items() if value is not before.get(k)}
     root = changed.pop(_ROOT, None)
     with explained(where, "written"):
@@ -263,9 +263,7 @@ def _open(where: Place, apart: Sequence[str]) -> zarr.Group:
     if isinstance(where, Path):
         return open_group(where)
     with explained(where):
-        return zarr.open_group(
-            MemoryStore(_fetch(where, apart), read_only=True), mode="r", zarr_format=3
-        )
+        return _open_zarr(MemoryStore(_fetch(where, apart), read_only=True), "r")
 
 
 def _fetch(where: UPath, apart: Sequence[str]) -> dict[str, Any]:
