@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -174,6 +175,30 @@ def test_combine__of_replicates_at_urls(made: Path, memory: str, tmp_path: Path)
     assert both.stats["total_reads"] == data.stats["total_reads"] + other.stats["total_reads"]
     assert not [name for name in objects(memory) if name.startswith("/.")]
     both.verify()
+
+
+def test_load__has_temporary_files_where_dask_has_them(
+    made: Path, files: ToyFiles, memory: str, tmp_path: Path
+) -> None:
+    upload(made, memory)
+    packed = tmp_path / "reads.raw.gz"
+    packed.write_bytes(gzip.compress(files.raw.read_bytes()))
+    data = hd.HiCData(f"{memory}/packed.zarr", "w", silent=True)
+    with dask.config.set({"temporary-directory": str(tmp_path / "scratch")}):
+        data.load_data_from_raw(f"{memory}/fends.zarr", packed, 500)
+    assert data.token == hd.HiCData(made / "pairs.zarr").token
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert not [name for name in objects(memory) if name.startswith("/.")]
+
+
+def test_save__of_pairs_at_a_url_as_a_file_of_hifive(
+    made: Path, memory: str, tmp_path: Path
+) -> None:
+    upload(made, memory)
+    hd.HiCData(f"{memory}/pairs.zarr", silent=True).save(tmp_path / "pairs.hcd")
+    copy = hd.HiCData(tmp_path / "pairs.hcd")
+    assert copy.token == hd.HiCData(made / "pairs.zarr").token
+    assert copy.fends.file == f"{memory}/fends.zarr"
 
 
 # Places and links
