@@ -7,13 +7,17 @@ File systems at URLs have no rename. Their objects are copied there by the serve
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from upath import UPath
 
 from hifive_dask._store.places import Location, Place, explained, local, place
@@ -26,6 +30,7 @@ __all__ = [
     "replacing_file",
     "replacing_files",
     "resolved",
+    "save_array",
     "temporary_beside",
     "writable_parent",
     "write_bytes",
@@ -84,6 +89,13 @@ def write_bytes(path: Location, data: bytes) -> None:
         return
     with explained(where, "written"):
         where.fs.pipe_file(where.path, data)  # one object is put in one step
+
+
+def save_array(path: Location, array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file, whole or not at all."""
+    data = io.BytesIO()
+    np.save(data, array)
+    write_bytes(path, data.getvalue())
 
 
 @contextlib.contextmanager

@@ -28,7 +28,6 @@ __all__ = [
     "local",
     "place",
     "same",
-    "save_array",
     "state",
 ]
 
@@ -202,18 +201,6 @@ def state(path: Location) -> Any:
         return status.st_ino, status.st_mtime_ns
     with explained(path):
         return found.fs.ukey(found.path)
-
-
-def save_array(path: Location, values: NDArray[Any]) -> None:
-    """Write an array to a ``.npy`` file."""
-    found = place(path)
-    if isinstance(found, Path):
-        np.save(found, values)
-        return
-    data = io.BytesIO()
-    np.save(data, values)
-    with explained(path, "written"):
-        found.fs.pipe_file(found.path, data.getvalue())
 
 
 def load_array(path: Location) -> NDArray[Any]:

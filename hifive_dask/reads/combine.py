@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
 from hifive_dask._kernels.pair_rows import Overflow, merge_rows
+from hifive_dask._store.atomic import save_array
 from hifive_dask._store.pairs import CHUNK, PairRows, PairStore, tile_file
-from hifive_dask._store.places import Location, save_array
+from hifive_dask._store.places import Location
 from hifive_dask.errors import InputError, StoreError
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.provenance import History

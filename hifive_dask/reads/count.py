@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.reads import COUNTERS, EndTables, assign_pairs, count_runs
+from hifive_dask._store.atomic import save_array
 from hifive_dask._store.pairs import tile_file
-from hifive_dask._store.places import save_array
 
 __all__ = [
     "INSERT_EDGES",

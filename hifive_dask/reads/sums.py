@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.reads import possible_rows, sum_runs
+from hifive_dask._store.atomic import save_array
 from hifive_dask._store.pairs import tile_file
-from hifive_dask._store.places import save_array
 from hifive_dask.errors import InputError
 from hifive_dask.reads.count import PARTIAL_META, UNKNOWN_BLOCK, Report, runs_of
 from hifive_dask.reads.source import MOST_READS
