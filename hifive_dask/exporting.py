@@ -60,7 +60,7 @@ class Exporting(Measuring):
         ----------
         filename
             The file to make or replace; its suffix says the format. For ``"txt"`` it is the first
-            part of the names of many files.
+            part of the names of many files. A ``.zarr`` store can be at a URL.
         binsize
             bp; 0 for one bin per unit. Formats that hold several sizes take a list of them.
         includetrans

@@ -49,7 +49,8 @@ class Fend:
     Parameters
     ----------
     filename
-        The store; ``.zarr``, or HiFive's HDF5 layout with ``.fends``, ``.h5`` or ``.hdf5``.
+        The store; ``.zarr``, a path or URL, or HiFive's HDF5 layout with ``.fends``, ``.h5`` or
+        ``.hdf5``.
     mode
         ``"r"`` opens what is there, ``"w"`` starts empty, ``"a"`` opens what is there or else
         starts empty. Nothing is written before `save`.

@@ -54,7 +54,8 @@ class HiC(Learning, Arrays, Exporting):
     Parameters
     ----------
     filename
-        The project; ``.zarr``, or HiFive's HDF5 layout with ``.hcp``, ``.h5`` or ``.hdf5``.
+        The project; ``.zarr``, a path or a URL such as ``s3://bucket/project.zarr``, or HiFive's
+        HDF5 layout with ``.hcp``, ``.h5`` or ``.hdf5``.
     mode
         ``"r"`` opens what is there, ``"w"`` starts a new project. Either can be changed and saved.
     silent

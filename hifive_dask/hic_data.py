@@ -57,8 +57,9 @@ class HiCData(Loading):
     Parameters
     ----------
     filename
-        The store; ``.zarr``, or HiFive's HDF5 layout with ``.hcd``, ``.h5`` or ``.hdf5``. HDF5 is
-        for exchange: opening reads the file once, loading reads holds them in memory until `save`.
+        The store; ``.zarr``, a path or URL, or HiFive's HDF5 layout with ``.hcd``, ``.h5`` or
+        ``.hdf5``. HDF5 is for exchange: opening reads the file once, loading reads holds them in
+        memory until `save`.
     mode
         ``"r"`` opens what is there, ``"w"`` starts empty.
     silent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from fsspec.implementations.memory import MemoryFileSystem
+from upath import UPath
 
 import hifive_dask as hd
 from hifive_dask._store import places, zarr_store
@@ -175,6 +177,30 @@ def test_combine__of_replicates_at_urls(made: Path, memory: str, tmp_path: Path)
     both.verify()
 
 
+def test_load__has_temporary_files_where_dask_has_them(
+    made: Path, files: ToyFiles, memory: str, tmp_path: Path
+) -> None:
+    upload(made, memory)
+    packed = tmp_path / "reads.raw.gz"
+    packed.write_bytes(gzip.compress(files.raw.read_bytes()))
+    data = hd.HiCData(f"{memory}/packed.zarr", "w", silent=True)
+    with dask.config.set({"temporary-directory": str(tmp_path / "scratch")}):
+        data.load_data_from_raw(f"{memory}/fends.zarr", packed, 500)
+    assert data.token == hd.HiCData(made / "pairs.zarr").token
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert not [name for name in objects(memory) if name.startswith("/.")]
+
+
+def test_save__of_pairs_at_a_url_as_a_file_of_hifive(
+    made: Path, memory: str, tmp_path: Path
+) -> None:
+    upload(made, memory)
+    hd.HiCData(f"{memory}/pairs.zarr", silent=True).save(tmp_path / "pairs.hcd")
+    copy = hd.HiCData(tmp_path / "pairs.hcd")
+    assert copy.token == hd.HiCData(made / "pairs.zarr").token
+    assert copy.fends.file == f"{memory}/fends.zarr"
+
+
 # Places and links
 
 
@@ -192,6 +218,13 @@ def test_place__says_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_place__of_an_unknown_file_system_is_an_error() -> None:
     with pytest.raises(StoreError, match=r"knows no file system nowhere://.*s3://bucket"):
         hd.open_heatmaps("nowhere://bucket/maps.zarr")
+
+
+def test_place__takes_a_upath_without_options_of_its_own(made: Path, memory: str) -> None:
+    upload(made, memory)
+    assert hd.HiC(UPath(f"{memory}/project.zarr")).file == f"{memory}/project.zarr"
+    with pytest.raises(StoreError, match=r"has options of its own \(anon\), which workers"):
+        hd.HiC(UPath(f"{memory}/project.zarr", anon=True))
 
 
 @pytest.mark.parametrize(
@@ -433,6 +466,22 @@ def test_errors__of_a_place_that_is_forbidden(
         hd.Fend(made / "fends.zarr").save(f"{memory}/fends.zarr")
     monkeypatch.undo()
     assert objects(memory) == objects(made)
+
+
+def test_errors__of_rows_that_are_forbidden(
+    made: Path, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise PermissionError("Access Denied")
+
+    upload(made, memory)
+    lazy = hd.HiC(f"{memory}/project.zarr", silent=True).heatmap("chr1", binsize=50_000)
+    zarr_store._file_system.cache_clear()
+    zarr_store._open_arrays.cache_clear()
+    zarr_store._open_root.cache_clear()
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", forbidden)
+    with pytest.raises(StoreError, match=r"access was denied .*check the credentials"):
+        _ = lazy["observed"].values
 
 
 @pytest.mark.parametrize(

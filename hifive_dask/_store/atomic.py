@@ -91,6 +91,13 @@ def write_bytes(path: Location, data: bytes | memoryview) -> None:
         where.fs.pipe_file(where.path, bytes(data))  # one object is put in one step
 
 
+def save_array(path: Location, array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file, whole or not at all."""
+    data = io.BytesIO()
+    np.save(data, array)
+    write_bytes(path, data.getvalue())
+
+
 @contextlib.contextmanager
 def replacing(path: Location) -> Iterator[Place]:
     """Give a name beside `path` to write to; put it in place of `path` when all went well.
@@ -126,7 +133,7 @@ def replacing(path: Location) -> Iterator[Place]:
         raise StoreError(f"{target}: cannot be written: {error}") from error
     finally:
         if not whole:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):  # it must not hide what went wrong
                 remove(beside)
 
 
@@ -179,7 +186,7 @@ def temporary_beside(path: Location, prefix: str) -> Iterator[Place]:
     try:
         yield folder
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(Exception):
             remove(folder)
 
 
@@ -246,7 +253,7 @@ def _copy_in_place(beside: UPath, target: UPath) -> None:
         raise StoreError(
             f"{error}. The new one is whole at {beside}; move it to {target}, or repeat the call"
         ) from error
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(Exception):
         remove(beside)
 
 

@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from hifive_dask._store import zarr_store
-from hifive_dask._store.places import Location, absolute
+from hifive_dask._store.places import Location, absolute, explained
 from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.provenance import History
 from hifive_dask.schema import HEATMAPS
@@ -152,7 +152,8 @@ def write_cells(
                 f"{cells.max():,} reads in one cell of {level.binsize:,} bp do not fit in 32 bits; "
                 "use smaller bins"
             )
-        array[rows, columns] = cells.astype(array.dtype)
+        with explained(path, "written"):
+            array[rows, columns] = cells.astype(array.dtype)
 
 
 def finish_heatmaps(
@@ -260,7 +261,8 @@ class StoredLevel:
             If cells that ought to be stored are missing or cannot be read.
         """
         try:
-            cells, missing = self._read(layer, rows, columns)
+            with explained(self.path, passing=(RuntimeError, ValueError, KeyError)):
+                cells, missing = self._read(layer, rows, columns)
         except (OSError, RuntimeError, ValueError, KeyError) as error:  # of storage and codecs
             if isinstance(error, StoreError):
                 raise

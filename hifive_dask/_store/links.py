@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hifive_dask._store.places import Location, Place, absolute, explained, is_remote, place
 from hifive_dask.errors import LinkError
@@ -37,8 +37,9 @@ def resolve_link(link: str, holder: Location) -> Place:
     elif isinstance(start, Path):
         path = Path(os.path.normpath(start / link))
     else:
-        full = os.path.normpath(os.path.join(_path(start), link)).lstrip("/")
-        path = place(f"{start.protocol}://{full}")
+        path = start
+        for part in PurePosixPath(link).parts:
+            path = path.parent if part == ".." else path / part
     if not _is_there(path):
         raise LinkError(
             f"{holder}: points to {link}, but {path} does not exist; move the two together, or "
@@ -47,11 +48,12 @@ def resolve_link(link: str, holder: Location) -> Place:
     return path
 
 
-def _bucket(path: Place) -> tuple[str, str]:
+def _bucket(path: Place) -> tuple[str, ...]:
     """What two places must have in common for a link between them to be relative."""
     if isinstance(path, Path):
-        return "", ""
-    return path.protocol, path.path.lstrip("/").partition("/")[0]
+        return ()
+    server = repr(sorted(path.storage_options.items()))
+    return path.protocol, server, path.path.lstrip("/").partition("/")[0]
 
 
 def _path(path: Place) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.pair_table import digest_rows
 from hifive_dask._store import zarr_store
-from hifive_dask._store.places import Location, absolute, load_array
+from hifive_dask._store.places import Location, absolute, explained, load_array
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History, content_token
 from hifive_dask.schema import PAIRS
@@ -64,8 +64,9 @@ class Rows:
 
     def __call__(self) -> Columns:
         try:
-            columns = zarr_store.stored_arrays(self.path, self.token, COLUMNS)
-            first, second, count = (np.asarray(c[self.lo : self.hi]) for c in columns)
+            with explained(self.path, passing=(RuntimeError, ValueError)):  # of codecs
+                columns = zarr_store.stored_arrays(self.path, self.token, COLUMNS)
+                first, second, count = (np.asarray(c[self.lo : self.hi]) for c in columns)
         except (OSError, RuntimeError, ValueError) as error:  # what storage and codecs raise
             if isinstance(error, StoreError):
                 raise
@@ -299,15 +300,20 @@ def write_shard(
     -------
     The zone map of these rows, and their `digest_rows`.
     """
-    group = zarr_store.open_group(path, "r+")
     rows = np.empty((3, hi - lo), dtype=np.int32)
     for file in files:
         first, last = max(lo, file.lo), min(hi, file.hi)
         held = load_array(file.path)
         rows[:, first - lo : last - lo] = held[:, first - file.lo : last - file.lo]
-    for name, column in zip(COLUMNS, rows, strict=True):
-        zarr_store.array_of(group, name)[lo:hi] = column
+    _write_rows(path, lo, hi, (rows[0], rows[1], rows[2]))
     return rows[0, ::CHUNK].copy(), digest_rows(*rows)
+
+
+def _write_rows(path: Location, lo: int, hi: int, columns: Columns) -> None:
+    with explained(path, "written"):
+        group = zarr_store.open_group(path, "r+")
+        for name, column in zip(COLUMNS, columns, strict=True):
+            zarr_store.array_of(group, name)[lo:hi] = column
 
 
 def pairs_token(
@@ -374,12 +380,10 @@ def write_pairs(
 ) -> None:
     """Write a copy of a store, shard by shard; `advance` is told the rows of each."""
     create_pairs(path, len(store))
-    group = zarr_store.open_group(path, "r+")
     zone_map = [np.zeros(0, dtype=np.int32)]
     for lo, hi in shard_rows(len(store)):
         columns = store.rows_of(lo, hi)()
-        for name, column in zip(COLUMNS, columns, strict=True):
-            zarr_store.array_of(group, name)[lo:hi] = column
+        _write_rows(path, lo, hi, columns)
         zone_map.append(columns[0][::CHUNK].copy())
         advance(hi - lo)
     finish_pairs(

@@ -26,7 +26,6 @@ __all__ = [
     "is_remote",
     "load_array",
     "local",
-    "options",
     "place",
     "same",
     "state",
@@ -40,7 +39,7 @@ Place: TypeAlias = Path | UPath
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _HERE = ("file", "local")
 # Objects of several parts would be asked for their size before each read; ours are small.
-_OWN_OPTIONS: dict[str, dict[str, Any]] = {"s3": {"max_concurrency": 1}}
+_OWN_OPTIONS: dict[str, dict[str, Any]] = {key: {"max_concurrency": 1} for key in ("s3", "s3a")}
 _EXTRAS = {"s3": "hifive-dask[s3]", "s3a": "hifive-dask[s3]"}
 
 
@@ -77,7 +76,7 @@ def place(path: Location) -> Place:
     if protocol == "memory":
         _check_memory(path)
     try:
-        found: UPath = UPath(str(path).rstrip("/"), **options(protocol))
+        found: UPath = UPath(str(path).rstrip("/"), **_options(protocol))
         _ = found.fs
     except ImportError as error:
         package = _EXTRAS.get(protocol)
@@ -91,10 +90,16 @@ def place(path: Location) -> Place:
             f"{path}: fsspec knows no file system {protocol}:// ({error}); expected a path, or a "
             "URL such as s3://bucket/name.zarr"
         ) from error
+    own = path.storage_options if isinstance(path, UPath) else {}
+    if any(found.storage_options.get(name) != value for name, value in own.items()):
+        raise StoreError(
+            f"{path}: has options of its own ({', '.join(own)}), which workers would not have; set "
+            "them in the configuration of fsspec, and give the URL alone"
+        )
     return found
 
 
-def options(protocol: str) -> dict[str, Any]:
+def _options(protocol: str) -> dict[str, Any]:
     """How we open a file system; everything else is up to the configuration of fsspec."""
     # Other processes write too, so a listing that was kept is worth nothing.
     return {"use_listings_cache": False, **_OWN_OPTIONS.get(protocol, {})}
@@ -149,17 +154,20 @@ def _check_memory(path: Location) -> None:
 
 
 @contextlib.contextmanager
-def explained(path: Location, what: str = "read") -> Iterator[None]:
+def explained(
+    path: Location, what: str = "read", *, passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     """Turn whatever a remote file system raises into a `StoreError` that names a cure.
 
-    Missing objects, as `FileNotFoundError`, and errors of local paths pass.
+    Missing objects, as `FileNotFoundError`, other exceptions in `passing`, and those of local paths
+    pass.
     """
     try:
         yield
     except (HifiveDaskError, FileNotFoundError):
         raise
     except Exception as error:  # file systems raise the exceptions of their own libraries
-        if not is_remote(path):
+        if not is_remote(path) or isinstance(error, passing):
             raise
         raise StoreError(f"{path}: cannot be {what}: {_reason(error)}") from error
 

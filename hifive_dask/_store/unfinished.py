@@ -91,6 +91,8 @@ class Unfinished:
         try:
             put_in_place(self.store, self.target)
         except OSError as error:
+            if isinstance(error, StoreError):
+                raise
             raise StoreError(f"{self.target}: cannot be written: {error}") from error
         self._remove()
 

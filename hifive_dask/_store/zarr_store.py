@@ -25,7 +25,6 @@ from hifive_dask._store.places import (
     children,
     explained,
     local,
-    options,
     place,
     state,
 )
@@ -84,25 +83,28 @@ def zarr_place(path: Location) -> Path | FsspecStore:
     where = place(path)
     if isinstance(where, Path):
         return where
-    return FsspecStore(_file_system(where.protocol, os.getpid()), path=where.path.rstrip("/"))
+    given = tuple(sorted(where.storage_options.items()))
+    return FsspecStore(
+        _file_system(where.protocol, given, os.getpid()), path=where.path.rstrip("/")
+    )
 
 
 @lru_cache(maxsize=8)
-def _file_system(protocol: str, process: int) -> Any:
-    """The file system of a protocol for Zarr, which reads and writes in a loop of its own."""
+def _file_system(protocol: str, given: tuple[tuple[str, Any], ...], process: int) -> Any:
+    """The file system of a URL for Zarr, which reads and writes in a loop of its own."""
     kind = fsspec.get_filesystem_class(protocol)
     if kind.async_impl:
-        return kind(asynchronous=True, **options(protocol))
-    return AsyncFileSystemWrapper(kind(**options(protocol)), asynchronous=True)
+        return kind(asynchronous=True, **dict(given))
+    return AsyncFileSystemWrapper(kind(**dict(given)), asynchronous=True)
 
 
-def open_group(
-    path: Location, mode: Literal["r", "r+", "w-"] = "r", *, name: str = ""
-) -> zarr.Group:
-    """Open a group of a store, as it is there now."""
-    return zarr.open_group(
-        zarr_place(path), path=name, mode=mode, zarr_format=3, use_consolidated=False
-    )
+def open_group(path: Location, mode: Literal["r", "r+", "w-"] = "r") -> zarr.Group:
+    """Open the root of a store, as it is there now."""
+    return _open_zarr(zarr_place(path), mode)
+
+
+def _open_zarr(where: Any, mode: Literal["r", "r+", "w-"]) -> zarr.Group:
+    return zarr.open_group(where, mode=mode, zarr_format=3, use_consolidated=False)
 
 
 @contextlib.contextmanager
@@ -134,7 +136,7 @@ def _writing(where: Place, mode: Literal["r+", "w-"]) -> Iterator[zarr.Group]:
         if mode == "r+":
             held[_ROOT] = Buffer.from_bytes(fs.cat_file(f"{prefix}/{_ROOT}"))
     before = dict(held)
-    yield zarr.open_group(MemoryStore(held), mode=mode, zarr_format=3, use_consolidated=False)
+    yield _open_zarr(MemoryStore(held), mode)
     changed = {k: value.to_bytes() for k, value in held.items() if value is not before.get(k)}
     root = changed.pop(_ROOT, None)
     with explained(where, "written"):
@@ -189,6 +191,12 @@ def stored_arrays(path: str, token: str, names: tuple[str, ...]) -> tuple[zarr.A
 def _open_arrays(
     path: str, token: str, names: tuple[str, ...], state: Any
 ) -> tuple[zarr.Array[Any], ...]:
+    group = _open_root(path, token, state)
+    return tuple(array_of(group, name) for name in names)
+
+
+@lru_cache(maxsize=16)
+def _open_root(path: str, token: str, state: Any) -> zarr.Group:
     group = open_group(path)
     seen = str(group.attrs.get("uuid"))
     if seen != token:
@@ -196,7 +204,7 @@ def _open_arrays(
             f"{path}: was replaced while it was open (token {seen}, expected {token}); open it "
             "anew, and what was made from it"
         )
-    return tuple(array_of(group, name) for name in names)
+    return group
 
 
 def complete(group: zarr.Group, *, token: str, history: History, **attributes: Any) -> None:
@@ -259,9 +267,7 @@ def _open(where: Place, apart: Sequence[str]) -> zarr.Group:
     if isinstance(where, Path):
         return open_group(where)
     with explained(where):
-        return zarr.open_group(
-            MemoryStore(_fetch(where, apart), read_only=True), mode="r", zarr_format=3
-        )
+        return _open_zarr(MemoryStore(_fetch(where, apart), read_only=True), "r")
 
 
 def _fetch(where: UPath, apart: Sequence[str]) -> dict[str, Any]:

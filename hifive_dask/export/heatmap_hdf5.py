@@ -35,8 +35,8 @@ def open_heatmaps(path: Location) -> xr.DataTree:
     Parameters
     ----------
     path
-        ``.zarr``, what `HiC.write_heatmap` or `import_heatmaps` wrote; or HDF5, what HiFive wrote:
-        ``.hch``, ``.hdf5`` or ``.h5``.
+        ``.zarr``, a path or URL, what `HiC.write_heatmap` or `import_heatmaps` wrote; or HDF5,
+        what HiFive wrote: ``.hch``, ``.hdf5`` or ``.h5``.
 
     Returns
     -------

@@ -13,6 +13,7 @@ if it is at a URL, only the latter do, and the former are local.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -241,6 +242,8 @@ def spill_beside(target: Location) -> Iterator[Spill]:
     """
     where = place(absolute(target))
     beside = where.parent if isinstance(where, Path) else dask.config.get("temporary-directory")
+    if beside is not None and is_remote(where):
+        os.makedirs(beside, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix=".reads-", dir=beside) as files,
         dask.config.set({"temporary_directory": files}),
