@@ -91,13 +91,6 @@ def write_bytes(path: Location, data: bytes | memoryview) -> None:
         where.fs.pipe_file(where.path, bytes(data))  # one object is put in one step
 
 
-def save_array(path: Location, array: NDArray[Any]) -> None:
-    """Write a ``.npy`` file, whole or not at all."""
-    data = io.BytesIO()
-    np.save(data, array)
-    write_bytes(path, data.getvalue())
-
-
 @contextlib.contextmanager
 def replacing(path: Location) -> Iterator[Place]:
     """Give a name beside `path` to write to; put it in place of `path` when all went well.
