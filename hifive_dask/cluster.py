@@ -33,6 +33,8 @@ _SETTINGS = {
     # A task is done again if its worker dies: so many times, not Dask's 3, since it counts all
     # that waited on a node that fails. A task that kills its workers by itself still ends soon.
     "distributed.scheduler.allowed-failures": 10,
+    # How long a process that replaces a dead one may take to start, on a busy machine.
+    "distributed.deploy.lost-worker-timeout": "5 minutes",
     # If no worker is left, or all have paused for lack of memory: an error, not silence for ever.
     "distributed.scheduler.no-workers-timeout": "5 minutes",
 }
@@ -316,7 +318,13 @@ def _quiet(level: int) -> Iterator[None]:
     """Keep the chatter of closing connections, and what we raise anyway, off the terminal."""
     loggers = [
         logging.getLogger(name)
-        for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.comm")
+        for name in (
+            "distributed",
+            "distributed.client",
+            "distributed.comm",
+            "distributed.nanny",
+            "distributed.worker",
+        )
     ]
     before = [logger.level for logger in loggers]
     for logger in loggers:
