@@ -103,13 +103,12 @@ def session(
     ...     print(client)
     None
     """
-    import dask
-
     check_session(scheduler, workers=workers, memory=memory)
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(_SETTINGS))
         if scheduler in ("threads", "sync"):
+            import dask
+
             options: dict[str, Any] = {"scheduler": scheduler}
             if workers is not None and scheduler == "threads":
                 options["num_workers"] = workers
@@ -198,6 +197,7 @@ def _local(stack: ExitStack, workers: int | None, memory: str | int | None, leve
 
     count = workers or os.cpu_count() or 1
     stack.enter_context(_quiet(level))
+    stack.enter_context(_settings())
     try:
         with _later_interrupts():
             cluster = stack.enter_context(
@@ -217,6 +217,14 @@ def _local(stack: ExitStack, workers: int | None, memory: str | int | None, leve
         ) from error
     logging.getLogger(__name__).debug("Dashboard: %s", cluster.dashboard_link)
     return stack.enter_context(Client(cluster))
+
+
+def _settings() -> Any:
+    """Set what schedulers and workers that we start shall have of `_SETTINGS`."""
+    import dask
+    import distributed  # noqa: F401  # brings its defaults: later they would be lost on leaving
+
+    return dask.config.set(_SETTINGS)
 
 
 @contextmanager
@@ -266,6 +274,7 @@ def _mpi(stack: ExitStack, level: int) -> Any:
     from dask_mpi import initialize, send_close_signal
 
     stack.enter_context(_quiet(level))
+    stack.enter_context(_settings())
     # Ranks may be bound to cores, so that each would take the memory of the node for its own.
     on_node = world.Split_type(mpi.COMM_TYPE_SHARED).Get_size()
     port = _DASHBOARD if rank != 0 or _is_free(_DASHBOARD) else 0
