@@ -35,7 +35,10 @@ _SETTINGS = {
     "distributed.scheduler.allowed-failures": 10,
     # How long a process that replaces a dead one may take to start, on a busy machine.
     "distributed.deploy.lost-worker-timeout": "5 minutes",
-    # If no worker is left, or all have paused for lack of memory: an error, not silence for ever.
+    # A worker whose memory is not Dask's to spill would pause for ever; without a pause its nanny
+    # replaces it when it reaches its limit, and its tasks begin again with empty memory.
+    "distributed.worker.memory.pause": False,
+    # If no worker is left: an error, not silence for ever.
     "distributed.scheduler.no-workers-timeout": "5 minutes",
 }
 _THREAD_VARIABLES = (
