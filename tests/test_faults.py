@@ -66,7 +66,7 @@ def test_stage__has_the_same_bytes_if_workers_are_killed(
     faults: ModuleType, inputs: Path, client: Any, stage: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    with dask.config.set(scheduler="threads"):
+    with dask.config.set({"scheduler": "threads", "dataframe.shuffle.method": "disk"}):
         expected = faults.perform(faults.STAGES[stage], inputs, out)
     client.wait_for_workers(2, timeout=LONGEST)
     found = faults.trial(client, faults.STAGES[stage], [2, 9], 1, inputs, out)
