@@ -5,7 +5,7 @@ number of tasks is finished, and up to 50 ms later, so that tasks are hit in the
 are compared, byte by byte, with those of threads that nobody disturbs. Every trial is a line in the
 log, and those that are in it are not run again.
 
-    python faults.py --kills 20 --log faults.jsonl --stages text express store
+    python faults.py --runs 12 --log faults.jsonl --stages text express store
 """
 
 from __future__ import annotations
@@ -159,7 +159,9 @@ STAGES: dict[str, Stage] = {
     "express spans": _spans,
     "express all reads": _learn(EXPRESS, iterations=20, usereads="all"),
     "knight-ruiz": _learn(EXPRESS, kr=True),
-    "probability": _learn("find_probability_fend_corrections", max_iterations=4, on_nonconvergence="ignore"),
+    "probability": _learn(
+        "find_probability_fend_corrections", max_iterations=4, on_nonconvergence="ignore"
+    ),
     "binning": _learn(
         "find_binning_fend_corrections", num_bins=(10, 10), parameters=("even", "even"),
         model=("len", "distance"), max_iterations=5, on_nonconvergence="ignore",
@@ -273,11 +275,11 @@ def read_log(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def run_stage(name: str, kills: int, inputs: Path, out: Path, log: Path) -> None:
+def run_stage(name: str, runs: int, inputs: Path, out: Path, log: Path) -> None:
     """Run the trials of a stage that are not in the log."""
     stage = STAGES[name]
     done = {row["trial"] for row in read_log(log) if row["stage"] == name}
-    left = [k for k in range(kills) if k not in done]
+    left = [k for k in range(runs) if k not in done]
     expected = perform(stage, inputs, out) if left else ""
     while left:
         with session("local", workers=2) as client, log.open("a") as handle:
@@ -293,7 +295,10 @@ def run_stage(name: str, kills: int, inputs: Path, out: Path, log: Path) -> None
                 handle.flush()
                 if row["error"]:
                     break  # what it left behind shall not count in the next one
-                client.wait_for_workers(2, timeout=LONGEST)
+                try:
+                    client.wait_for_workers(2, timeout=LONGEST)
+                except TimeoutError:
+                    break
 
 
 def summarize(found: Sequence[Mapping[str, Any]], stages: Sequence[str]) -> list[dict[str, Any]]:
@@ -316,14 +321,14 @@ def summarize(found: Sequence[Mapping[str, Any]], stages: Sequence[str]) -> list
     return result
 
 
-def main(stages: Sequence[str], kills: int, reads: int, log: Path) -> list[dict[str, Any]]:
+def main(stages: Sequence[str], runs: int, reads: int, log: Path) -> list[dict[str, Any]]:
     """Run trials of some stages; print a table of all."""
     with tempfile.TemporaryDirectory(dir=".") as directory:
         inputs = Path(directory).absolute() / "inputs"
         inputs.mkdir()
         prepare(inputs, reads)
         for name in stages:
-            run_stage(name, kills, inputs, inputs.with_name("out"), log)
+            run_stage(name, runs, inputs, inputs.with_name("out"), log)
     result = summarize(read_log(log), list(STAGES))
     print(table("Killed workers", result))
     return result
@@ -332,8 +337,8 @@ def main(stages: Sequence[str], kills: int, reads: int, log: Path) -> list[dict[
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=list(STAGES))
-    parser.add_argument("--kills", type=int, default=20, metavar="N", help="Runs per stage.")
+    parser.add_argument("--runs", type=int, default=12, metavar="N", help="Per stage.")
     parser.add_argument("--reads", type=int, default=500_000, metavar="N")
     parser.add_argument("--log", type=Path, default=Path("faults.jsonl"))
     options = parser.parse_args()
-    main(options.stages, options.kills, options.reads, options.log)
+    main(options.stages, options.runs, options.reads, options.log)

@@ -37,7 +37,12 @@ _SETTINGS = {
     # A task is done again if its worker dies: so many times, not Dask's 3, since it counts all
     # that waited on a node that fails. A task that kills its workers by itself still ends soon.
     "distributed.scheduler.allowed-failures": 10,
-    # If no worker is left, or all have paused for lack of memory: an error, not silence for ever.
+    # How long a process that replaces a dead one may take to start, on a busy machine.
+    "distributed.deploy.lost-worker-timeout": "5 minutes",
+    # A worker whose memory is not Dask's to spill would pause for ever; without a pause its nanny
+    # replaces it when it reaches its limit, and its tasks begin again with empty memory.
+    "distributed.worker.memory.pause": False,
+    # If no worker is left: an error, not silence for ever.
     "distributed.scheduler.no-workers-timeout": "5 minutes",
 }
 # A worker is one thread of Dask, or few; libraries would start as many as there are cores in each.
@@ -121,6 +126,8 @@ def session(
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
         if scheduler in ("threads", "sync"):
+            import dask
+
             options: dict[str, Any] = {"scheduler": scheduler}
             if workers is not None and scheduler == "threads":
                 options["num_workers"] = workers
@@ -236,7 +243,7 @@ def _address(scheduler: str) -> str:
 
 
 def _prepare(stack: ExitStack, level: int) -> None:
-    """Set what the scheduler, workers and loggers of this session are to do."""
+    """Set what the scheduler and workers that we start, and loggers, are to do."""
     import dask
     import distributed  # noqa: F401, its defaults, and levels of loggers, have to be there first
 
@@ -361,7 +368,7 @@ def _load_mpi() -> Any:
 def _connect(stack: ExitStack, address: str, timeout: float, level: int) -> Any:
     from distributed import Client
 
-    _prepare(stack, level)
+    stack.enter_context(_quiet(level))
     try:
         client = Client(address, timeout=timeout)
     except (OSError, TimeoutError, ValueError) as error:
@@ -377,7 +384,13 @@ def _quiet(level: int) -> Iterator[None]:
     """Keep the chatter of closing connections, and what we raise anyway, off the terminal."""
     loggers = [
         logging.getLogger(name)
-        for name in ("distributed", "distributed.worker", "distributed.nanny", "distributed.comm")
+        for name in (
+            "distributed",
+            "distributed.client",
+            "distributed.comm",
+            "distributed.nanny",
+            "distributed.worker",
+        )
     ]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -145,3 +145,22 @@ def test_bench_binning__counts_what_its_baseline_counts() -> None:
     rows = _load("bench_binning").main([2_000, 4_000], [1], bins=4, per_fend=1)
     assert [row["fends"] > 1_900 for row in rows] == [True, True]
     assert all(row["baseline s"] is not None for row in rows)
+
+
+def test_faults__counts_outcomes_and_goes_on_from_its_log(tmp_path: Path) -> None:
+    faults = _load("faults")
+    log = tmp_path / "faults.jsonl"
+    rows = [
+        {"stage": "combine", "trial": 0, "kills": 2, "same": True, "error": "", "s": 2.0},
+        {"stage": "combine", "trial": 1, "kills": 1, "same": False, "error": "hangs", "s": 3.0},
+    ]
+    log.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (tmp_path / "inputs").mkdir()
+    faults.run_stage("combine", 2, tmp_path / "inputs", tmp_path / "out", log)  # nothing is left
+    (row,) = faults.summarize(faults.read_log(log), ["text", "combine"])
+    assert (row["runs"], row["workers killed"], row["same bytes"], row["errors"]) == (2, 3, 1, 1)
+
+
+def test_bench_memory__loses_no_worker_at_toy_size() -> None:
+    rows = _load("bench_memory").main([20_000], "2GB", ["filter", "express"], fends=2_000)
+    assert [(row["workers lost"], row["error"]) for row in rows] == [(0, "none")] * 2

@@ -63,6 +63,7 @@ def stoppable() -> Iterator[None]:
         raise
     finally:
         sys.unraisablehook = hook
-        if not stop.signum:  # else Python still waits for threads, which nothing may interrupt
-            for signum, handler in former.items():
-                signal.signal(signum, signal.SIG_DFL if handler is None else handler)
+        for signum, handler in former.items():
+            # After one, Python still has to wait for threads and to end, undisturbed.
+            after = signal.SIG_IGN if stop.signum else handler
+            signal.signal(signum, signal.SIG_DFL if after is None else after)

@@ -29,7 +29,8 @@ __all__ = [
     "rows_by_kind",
 ]
 
-SPAN = 1 << 22  # rows per reading step
+SPAN = 1 << 22  # rows per task
+STEP = 1 << 20  # rows read at a time: with what is made of them 40 MB, also where workers are small
 GROUP = 1 << 19  # chromosomes with fewer rows share a task until they have this many
 
 RowRanges = list[tuple[int, int]]
@@ -74,8 +75,9 @@ def join_ranges(start: NDArray[np.int64], stop: NDArray[np.int64]) -> RowRanges:
 
 
 def divide_rows(ranges: RowRanges) -> list[RowRanges]:
-    """Cut ranges into reading steps, and put these into groups, of at most `SPAN` rows each."""
-    spans = [(span.lo, span.hi) for each in ranges for span in split_rows(each, SPAN)]
+    """Cut ranges into steps of at most `STEP` rows, and put these into groups of `SPAN` rows."""
+    step = min(STEP, SPAN)
+    spans = [(span.lo, span.hi) for each in ranges for span in split_rows(each, step)]
     return group_rows(spans, [hi - lo for lo, hi in spans], SPAN)
 
 
