@@ -104,18 +104,6 @@ def test_work__without_any_worker_is_an_error(monkeypatch: pytest.MonkeyPatch) -
             run([dask.delayed(sum)([1, 2])], silent=True)
 
 
-def test_settings__leave_those_of_dask_as_they_were() -> None:
-    code = (
-        "import dask\n"
-        "from hifive_dask.cluster import _settings\n"  # nothing has imported distributed yet
-        "with _settings():\n"
-        "    assert dask.config.get('distributed.scheduler.allowed-failures') == 10\n"
-        "assert dask.config.get('distributed.scheduler.allowed-failures') == 3\n"
-        "assert dask.config.get('distributed.comm')\n"
-    )
-    subprocess.run([sys.executable, "-c", code], env=environment(), check=True, timeout=LONGEST)
-
-
 def test_store__keeps_nothing_of_what_was_half_written(tmp_path: Path) -> None:
     create_pairs(tmp_path / "pairs.zarr", 10)
     left = tmp_path / "pairs.zarr" / "fend1" / "c" / "0.partial"
