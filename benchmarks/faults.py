@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import h5py
 import numpy as np
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
@@ -142,6 +143,18 @@ def _write(name: str, **options: Any) -> Stage:
     return stage
 
 
+def _cool(inputs: Path, out: Path) -> list[bytes]:
+    """Without the file itself, which holds the time."""
+    file = out / "maps.cool"
+    _write(file.name, binsize=10_000, datatype="fend")(inputs, out)
+    with h5py.File(file) as opened:
+        arrays = [
+            opened[name][...] for name in ("pixels/bin1_id", "pixels/bin2_id", "pixels/count")
+        ]
+    file.unlink()
+    return [array.tobytes() for array in arrays]
+
+
 def _mrh(inputs: Path, out: Path) -> None:
     hic = HiC(inputs / "project.zarr", silent=True)
     hic.write_multiresolution_heatmap(out / "maps.mrh", maxbinsize=320_000, minbinsize=10_000)
@@ -171,7 +184,7 @@ STAGES: dict[str, Stage] = {
         region="chr4", dynamically_binned=True, minobservations=10, expansion_binsize=20_000,
     ),
     "store": _write("maps.zarr", binsize=[10_000, 20_000]),
-    "cool": _write("maps.cool", binsize=10_000, datatype="fend"),
+    "cool": _cool,
     "mrh": _mrh,
 }  # fmt: skip
 
