@@ -128,7 +128,8 @@ def session(
         if scheduler in ("threads", "sync"):
             import dask
 
-            options: dict[str, Any] = {"scheduler": scheduler}
+            # The shuffle would go to the workers of a client that is active outside.
+            options: dict[str, Any] = {"scheduler": scheduler, "dataframe.shuffle.method": "disk"}
             if workers is not None and scheduler == "threads":
                 options["num_workers"] = workers
             stack.enter_context(dask.config.set(options))
