@@ -1,8 +1,9 @@
 """Scaling: every stage on threads and on processes; tasks, and bytes that workers pass each other.
 
 One experiment of each size, 75 % cis. Strong scaling: the same reads on one and on two threads or
-worker processes. Weak scaling: half the reads on one. Memory is cut so that there are tasks for
-many workers: `SPAN` rows each. Baseline: one thread, which has no other process to talk to.
+worker processes. Weak scaling: half the reads on one. Tasks have at most `SPAN` rows, a sixteenth
+of the default, so that there are as many as a large experiment has. Baseline: one thread, which
+has no other process to talk to.
 
     python bench_scaling.py --pairs 1_000_000 4_000_000
 """
@@ -26,7 +27,7 @@ from hifive_dask.cluster import session
 from hifive_dask.model import rows
 
 Figures = dict[str, Any]
-FENDS = 400_000
+FENDS = 1_600_000
 SPAN = 1 << 18  # rows per task
 ENGINES = (("threads", 1), ("threads", 2), ("local", 1), ("local", 2))
 STEPS = 10  # iterations; with all reads each is a round of tasks
