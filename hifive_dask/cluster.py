@@ -126,8 +126,6 @@ def session(
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
         if scheduler in ("threads", "sync"):
-            import dask
-
             options: dict[str, Any] = {"scheduler": scheduler}
             if workers is not None and scheduler == "threads":
                 options["num_workers"] = workers
@@ -371,7 +369,9 @@ def _connect(stack: ExitStack, address: str, timeout: float, level: int) -> Any:
     stack.enter_context(_quiet(level))
     try:
         client = Client(address, timeout=timeout)
-    except (OSError, TimeoutError, ValueError) as error:
+    except ValueError as error:
+        raise StoreError(f"{address}: not the address of a scheduler: {error}") from error
+    except OSError as error:  # a timeout is one
         raise StoreError(
             f"{address}: no Dask scheduler answered within {timeout:g} s; check that it runs and "
             "that this machine can reach it"

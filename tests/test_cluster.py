@@ -190,3 +190,11 @@ def test_session__says_that_nobody_answers() -> None:
         session(address, timeout=0.5),
     ):
         pass
+
+
+def test_session__says_that_an_address_is_none() -> None:
+    with (
+        pytest.raises(StoreError, match="not the address of a scheduler: unknown address scheme"),
+        session("foo://127.0.0.1:8786"),
+    ):
+        pass
