@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 
 from distributed import Client, Worker, WorkerPlugin
@@ -32,4 +33,5 @@ def import_first(module: str) -> None:
         client = Client.current()
     except ValueError:  # there is none
         return
-    client.register_plugin(_Import(module))
+    with suppress(OSError):  # of a worker or scheduler that is being lost: the work will tell
+        client.register_plugin(_Import(module))
