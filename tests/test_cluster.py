@@ -9,14 +9,17 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dask
 import distributed
 import pytest
+from dask.callbacks import Callback
 
-from hifive_dask import cluster
+from hifive_dask import Fend, HiCData, cluster
 from hifive_dask.cluster import check_session, session
 from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.testing import toy_files
 
 
 def free_port() -> int:
@@ -35,6 +38,24 @@ def test_session__threads_and_sync_set_the_scheduler_and_put_it_back() -> None:
         assert client is None
         assert dask.config.get("scheduler") == "sync"
     assert dask.config.get("scheduler", None) == before
+
+
+def test_session__of_threads_is_one_also_while_a_client_is_active(
+    cluster: Any, tmp_path: Path
+) -> None:
+    files = toy_files(tmp_path)
+    fends = Fend(tmp_path / "fends.zarr", "w", silent=True)
+    fends.load_fends(files.sites)
+    fends.save()
+    keys: list[Any] = []
+    with (
+        distributed.Client(cluster),
+        session("threads"),
+        Callback(posttask=lambda key, *_: keys.append(key)),
+    ):
+        data = HiCData(tmp_path / "pairs.zarr", "w", silent=True)
+        data.load_data_from_raw(fends.file, files.raw, 500)
+    assert len(keys) > 10
 
 
 def test_session__local_makes_processes_which_scheduler_files_and_addresses_reach(
@@ -131,7 +152,8 @@ def test_session__is_closed_when_the_body_raises() -> None:
         ("threads", {"threads": 2}, "threads goes with the scheduler 'local'"),
         ("mpi", {"spill": "/tmp"}, "spill goes with the scheduler 'local'"),
         ("local", {"memory": "much"}, "expected a size such as '4GB'"),
-        ("local", {"memory": 0}, "expected a size such as '4GB'"),
+        ("local", {"memory": 0}, "memory is 0, expected at least 300 MB"),
+        ("local", {"memory": "4"}, "memory is '4', expected at least 300 MB"),
     ],
 )
 def test_session__refuses_what_it_cannot_do(

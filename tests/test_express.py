@@ -16,7 +16,7 @@ from hifive_dask._kernels.possible import possible_cis
 from hifive_dask._store.pairs import PairStore, write_pairs
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
 from hifive_dask.genome.partition import Units
-from hifive_dask.model import express, iterations
+from hifive_dask.model import express, iterations, systems
 from hifive_dask.model import rows as rows_module
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.express import ExpressResult, balance
@@ -287,6 +287,29 @@ def test_spans_of_rows__do_not_matter(
     assert len(apart.trace) == len(whole.trace)
     with dask.config.set(scheduler="threads"):
         assert run(units, store, **options).corrections.tobytes() == apart.corrections.tobytes()
+
+
+@pytest.mark.parametrize("method", ["plain", "accelerated", "knight-ruiz"])
+def test_pieces_of_vectors__do_not_matter(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    units, rows = random_world(11, fends=False, density=0.9)
+    options = {"usereads": "all", "method": method, "minchange": 1e-3}
+    cut_finely(monkeypatch, 30, 20)
+    whole = run(units, rows, **options)
+    monkeypatch.setattr(systems, "PIECE", 5)
+    pieces = run(units, rows, **options)
+    assert pieces.corrections.tobytes() == whole.corrections.tobytes()
+    assert pieces.trace.tobytes() == whole.trace.tobytes()
+
+
+def test_tasks__are_never_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    units, rows = random_world(11, fends=False, density=0.9)
+    store = store_of(rows, units)
+    cut_finely(monkeypatch)
+    assert len(piece_groups(store, list(store.blocks))) > 20
+    monkeypatch.setattr(rows_module, "MOST_TASKS", 10)
+    groups = piece_groups(store, list(store.blocks))
+    assert len(groups) <= 10
+    assert sum(len(piece.rows) for group in groups for piece in group) == len(store)
 
 
 @pytest.mark.parametrize("group", [1, 1 << 19])

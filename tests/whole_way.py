@@ -13,7 +13,7 @@ from typing import Literal
 from hifive_dask import Fend, HiC, HiCData
 from hifive_dask.cluster import session
 from hifive_dask.heatmap import chunks, pixels
-from hifive_dask.model import distance, express, probability, rows
+from hifive_dask.model import distance, express, probability, rows, systems
 from hifive_dask.reads import pipeline
 
 __all__ = ["small_tasks", "walk"]
@@ -23,6 +23,7 @@ SMALL = (
     (rows, "SPAN", 1500),
     (rows, "GROUP", 800),
     (express, "ONE_TASK", 2500),
+    (systems, "PIECE", 100),
     (distance, "_SPLIT", 100),
     (probability, "SPREAD", 150),
     (pixels, "_STRIP", 1000),

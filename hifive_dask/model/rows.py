@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 SPAN = 1 << 22  # rows per task
+MOST_TASKS = 1 << 10  # of one step: a scheduler does about as many in a second
 STEP = 1 << 20  # rows read at a time: with what is made of them 40 MB, also where workers are small
 GROUP = 1 << 19  # chromosomes with fewer rows share a task until they have this many
 
@@ -75,14 +76,17 @@ def join_ranges(start: NDArray[np.int64], stop: NDArray[np.int64]) -> RowRanges:
 
 
 def divide_rows(ranges: RowRanges) -> list[RowRanges]:
-    """Cut ranges into steps of at most `STEP` rows, and put these into groups of `SPAN` rows."""
-    step = min(STEP, SPAN)
-    spans = [(span.lo, span.hi) for each in ranges for span in split_rows(each, step)]
-    return group_rows(spans, [hi - lo for lo, hi in spans], SPAN)
+    """Cut ranges into steps of at most `STEP` rows, and put these into groups for tasks.
+
+    A group has `SPAN` rows, or as many more as it takes to have no more than `MOST_TASKS` groups.
+    """
+    rows = max(SPAN, -(-sum(hi - lo for lo, hi in ranges) // MOST_TASKS))
+    spans = [(span.lo, span.hi) for each in ranges for span in split_rows(each, min(STEP, rows))]
+    return group_rows(spans, [hi - lo for lo, hi in spans], rows)
 
 
 def piece_groups(store: PairStore, blocks: Sequence[tuple[int, int]]) -> list[list[Piece]]:
-    """Readers of some blocks, in order, in groups of about `SPAN` rows.
+    """Readers of some blocks, in order, in groups for tasks; see `divide_rows`.
 
     Small blocks are read together, with what lies between them.
     """

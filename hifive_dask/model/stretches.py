@@ -51,6 +51,18 @@ class Stretches(NamedTuple):
             tuple(lo for lo, _ in joined), tuple(np.zeros(hi - lo, dtype) for lo, hi in joined)
         )
 
+    @classmethod
+    def joined(cls, spans: Sequence[slice], values: Sequence[NDArray[Any]]) -> Stretches:
+        """Join the values of some spans, which are in order and do not overlap."""
+        starts: list[int] = []
+        parts: list[list[NDArray[Any]]] = []
+        for k, span in enumerate(spans):
+            if k == 0 or spans[k - 1].stop < span.start:
+                starts.append(span.start)
+                parts.append([])
+            parts[-1].append(values[k])
+        return cls(tuple(starts), tuple(p[0] if len(p) == 1 else np.concatenate(p) for p in parts))
+
     def at(self, span: slice) -> NDArray[Any]:
         """View of the values of a span, which lies in one stretch."""
         k = int(np.searchsorted(self.start, span.start, "right")) - 1

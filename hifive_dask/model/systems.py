@@ -237,6 +237,8 @@ def _relative(inner: slice, outer: slice) -> slice:
 
 # Everything else: spans of rows, joined in every iteration
 
+PIECE = 1 << 18  # units: vectors travel in pieces of so many, to the tasks that need them
+
 
 class _Span(NamedTuple):
     trans: int
@@ -290,23 +292,33 @@ def _room(spans: Sequence[_Span], dtype: DTypeLike) -> Stretches:
     return Stretches.zeros([each for span in spans for each in (span.rows, span.columns)], dtype)
 
 
-def _product(spans: Sequence[_Span], values: Float64, scale: tuple[float, float]) -> Stretches:
-    """Sum_j w_ij f_j over the rows of some spans."""
-    total = _room(spans, np.float64)
+def _reach(spans: Sequence[_Span]) -> list[slice]:
+    """Units that the spans touch."""
+    return _room(spans, np.int8).spans()
+
+
+def _product(
+    spans: Sequence[_Span],
+    pieces: Sequence[slice],
+    parts: Sequence[Float64],
+    scale: tuple[float, float],
+) -> Stretches:
+    """Sum_j w_ij f_j over the rows of some spans; f is given in pieces of the genome."""
+    total, values = _room(spans, np.float64), Stretches.joined(pieces, parts)
     for trans, rows, columns, matrix, _ in spans:
         factor = scale[trans]
         multiply(
             matrix,
-            factor * values[rows],
-            factor * values[columns],
+            factor * values.at(rows),
+            factor * values.at(columns),
             total.at(rows),
             total.at(columns),
         )
     return total
 
 
-def _inverse(state: tuple[Float64, Float64]) -> Float64:
-    return 1 / state[0]
+def _inverse(state: tuple[Float64, Float64], piece: slice) -> Float64:
+    return 1 / state[0][piece]
 
 
 def _update(
@@ -345,20 +357,25 @@ class SpanSystem:
         self.problems = [units] if len(units) else []
         self._scale = _scales(problem, possible, reads)
         self._constant = hold([dask.delayed(possible), dask.delayed(self.used)])
+        reach = dask.delayed(_reach, pure=True)
+        self._pieces = [slice(lo, min(size, lo + PIECE)) for lo in range(0, size, PIECE)]
+        self._needed = [
+            [k for k, piece in enumerate(self._pieces) if any(map(partial(_meet, piece), spans))]
+            for spans in run([reach(built) for built in self._built], silent=True)
+        ]
         self.entries_per_task = 8 * SPAN
 
     def begin(self, start: Float64) -> list[Any]:
         return [dask.delayed((start, np.zeros((1, 3))))]
 
     def advance(self, state: list[Any], steps: int) -> tuple[list[Any], list[Any]]:
-        product, update = dask.delayed(_product, pure=True), dask.delayed(_update, pure=True)
+        update = dask.delayed(_update, pure=True)
         trace, inverse = dask.delayed(_trace_of), dask.delayed(_inverse, pure=True)
         (current,) = state
         traces = []
         for _ in range(steps):
-            factor = inverse(current)
-            parts = [product(own, factor, self._scale) for own in self._built]
-            current = update(tree_reduce(parts, add_stretches), current, *self._constant)
+            total = self._product([inverse(current, piece) for piece in self._pieces])
+            current = update(total, current, *self._constant)
             traces.append(trace(current))
         return [current], traces
 
@@ -386,11 +403,23 @@ class SpanSystem:
         return self._multiply(1 / corrections, True)
 
     def _multiply(self, values: Float64, silent: bool) -> Float64:
-        product, factor = dask.delayed(_product, pure=True), dask.delayed(values.copy())
-        parts = [product(own, factor, self._scale) for own in self._built]
-        (total,) = run([tree_reduce(parts, add_stretches)], silent=silent)
+        parts = [dask.delayed(values[piece].copy()) for piece in self._pieces]
+        (total,) = run([self._product(parts)], silent=silent)
         result: Float64 = total.whole(len(values))
         return result
+
+    def _product(self, parts: Sequence[Any]) -> Any:
+        """Lazy product with a vector; a task gets the pieces of it that it needs."""
+        task = dask.delayed(_product, pure=True)
+        own = [
+            task(built, [self._pieces[k] for k in needed], [parts[k] for k in needed], self._scale)
+            for built, needed in zip(self._built, self._needed, strict=True)
+        ]
+        return tree_reduce(own, add_stretches)
+
+
+def _meet(one: slice, two: slice) -> bool:
+    return bool(one.start < two.stop and two.start < one.stop)
 
 
 def _wanted_blocks(problem: Problem) -> list[tuple[int, int]]:
