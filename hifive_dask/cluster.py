@@ -30,6 +30,7 @@ _ADDRESS = re.compile(r"\w+://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
 _DASHBOARD = "127.0.0.1:8787"  # port where users of Dask look for it
 _TIMEOUT = 10.0  # seconds to reach a scheduler
 _CLIENT_RANK = 1  # where dask-mpi lets the program run; rank 0 is the scheduler
+_LEAST_MEMORY = 300_000_000  # bytes; a process that has imported everything has about 280 MB
 _FEWEST_RANKS = 3  # scheduler, program, one worker
 # What mpirun tells its ranks: of Open MPI, and of MPICH and Intel MPI.
 _RANK_VARIABLES = (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"))
@@ -126,8 +127,6 @@ def session(
     level = logging.ERROR if verbose else logging.CRITICAL
     with ExitStack() as stack:
         if scheduler in ("threads", "sync"):
-            import dask
-
             # The shuffle would go to the workers of a client that is active outside.
             options: dict[str, Any] = {"scheduler": scheduler, "dataframe.shuffle.method": "disk"}
             if workers is not None and scheduler == "threads":
@@ -211,8 +210,11 @@ def _bytes(memory: str | int) -> int:
         size = int(dask.utils.parse_bytes(memory))
     except ValueError as error:
         raise ParameterError(f"memory is {memory!r}, expected a size such as '4GB'") from error
-    if size < 1:
-        raise ParameterError(f"memory is {memory!r}, expected a size such as '4GB'")
+    if size < _LEAST_MEMORY:
+        raise ParameterError(
+            f"memory is {memory!r}, expected at least {_LEAST_MEMORY // 10**6} MB, such as '4GB': "
+            "a process with less would be ended before it does anything"
+        )
     return size
 
 
@@ -372,7 +374,9 @@ def _connect(stack: ExitStack, address: str, timeout: float, level: int) -> Any:
     stack.enter_context(_quiet(level))
     try:
         client = Client(address, timeout=timeout)
-    except (OSError, TimeoutError, ValueError) as error:
+    except ValueError as error:
+        raise StoreError(f"{address}: not the address of a scheduler: {error}") from error
+    except OSError as error:  # a timeout is one
         raise StoreError(
             f"{address}: no Dask scheduler answered within {timeout:g} s; check that it runs and "
             "that this machine can reach it"

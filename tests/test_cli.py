@@ -139,6 +139,25 @@ def test_stores__that_are_missing_are_refused_with_the_command_that_makes_them(
     assert "HiC(" not in error
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("fends", "--sites", "{sites}", "-o", "{out}.zarr"),
+        ("project", "{stores}/pairs.zarr", "-o", "{out}.zarr"),
+        ("normalize", "kr", "{stores}/project.zarr", "-o", "{out}.zarr"),
+        ("heatmap", "{stores}/project.zarr", "--binsize", "50000", "-o", "{out}.npz"),
+        ("plot", "{stores}/project.zarr", "chr1", "-o", "{out}.png"),
+    ],
+)
+def test_results__that_cannot_be_written_are_refused_before_the_work(
+    stores: Path, files: testing.ToyFiles, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    names = {"stores": stores, "sites": files.sites, "out": tmp_path / "none" / "x"}
+    error = run(*(each.format(**names) for each in command), code=1).stderr
+    assert error.startswith("error: ")
+    assert error.endswith("none does not exist; make it first\n")
+
+
 def test_outputs__that_are_inputs_are_refused_before_work(
     stores: Path, files: testing.ToyFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,7 +152,8 @@ def test_session__is_closed_when_the_body_raises() -> None:
         ("threads", {"threads": 2}, "threads goes with the scheduler 'local'"),
         ("mpi", {"spill": "/tmp"}, "spill goes with the scheduler 'local'"),
         ("local", {"memory": "much"}, "expected a size such as '4GB'"),
-        ("local", {"memory": 0}, "expected a size such as '4GB'"),
+        ("local", {"memory": 0}, "memory is 0, expected at least 300 MB"),
+        ("local", {"memory": "4"}, "memory is '4', expected at least 300 MB"),
     ],
 )
 def test_session__refuses_what_it_cannot_do(
@@ -209,5 +210,13 @@ def test_session__says_that_nobody_answers() -> None:
     with (
         pytest.raises(StoreError, match="no Dask scheduler answered within"),
         session(address, timeout=0.5),
+    ):
+        pass
+
+
+def test_session__says_that_an_address_is_none() -> None:
+    with (
+        pytest.raises(StoreError, match="not the address of a scheduler: unknown address scheme"),
+        session("foo://127.0.0.1:8786"),
     ):
         pass

@@ -18,6 +18,7 @@ from typing import Any
 import dask
 import pytest
 
+from hifive_dask import HiCData
 from hifive_dask._graph.run import run
 from hifive_dask._store import zarr_store
 from hifive_dask._store.pairs import create_pairs
@@ -73,6 +74,18 @@ def test_stage__has_the_same_bytes_if_workers_are_killed(
     assert found["kills"] >= 1
     assert found["error"] == ""
     assert found["digest"] == expected
+
+
+def test_loading__loses_no_worker_of_several_threads(
+    inputs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each of which would import the modules that tables need, at the same time."""
+    with session("local", workers=2, threads=2) as client:
+        before = set(client.scheduler_info()["workers"])
+        data = HiCData(tmp_path / "pairs.zarr", "w", silent=True)
+        data.load_data_from_raw(inputs / "fends.zarr", inputs / "reads.raw", 500)
+        assert set(client.scheduler_info()["workers"]) == before
+    assert capfd.readouterr().err == ""
 
 
 def die() -> None:
@@ -220,8 +233,7 @@ def test_signal__to_all_processes_ends_a_command_cleanly(
             time.sleep(0.05)
         _, errors = process.communicate(timeout=LONGEST)
         assert process.returncode == 128 + signum
-        said = [line for line in errors.splitlines() if line.strip()]
-        said = [line for line in said if not line.startswith("Dashboard: ")]
+        said = [line for line in errors.splitlines() if line and "Dashboard: " not in line]
         assert len(said) == 1, errors
         assert said[0].startswith("interrupted" if signum == signal.SIGINT else "terminated")
         wait_until(lambda: not processes_of(process.pid))

@@ -23,6 +23,7 @@ from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.links import relative_link, resolve_link
 from hifive_dask._store.places import place
 from hifive_dask.cli import main
+from hifive_dask.cluster import session
 from hifive_dask.errors import LinkError, StoreError
 from hifive_dask.heatmap import store as heatmap_store
 from hifive_dask.schema import FENDS
@@ -161,6 +162,8 @@ def test_way__with_processes_that_write_at_once(made: Path, files: ToyFiles, s3:
         hd.HiC(f"{base}/project.zarr", silent=True).write_heatmap(f"{base}/maps.zarr", BINSIZES)
         assert query(base) == query(made)
         with pytest.raises(StoreError, match="the memory of one process, which the workers"):
+            hd.Fend("memory://bucket/fends.zarr", "w")
+        with session("threads"):
             hd.Fend("memory://bucket/fends.zarr", "w")
     assert objects(base) == objects(made)
 
@@ -558,6 +561,7 @@ def test_commands__take_urls(made: Path, files: ToyFiles, memory: str, tmp_path:
         (("project", "{url}/pairs.zarr", "-o", "{url}/pairs.zarr"), "is an input of this command"),
         (("project", "{url}/pairs.zarr", "-o", "{url}/fends.zarr"), "would be replaced"),
         (("plot", "{url}/project.zarr", "chr1", "-o", "{url}/x.png"), "is a URL"),
+        (("project", "{url}/pairs.zarr", "-o", "/none/here/x.zarr"), "/none/here does not exist"),
         (("run", "--out", "{url}/results"), "is a URL"),
         (("fends", "--sites", "{url}/sites.bed", "-o", "{url}/x.zarr"), "is a URL"),
         (("heatmap", "{url}/project.zarr", "--binsize", "50000", "-o", "{url}/x.cool"), "only sto"),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import dask
 import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
@@ -139,7 +140,8 @@ def same(one: Location, two: Location) -> bool:
 def _check_memory(path: Location) -> None:
     """Raise `StoreError` if a Dask client with other processes is active."""
     distributed = sys.modules.get("distributed")
-    if distributed is None:
+    # A session of threads can be inside one of a client.
+    if distributed is None or dask.config.get("scheduler", None) in ("threads", "sync"):
         return
     try:
         client = distributed.Client.current()

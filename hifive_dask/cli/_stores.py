@@ -68,7 +68,7 @@ class StorePath(StoreOut):
 
 
 def check_output(out: Place, *inputs: Place, kind: str | None = None) -> None:
-    """Check, before anything is computed, that a result would not overwrite something else.
+    """Check, before anything is computed, that a result can be written and overwrites nothing else.
 
     Parameters
     ----------
@@ -84,14 +84,16 @@ def check_output(out: Place, *inputs: Place, kind: str | None = None) -> None:
     click.UsageError
         If `out` is one of the inputs.
     StoreError
-        If `out` is there and is not of this kind.
+        If `out` is there and is not of this kind, or could not be written.
     """
-    if isinstance(out, Path) and not out.exists():
-        return
-    from hifive_dask._store.kinds import check_replaceable
-    from hifive_dask._store.places import same
+    from hifive_dask._store.atomic import writable_parent
 
-    if any(same(out, path) for path in inputs):
-        raise click.UsageError(f"{out} is an input of this command; write to another file")
-    if kind is not None:
-        check_replaceable(out, kind)
+    if not isinstance(out, Path) or out.exists():
+        from hifive_dask._store.kinds import check_replaceable
+        from hifive_dask._store.places import same
+
+        if any(same(out, path) for path in inputs):
+            raise click.UsageError(f"{out} is an input of this command; write to another file")
+        if kind is not None:
+            check_replaceable(out, kind)
+    writable_parent(out)

@@ -14,6 +14,7 @@ if it is at a URL, only the latter do, and the former are local.
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -266,6 +267,10 @@ def _shuffle(
     silent: bool,
 ) -> pd.DataFrame:
     """Read, shuffle by tile, count; return the reports of all tiles."""
+    if "distributed" in sys.modules:
+        from hifive_dask._graph.workers import import_first
+
+        import_first("dask.dataframe")
     rows = dd.from_map(reader, list(jobs), meta=reader.meta)
     # Tiles are hashed to partitions: four times as many keep two from meeting in one.
     planned = max(1, round(order.tiles_per_weight * order.length_before[-1]))
