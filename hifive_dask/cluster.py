@@ -26,7 +26,7 @@ _NAMES = ("threads", "sync", "local", "mpi")
 _KNOWN = (
     ", ".join(map(repr, _NAMES)) + ", an address such as 'tcp://10.0.0.5:8786', or a scheduler file"
 )
-_ADDRESS = re.compile(r"\w+://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
+_ADDRESS = re.compile(r"(?:tcp|tls|ucx|wss?|inproc)://.+|[\w.-]+:\d+|\[[\da-fA-F:]+\]:\d+")
 _DASHBOARD = "127.0.0.1:8787"  # port where users of Dask look for it
 _TIMEOUT = 10.0  # seconds to reach a scheduler
 _CLIENT_RANK = 1  # where dask-mpi lets the program run; rank 0 is the scheduler
@@ -222,7 +222,7 @@ def _check_file(scheduler: str) -> None:
     path = Path(scheduler)
     if path.exists() and not path.is_dir():
         return
-    if not path.suffix and os.sep not in scheduler:
+    if "://" in scheduler or (not path.suffix and os.sep not in scheduler):
         raise ParameterError(f"unknown scheduler {scheduler!r}; known are {_KNOWN}")
     raise StoreError(
         f"{path}: no such scheduler file; start the scheduler with `dask scheduler "
@@ -369,9 +369,12 @@ def _load_mpi() -> Any:
 
 
 def _connect(stack: ExitStack, address: str, timeout: float, level: int) -> Any:
+    import dask
     from distributed import Client
 
     stack.enter_context(_quiet(level))
+    # A client that cannot connect leaves Dask with a scheduler that is not there.
+    stack.enter_context(dask.config.set(scheduler=dask.config.get("scheduler", None)))
     try:
         client = Client(address, timeout=timeout)
     except ValueError as error:

@@ -15,13 +15,14 @@ from tests import whole_way
 from tests.test_mpi import mpirun
 
 ENGINES = [
-    pytest.param("threads", 1, id="threads-1"),
-    pytest.param("threads", 2, id="threads-2"),
-    pytest.param("local", 1, id="local-1"),
-    pytest.param("local", 2, id="local-2"),
-    pytest.param("local", 4, id="local-4"),
-    pytest.param("mpi", 3, id="mpi-3", marks=pytest.mark.mpi),
-    pytest.param("mpi", 4, id="mpi-4", marks=pytest.mark.mpi),
+    pytest.param("threads", 1, None, id="threads-1"),
+    pytest.param("threads", 2, None, id="threads-2"),
+    pytest.param("local", 1, None, id="local-1"),
+    pytest.param("local", 2, None, id="local-2"),
+    pytest.param("local", 4, None, id="local-4"),
+    pytest.param("local", 2, 2, id="local-2x2"),
+    pytest.param("mpi", 3, None, id="mpi-3", marks=pytest.mark.mpi),
+    pytest.param("mpi", 4, None, id="mpi-4", marks=pytest.mark.mpi),
 ]
 
 
@@ -84,16 +85,21 @@ def cooler(path: Path) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize(("scheduler", "workers"), ENGINES)
+@pytest.mark.parametrize(("scheduler", "workers", "threads"), ENGINES)
 def test_engines__give_the_same_bytes(
-    scheduler: str, workers: int, reads: Path, expected: dict[str, object], tmp_path: Path
+    scheduler: str,
+    workers: int,
+    threads: int | None,
+    reads: Path,
+    expected: dict[str, object],
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
     if scheduler == "mpi":
         done = mpirun(workers, "-m", "tests.whole_way", "mpi", reads, out)
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
     else:
-        with session(scheduler, workers=workers):
+        with session(scheduler, workers=workers, threads=threads):
             whole_way.walk(reads, out)
     found = contents(out)
     assert found.keys() == expected.keys()

@@ -237,8 +237,10 @@ def test_signal__to_all_processes_ends_a_command_cleanly(
         assert len(said) == 1, errors
         assert said[0].startswith("interrupted" if signum == signal.SIGINT else "terminated")
         wait_until(lambda: not processes_of(process.pid))
-    left = [path.name for path in tmp_path.iterdir()]
-    assert [name for name in left if not name.endswith(".unfinished")] == []
+    left = [path.name for path in tmp_path.iterdir() if not path.name.endswith(".unfinished")]
+    if scheduler == "local":  # its workers may write a temporary file while these are removed
+        left = [name for name in left if not name.startswith(".reads-")]
+    assert left == []
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._store.atomic import remove, write_bytes
-from hifive_dask._store.places import Location, place
+from hifive_dask._store.places import Location, explained, place
 from hifive_dask.provenance import content_token
 
 __all__ = ["Checkpoint"]
@@ -52,8 +52,11 @@ class Checkpoint:
 
     def restore(self) -> dict[str, NDArray[Any]] | None:
         """Return the state of the file, or None if there is none of this computation."""
-        if self._path is None or not self._path.exists():
+        if self._path is None:
             return None
+        with explained(self._path):
+            if not self._path.exists():
+                return None
         try:
             with self._path.open("rb") as file, np.load(file) as stored:
                 state = dict(stored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -30,12 +31,15 @@ class _Stop:
     def __call__(self, signum: int, _: object) -> None:
         if not self.signum:
             self.signum = signum
+            # Reads and writes of Zarr that are given up would be reported as tasks that were lost.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             raise SystemExit(128 + signum)
 
     def retry(self, lost: Any) -> None:
         """Exit again if Python dropped the exit: it does that with all exceptions of finalizers."""
         if not isinstance(lost.exc_value, SystemExit):
-            sys.__unraisablehook__(lost)
+            if not self.signum:  # else it is what was given up
+                sys.__unraisablehook__(lost)
             return
         signum, self.signum = self.signum, 0
         threading.Timer(_AGAIN, os.kill, (os.getpid(), signum)).start()
@@ -62,7 +66,8 @@ def stoppable() -> Iterator[None]:
             )
         raise
     finally:
-        sys.unraisablehook = hook
+        if not stop.signum:
+            sys.unraisablehook = hook
         for signum, handler in former.items():
             # After one, Python still has to wait for threads and to end, undisturbed.
             after = signal.SIG_IGN if stop.signum else handler

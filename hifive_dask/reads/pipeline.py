@@ -13,7 +13,9 @@ if it is at a URL, only the latter do, and the former are local.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -246,10 +248,14 @@ def spill_beside(target: Location) -> Iterator[Spill]:
     if beside is not None and is_remote(where):
         os.makedirs(beside, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(prefix=".reads-", dir=beside) as files,
+        tempfile.TemporaryDirectory(
+            prefix=".reads-", dir=beside, ignore_cleanup_errors=True
+        ) as files,
         dask.config.set({"temporary_directory": files}),
         temporary_beside(where, ".reads-") if is_remote(where) else nullcontext(files) as tiles,
     ):
+        # Workers of a command that is stopped are at work until their session ends, after this.
+        atexit.register(shutil.rmtree, files, ignore_errors=True)
         yield Spill(files, str(tiles))
 
 
