@@ -111,6 +111,9 @@ def _cancel_on_error(futures: Sequence[Any]) -> Iterator[None]:
 @contextmanager
 def _explain_losses() -> Iterator[None]:
     """Raise what tells that workers, or the scheduler, are gone as `ClusterError`."""
+    if "distributed" not in sys.modules:
+        yield
+        return
     from distributed import CancelledError, KilledWorker
     from distributed.scheduler import NoValidWorkerError, NoWorkerError
 
@@ -185,7 +188,5 @@ def run(values: Sequence[Any], *, title: str = "", silent: bool = False) -> list
     in a notebook after a second, unless `silent`. Errors are those of `hold`.
     """
     held = hold(values, title=title, silent=silent)
-    if "distributed" not in sys.modules:
-        return list(dask.compute(*held))
     with _explain_losses():  # a worker can be lost before its result is fetched
         return list(dask.compute(*held))

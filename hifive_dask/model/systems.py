@@ -350,18 +350,21 @@ class SpanSystem:
         self._built = hold(tasks, title="weighing pairs", silent=silent)
         summary = dask.delayed(_summary, pure=True)
         parts = [summary(built) for built in self._built]
-        ((partners, reads),) = run([tree_reduce(parts, _add_summaries)], silent=True)
+        reach = dask.delayed(_reach, pure=True)
+        reached = [reach(built) for built in self._built]
+        (partners, reads), *reached = run(
+            [tree_reduce(parts, _add_summaries), *reached], silent=True
+        )
         self.partners = partners.whole(size).astype(np.int64)
         self.used = self.partners > 0
         units = np.flatnonzero(self.used)
         self.problems = [units] if len(units) else []
         self._scale = _scales(problem, possible, reads)
         self._constant = hold([dask.delayed(possible), dask.delayed(self.used)])
-        reach = dask.delayed(_reach, pure=True)
         self._pieces = [slice(lo, min(size, lo + PIECE)) for lo in range(0, size, PIECE)]
         self._needed = [
             [k for k, piece in enumerate(self._pieces) if any(map(partial(_meet, piece), spans))]
-            for spans in run([reach(built) for built in self._built], silent=True)
+            for spans in reached
         ]
         self.entries_per_task = 8 * SPAN
 
