@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from upath import UPath
 
-from hifive_dask._store.places import Location, Place, explained, local, place
+from hifive_dask._store.places import ROOT, Location, Place, explained, local, place
 from hifive_dask.errors import StoreError
 
 __all__ = [
@@ -36,14 +36,12 @@ __all__ = [
     "write_bytes",
 ]
 
-_ROOT = "zarr.json"  # without it, or if it says so, a store is not complete
-
 
 def remove(path: Place) -> None:
     """Delete a file or a directory tree, if it is there; at a URL, its root metadata first."""
     if not isinstance(path, Path):
         with contextlib.suppress(FileNotFoundError):
-            path.fs.rm_file(f"{path.path}/{_ROOT}")
+            path.fs.rm_file(f"{path.path}/{ROOT}")
         with contextlib.suppress(FileNotFoundError):
             path.fs.rm(path.path, recursive=True)
     elif path.is_dir() and not path.is_symlink():
@@ -228,20 +226,20 @@ def _copy_in_place(beside: UPath, target: UPath) -> None:
     is always a whole one, and never more than two.
     """
     fs, source, goal = target.fs, beside.path, target.path
-    root = f"{source}/{_ROOT}"
+    root = f"{source}/{ROOT}"
     try:
         with explained(target, "put in place"):
             found = fs.find(source)
             if root in found:
-                fs.pipe_file(f"{goal}/{_ROOT}", _incomplete(fs.cat_file(root)))
-            former = [name for name in fs.find(goal) if name != f"{goal}/{_ROOT}"]
+                fs.pipe_file(f"{goal}/{ROOT}", _incomplete(fs.cat_file(root)))
+            former = [name for name in fs.find(goal) if name != f"{goal}/{ROOT}"]
             if former:
                 fs.rm(former)
             parts = [name for name in found if name != root]
             if parts:
                 fs.copy(parts, [goal + name.removeprefix(source) for name in parts])
             if root in found:
-                fs.cp_file(root, f"{goal}/{_ROOT}")
+                fs.cp_file(root, f"{goal}/{ROOT}")
     except OSError as error:
         raise StoreError(
             f"{error}. The new one is whole at {beside}; move it to {target}, or repeat the call"

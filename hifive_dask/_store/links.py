@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
-from hifive_dask._store.places import Location, Place, absolute, explained, is_remote, place
+from hifive_dask._store.places import ROOT, Location, Place, absolute, explained, is_remote, place
 from hifive_dask.errors import LinkError
 
 __all__ = ["check_token", "relative_link", "resolve_link"]
@@ -64,7 +64,7 @@ def _is_there(path: Place) -> bool:
     if isinstance(path, Path):
         return path.exists()
     with explained(path):  # of stores one object is enough to know
-        return bool(path.fs.exists(f"{path.path}/zarr.json"))
+        return bool(path.fs.exists(f"{path.path}/{ROOT}"))
 
 
 def check_token(seen: str, expected: str, path: Location, holder: object) -> None:

@@ -19,6 +19,7 @@ from upath import UPath
 from hifive_dask.errors import HifiveDaskError, StoreError
 
 __all__ = [
+    "ROOT",
     "Location",
     "Place",
     "absolute",
@@ -36,6 +37,9 @@ Location: TypeAlias = str | os.PathLike[str] | UPath
 """What callers may give: a path, or a URL."""
 Place: TypeAlias = Path | UPath
 """What we work with: a `Path` of this machine, or else a `UPath`."""
+
+ROOT = "zarr.json"
+"""Root metadata of a store; without it, or if it says so, the store is not complete."""
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _HERE = ("file", "local")

@@ -14,7 +14,7 @@ from hifive_dask._store.atomic import (
     write_bytes,
 )
 from hifive_dask._store.kinds import check_replaceable
-from hifive_dask._store.places import Location, Place, children, explained
+from hifive_dask._store.places import ROOT, Location, Place, children, explained
 from hifive_dask.errors import StoreError
 
 __all__ = ["Unfinished"]
@@ -72,7 +72,7 @@ class Unfinished:
             seen = (self._folder / "token").read_text()
         except FileNotFoundError:
             return False
-        return seen == self._token and (self.store / "zarr.json").exists()
+        return seen == self._token and (self.store / ROOT).exists()
 
     def done(self) -> set[str]:
         """Names of the steps that were marked."""

@@ -20,6 +20,7 @@ from zarr.codecs import BloscCodec
 from zarr.storage import FsspecStore, LocalStore, MemoryStore
 
 from hifive_dask._store.places import (
+    ROOT,
     Location,
     Place,
     children,
@@ -51,7 +52,6 @@ __all__ = [
 HDF5_SUFFIXES = (".hdf5", ".h5", ".fends", ".hcd", ".hcp", ".hch")
 CODEC = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
 
-_ROOT = "zarr.json"
 _COOLER = "; `hifive-dask import` makes a heatmap store of a cooler"
 _OTHERS = {
     ".cool": _COOLER,
@@ -134,16 +134,16 @@ def _writing(where: Place, mode: Literal["r+", "w-"]) -> Iterator[zarr.Group]:
     held: dict[str, Any] = {}
     with explained(where, "written"):
         if mode == "r+":
-            held[_ROOT] = Buffer.from_bytes(fs.cat_file(f"{prefix}/{_ROOT}"))
+            held[ROOT] = Buffer.from_bytes(fs.cat_file(f"{prefix}/{ROOT}"))
     before = dict(held)
     yield _open_zarr(MemoryStore(held), mode)
     changed = {k: value.to_bytes() for k, value in held.items() if value is not before.get(k)}
-    root = changed.pop(_ROOT, None)
+    root = changed.pop(ROOT, None)
     with explained(where, "written"):
         if changed:
             fs.pipe({f"{prefix}/{key}": value for key, value in changed.items()})
         if root is not None:
-            fs.pipe_file(f"{prefix}/{_ROOT}", root)
+            fs.pipe_file(f"{prefix}/{ROOT}", root)
 
 
 def write_array(group: zarr.Group, schema: StoreSchema, name: str, values: Any) -> None:
@@ -184,7 +184,7 @@ def stored_arrays(path: str, token: str, names: tuple[str, ...]) -> tuple[zarr.A
     StoreError
         If another store is there now.
     """
-    return _open_arrays(path, token, names, state(f"{path}/zarr.json"))
+    return _open_arrays(path, token, names, state(f"{path}/{ROOT}"))
 
 
 @lru_cache(maxsize=64)
