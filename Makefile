@@ -4,13 +4,14 @@ VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo test lint docs linkcheck clean
 
 help:
 	@echo "make demo   simulate a genome, run everything on it, draw pictures into $(DEMO)/pictures"
 	@echo "make test   run the tests"
 	@echo "make lint   check style and types"
 	@echo "make docs   build the documentation into docs/_build/html"
+	@echo "make linkcheck   fetch the external links of the documentation"
 	@echo "make clean  remove what these made"
 
 $(BIN)/python:
@@ -41,7 +42,11 @@ lint: $(VENV)/.installed-lint
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python docs/check_links.py docs/_build/html
 	@echo "Open $(abspath docs/_build/html/index.html)"
+
+linkcheck: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -q -D nb_execution_mode=off -b linkcheck docs docs/_build/linkcheck
 
 clean:
 	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -14,6 +14,7 @@ author = "The hifive_dask developers"
 copyright = "2026, the hifive_dask developers"
 release = version = __version__
 extensions = [
+    "drawings_inline",
     "myst_nb",
     "notebook_pages",
     "numpydoc",
@@ -38,4 +39,5 @@ numpydoc_show_class_members = False
 autodoc_typehints = "none"
 html_theme = "furo"
 html_title = "hifive_dask"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
