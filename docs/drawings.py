@@ -194,14 +194,14 @@ def distance() -> Figure:
     """Means of bins of distance, joined by straight lines."""
     rng = np.random.default_rng(5)
     edges = np.linspace(np.log(1e4), np.log(5e6), 9)
-    centres = (edges[:-1] + edges[1:]) / 2 + rng.uniform(-0.1, 0.1, 8)
-    values = 1.5 - 0.95 * (centres - centres[0]) + rng.normal(0, 0.25, 8)
+    centres = np.r_[edges[0] - 0.45, (edges[:-1] + edges[1:]) / 2 + rng.uniform(-0.1, 0.1, 8)]
+    values = 1.5 - 0.95 * (centres - centres[0]) + rng.normal(0, 0.2, 9)
     figure = Figure(figsize=(7.6, 3.6))
     axes = figure.add_axes((0.1, 0.15, 0.86, 0.8))
     for edge in edges:
         axes.axvline(edge, color=SOFT, lw=0.8, ls=(0, (2, 3)))
     axes.plot(centres, values, color=BAD, lw=2, label="E(d)")
-    for a, b, outside in ((0, 1, edges[0] - 0.5), (-1, -2, edges[-1] + 0.4)):
+    for a, b, outside in ((0, 1, edges[0] - 1.0), (-1, -2, edges[-1] + 0.4)):
         slope = (values[b] - values[a]) / (centres[b] - centres[a])
         axes.plot([outside, centres[a]], [values[a] + slope * (outside - centres[a]), values[a]],
                   color=BAD, lw=2, ls=(0, (4, 2)))  # fmt: skip
@@ -209,6 +209,8 @@ def distance() -> Figure:
     axes.set_xticks(np.log([1e4, 1e5, 1e6]), ["10 kb", "100 kb", "1 Mb"])
     axes.set(xlabel="distance, logarithmic", ylabel="ln(reads per possible pair)", yticks=[])
     axes.annotate("bins of equal width in ln(d)", ((edges[4] + edges[5]) / 2, 2.5), ha="center")
+    axes.annotate("first bin", (edges[0] - 0.12, 2.5), ha="right")
+    axes.annotate("minsize", (edges[0] + 0.06, 2.5), ha="left")
     axes.annotate("outer lines go on", (edges[-1] - 0.1, values[-1] + 0.8), ha="center")
     axes.set_ylim(None, 3)
     axes.legend(frameon=False, loc="lower left", labelcolor=INK)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import re
+import tomllib
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 
 import hifive_dask as hd
 from hifive_dask import plot
-from hifive_dask.cli import _COMMANDS
+from hifive_dask.cli import _COMMANDS, main
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -98,3 +101,67 @@ def test_check_links__finds_what_is_broken(tmp_path: Path) -> None:
     assert check.main(tmp_path) == 1
     (tmp_path / "index.html").write_text('<a href="page.html#here">1</a>')
     assert check.main(tmp_path) == 0
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Names of pages, and their blocks of code."""
+    pattern = rf"^```{language}\n(.*?)^```"
+    return [
+        (page.stem, code)
+        for page in PAGES
+        for code in re.findall(pattern, page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    ]
+
+
+def calls(text: str) -> list[list[str]]:
+    """Words behind `hifive-dask` of every command in a shell script."""
+    text = text.replace("\\\n", " ")
+    found = re.findall(r"(?:^|[|;] |mpirun .*?)hifive-dask ([^|>#\n]*)", text, flags=re.MULTILINE)
+    return [words.split() for words in found]
+
+
+def options_of(words: list[str]) -> tuple[set[str], set[str]]:
+    """Options of a command line that are given, and those that its commands have."""
+    command: click.Command = main
+    known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+    for word in words:
+        if isinstance(command, click.Group) and (
+            found := command.get_command(click.Context(command), word)
+        ):
+            command = found
+            known |= {
+                name for each in command.params for name in (*each.opts, *each.secondary_opts)
+            }
+    assert command is not main or given & {"--version", "--help"}, words
+    return given, known | {"--version", "--help"}
+
+
+def test_commands__have_the_options_that_pages_give_them() -> None:
+    seen = [(page, words) for page, text in blocks("(?:bash|sh)") for words in calls(text)]
+    assert len(seen) > 50
+    wrong = []
+    for page, words in seen:
+        given, known = options_of(words)
+        wrong += [(page, " ".join(words), name) for name in given - known]
+    assert wrong == []
+
+
+def test_python__parses_and_calls_what_exists() -> None:
+    kinds = {"hd": hd, "plot": plot, "hic": hd.HiC, "data": hd.HiCData, "fend": hd.Fend}
+    # Attributes of an object, not of its class.
+    known = {"corrections", "distance_parameters", "distance_sums", "file", "filter", "trace"}
+    missing = []
+    for page, code in blocks("python"):
+        for node in ast.walk(ast.parse(code, filename=page)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                kind, name = node.value.id, node.attr
+                if kind in kinds and not hasattr(kinds[kind], name) and name not in known:
+                    missing.append((page, f"{kind}.{name}"))
+    assert missing == []
+
+
+def test_install__names_all_extras() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (DOCS / "install.md").read_text()
+    assert [name for name in project["optional-dependencies"] if f"`{name}`" not in text] == []
