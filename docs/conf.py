@@ -14,7 +14,6 @@ author = "The hifive_dask developers"
 copyright = "2026, the hifive_dask developers"
 release = version = __version__
 extensions = [
-    "drawings_inline",
     "myst_nb",
     "notebook_pages",
     "numpydoc",
@@ -22,6 +21,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "sphinx_click",
+    "svg_drawings",
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 exclude_patterns = ["_build"]
