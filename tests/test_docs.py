@@ -95,6 +95,19 @@ def test_drawings__are_there_named_and_follow_the_colours_of_the_page() -> None:
         assert 'width="' not in text.split(">")[0], name
 
 
+def test_drawings__are_those_that_the_script_makes(tmp_path: Path) -> None:
+    script("drawings").main(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        path.name for path in (DOCS / "drawings").iterdir()
+    }
+    for path in tmp_path.iterdir():  # texts, since lines differ between versions of Matplotlib
+        made, stored = (
+            sorted(re.findall(r">([^<>]*\w[^<>]*)</t", each.read_text()))
+            for each in (path, DOCS / "drawings" / path.name)
+        )
+        assert made == stored, path.name
+
+
 def test_check_links__finds_what_is_broken(tmp_path: Path) -> None:
     check = script("check_links")
     (tmp_path / "index.html").write_text(
