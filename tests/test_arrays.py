@@ -579,7 +579,7 @@ def test_methods__warn_of_what_dynamic_bins_ignore(project: hd.HiC) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"arraytype": "square"}, "unknown arraytype 'square'; known are 'compact'"),
+        ({"arraytype": "square"}, "unknown arraytype 'square'; known are: compact"),
         ({"datatype": "fends"}, "unknown datatype 'fends'"),
         ({"bin_size": 5}, "unknown argument 'bin_size'"),
         ({"logged": False}, "logged: colours of an image; pass image_file"),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from hifive_dask._graph.run import hold, progress, run
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.heatmap.axes import Segment
 from hifive_dask.heatmap.bins import Bins, Request, find_bins, joint_segments
 from hifive_dask.heatmap.chunks import Axis
@@ -256,8 +256,7 @@ def cis_array(
     The array, its bins, and whether the diagonal is there.
     """
     if arraytype not in get_args(ArrayType):
-        known = ", ".join(map(repr, get_args(ArrayType)))
-        raise ParameterError(f"unknown arraytype {arraytype!r}; known are {known}")
+        raise ParameterError(unknown("arraytype", arraytype, get_args(ArrayType)))
     bins = find_bins(recipe.units, recipe.valid, request)
     width = _compact_width(bins, recipe.maxdistance)
     diagonal = not recipe.units.fends or (diagonal and growth is None)
