@@ -14,6 +14,7 @@ author = "The hifive_dask developers"
 copyright = "2026, the hifive_dask developers"
 release = version = __version__
 extensions = [
+    "command_examples",
     "myst_nb",
     "notebook_pages",
     "numpydoc",

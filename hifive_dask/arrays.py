@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hifive_dask.errors import HifiveDaskWarning, ParameterError
-from hifive_dask.heatmap.arrays import MEMORY_LIMIT, ArrayType, cis_array, trans_array, unfold
+from hifive_dask.heatmap.arrays import ArrayType, cis_array, trans_array, unfold
 from hifive_dask.heatmap.bins import Request
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.dynamic import Growth
+from hifive_dask.heatmap.limits import MEMORY_LIMIT
 from hifive_dask.heatmap.structure import learn_structure
 from hifive_dask.measuring import Measuring
 

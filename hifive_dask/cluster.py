@@ -16,7 +16,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from hifive_dask.errors import ParameterError, StateError, StoreError
+from hifive_dask.errors import ParameterError, StateError, StoreError, did_you_mean
 
 __all__ = ["check_session", "mpi_rank", "session"]
 
@@ -223,7 +223,9 @@ def _check_file(scheduler: str) -> None:
     if path.exists() and not path.is_dir():
         return
     if "://" in scheduler or (not path.suffix and os.sep not in scheduler):
-        raise ParameterError(f"unknown scheduler {scheduler!r}; known are {_KNOWN}")
+        raise ParameterError(
+            f"unknown scheduler {scheduler!r}; known are {_KNOWN}.{did_you_mean(scheduler, _NAMES)}"
+        )
     raise StoreError(
         f"{path}: no such scheduler file; start the scheduler with `dask scheduler "
         f"--scheduler-file {path}` first, and wait until the file is there"

@@ -7,6 +7,7 @@ reported with their line, as ``path:line: message``.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 __all__ = [
     "ClusterError",
@@ -21,6 +22,9 @@ __all__ = [
     "RegionError",
     "StateError",
     "StoreError",
+    "did_you_mean",
+    "near_names",
+    "unknown",
 ]
 
 
@@ -104,3 +108,49 @@ class InputWarning(HifiveDaskWarning):
 
 class ConvergenceWarning(HifiveDaskWarning):
     """An iteration stopped before it converged."""
+
+
+_NEAR = 0.7  # of `difflib`: 1 is the same, 0 has nothing in common
+_MOST_NAMES = 30
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Names that could be meant, one or two; none if many are as near as the nearest.
+
+    Examples
+    --------
+    >>> from hifive_dask.errors import near_names
+    >>> near_names("normalise", ["query", "normalize"])
+    ['normalize']
+    """
+    from difflib import SequenceMatcher
+
+    matcher = SequenceMatcher(b=str(name).casefold())
+    scores = {}
+    for each in known:
+        matcher.set_seq1(each.casefold())
+        if matcher.real_quick_ratio() >= _NEAR and matcher.ratio() >= _NEAR:
+            scores[each] = matcher.ratio()
+    nearest = [each for each, score in scores.items() if score == max(scores.values())]
+    return nearest if len(nearest) <= 2 else []
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question to end a message with, or nothing."""
+    near = " or ".join(map(repr, near_names(name, known)))
+    return f" Did you mean {near}?" if near else ""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Say that a name is unknown, which there are, and which could be meant.
+
+    Examples
+    --------
+    >>> from hifive_dask.errors import unknown
+    >>> print(unknown("format", "mcol", ["cool", "mcool"]))
+    unknown format 'mcol'; known are: cool, mcool. Did you mean 'mcool'?
+    """
+    names = list(known)
+    there = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    meant = did_you_mean(name, names)
+    return f"unknown {what} {name!r}; known are: {there}{meant and '.' + meant}"

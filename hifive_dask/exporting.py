@@ -13,9 +13,9 @@ from hifive_dask.export.cool import check_cool, write_cool, write_mcool
 from hifive_dask.export.formats import choose_binsizes, choose_format
 from hifive_dask.export.heatmap_hdf5 import write_hdf5
 from hifive_dask.export.heatmap_text import write_npz, write_text
-from hifive_dask.heatmap.arrays import MEMORY_LIMIT
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.dynamic import Growth
+from hifive_dask.heatmap.limits import MEMORY_LIMIT
 from hifive_dask.heatmap.maps import make_maps
 from hifive_dask.heatmap.mrh import check_mrh_datatype, multiresolution_heatmap
 from hifive_dask.heatmap.store import MOST_BYTES, write_store

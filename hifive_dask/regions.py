@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
-from hifive_dask.errors import ParameterError, RegionError
+from hifive_dask.errors import ParameterError, RegionError, unknown
 
-__all__ = ["Region", "find_chromosome", "parse_region", "whole_bp"]
+__all__ = ["Region", "find_chromosome", "parse_bp", "parse_region", "whole_bp"]
 
-_UNITS = {"": 1, "k": 1_000, "kb": 1_000, "m": 1_000_000, "mb": 1_000_000, "bp": 1}
-_NUMBER = re.compile(r"([0-9][0-9,_]*(?:\.[0-9]+)?)\s*([kKmM]?[bB]?|bp)", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+_NUMBER = re.compile(r"([0-9][0-9,_]*(?:\.[0-9]+)?)\s*([kmg]?)(?:b|bp)?", re.IGNORECASE)
 
 
 class Region(NamedTuple):
@@ -64,21 +65,40 @@ def whole_bp(value: object, name: str) -> int:
     return int(whole)
 
 
-def _position(text: str, region: str) -> int | None:
-    text = text.strip()
-    if not text:
-        return None
-    match = _NUMBER.fullmatch(text)
+def parse_bp(text: str) -> int:
+    """Return a size or position in bp, written with or without a unit.
+
+    Raises
+    ------
+    ParameterError
+        If it is not a number, has another unit, or is no whole number of bp.
+
+    Examples
+    --------
+    >>> from hifive_dask.regions import parse_bp
+    >>> [parse_bp(text) for text in ("5000", "10,000", "10k", "1.5Mb", "20 kbp")]
+    [5000, 10000, 10000, 1500000, 20000]
+    """
+    match = _NUMBER.fullmatch(text.strip())
     if match is None:
-        raise RegionError(
-            f"{text!r} in region {region!r} is not a position; write chr2:10,000,000-20,000,000, "
-            "chr2:10M-20M, or only chr2"
-        )
+        raise ParameterError(f"{text!r} is not a number of bp, such as 5000, 10,000, 10kb or 1.5Mb")
     number, unit = match.groups()
-    value = float(number.replace(",", "").replace("_", "")) * _UNITS[unit.lower()]
+    value = Decimal(number.replace(",", "").replace("_", "")) * _UNITS[unit.lower()]
     if value != int(value):
-        raise RegionError(f"{text!r} in region {region!r} is not a whole number of bp")
+        raise ParameterError(f"{text!r} is not a whole number of bp, such as 5000 or 1.5kb")
     return int(value)
+
+
+def _position(text: str, region: str) -> int | None:
+    if not text.strip():
+        return None
+    try:
+        return parse_bp(text)
+    except ParameterError as error:
+        raise RegionError(
+            f"region {region!r}: {error}; write chr2:10,000,000-20,000,000, chr2:10Mb-20Mb, or "
+            "only chr2"
+        ) from None
 
 
 def parse_region(
@@ -134,8 +154,7 @@ def parse_region(
         )
     found = find_chromosome(name, chromosomes)
     if found is None:
-        known = ", ".join(map(str, chromosomes[:30])) + (", ..." if len(chromosomes) > 30 else "")
-        raise RegionError(f"unknown chromosome {name!r}; known are: {known}")
+        raise RegionError(unknown("chromosome", name, map(str, chromosomes)))
     if start is not None and start < 0:
         raise RegionError(f"region {region!r} starts below 0")
     if stop is not None and stop <= (start or 0):

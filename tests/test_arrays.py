@@ -451,7 +451,7 @@ def test_bins__without_any_unit_in_use() -> None:
 
 
 def test_memory__is_asked_for_before_anything_is_computed() -> None:
-    with pytest.raises(ParameterError, match=r"memory_limit is 0\.0 GB; choose a larger binsize"):
+    with pytest.raises(ParameterError, match=r"memory_limit is 45 bytes; choose a larger binsize"):
         cis(t1(), options={"memory_limit": 45})
     cis(t1(maxdistance=60), "compact", options={"memory_limit": 45})
     with pytest.raises(ParameterError, match="start1, stop1"):
@@ -579,7 +579,7 @@ def test_methods__warn_of_what_dynamic_bins_ignore(project: hd.HiC) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"arraytype": "square"}, "unknown arraytype 'square'; known are 'compact'"),
+        ({"arraytype": "square"}, "unknown arraytype 'square'; known are: compact"),
         ({"datatype": "fends"}, "unknown datatype 'fends'"),
         ({"bin_size": 5}, "unknown argument 'bin_size'"),
         ({"logged": False}, "logged: colours of an image; pass image_file"),

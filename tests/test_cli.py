@@ -321,7 +321,7 @@ def test_pairs__options_reach_the_class(files: testing.ToyFiles, tmp_path: Path)
     fends = tmp_path / "fends.fends"
     run("fends", "--sites", files.sites, "-o", fends)
     out = tmp_path / "pairs.hcd"
-    options = ("--maxinsert", -1, "--dedup", "none", "--base", 0, "--format", "raw")
+    options = ("--maxinsert", "none", "--dedup", "none", "--base", 0, "--format", "raw")
     run("--scheduler", "sync", "pairs", fends, files.raw, *options, "-o", out)
     data = HiCData(out)
     assert data.stats["insert_size"] == 0
@@ -504,7 +504,6 @@ def test_info__says_what_is_wrong(stores: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.hcd").write_text("not HDF5")
     assert "cannot be read as HDF5" in run("info", tmp_path / "broken.hcd", code=1).stderr
     run("query", stores / "project.zarr", "chr1", "-o", tmp_path / "map.zarr")
-    assert "holds 'heatmap'; expected" in run("info", tmp_path / "map.zarr", code=1).stderr
     for name in ("fends", "pairs", "project"):
         copy = shutil.copytree(stores / f"{name}.zarr", tmp_path / f"{name}.zarr")
         zarr.open_group(copy, mode="r+").attrs["complete"] = False
@@ -672,7 +671,7 @@ def test_mrh__is_drawn(stores: Path, tmp_path: Path) -> None:
     sizes = ("--maxbinsize", 80_000, "--minbinsize", 10_000)
     run("mrh", "write", stores / "project.zarr", *sizes, "-o", path)
     assert "squares of 10,000 bp and larger" in run("mrh", "plot", path, "chr1", "-o", out).output
-    result = run("mrh", "plot", path, "chr1", "2", "--binsize", 40_000, "-o", out)
+    result = run("mrh", "plot", path, "chr1", "2", "--minbinsize", 40_000, "-o", out)
     assert "squares of 40,000 bp" in result.output
     assert out.read_bytes().startswith(b"\x89PNG")
     assert "unknown chromosome 'chr9'" in run("mrh", "plot", path, "chr9", "-o", out, code=1).stderr
@@ -721,7 +720,8 @@ def test_heatmap__of_options_that_do_not_fit_is_an_error(stores: Path, tmp_path:
     project, out = stores / "project.zarr", tmp_path / "x.mcool"
     command = ("heatmap", project, "-o")
     assert "is an input" in run(*command, project, "--binsize", 1, code=2).stderr
-    assert "no list of sizes" in run(*command, out, "--binsize", "10,kb", code=2).stderr
+    assert "'kb' is not a number of bp" in run(*command, out, "--binsize", "10,kb", code=2).stderr
+    assert "10kb or 10000" in run(*command, out, "--binsize", "10,000", code=2).stderr
     wrong = ("--binsize", 1000, "--searchdistance", 5)
     assert "--searchdistance goes with --dynamic" in run(*command, out, *wrong, code=2).stderr
     wrong = ("--binsize", 1000, "--datatype", "distance")

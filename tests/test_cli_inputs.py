@@ -168,7 +168,7 @@ def test_standard_input__is_one_of_two_files_of_mates(toy: Path, tmp_path: Path)
             for k in range(50):
                 text = f"r{k}\t0\tchr1\t{1000 + 7000 * k * mate}\t60\t4M\t*\t0\t0\tACGT\t*"
                 file.write(pysam.AlignedSegment.fromstring(text, header))
-    options = ("--format", "bam", "--maxinsert", -1, "-o", tmp_path / "d.zarr")
+    options = ("--format", "bam", "--maxinsert", "none", "-o", tmp_path / "d.zarr")
     tokens = []
     for first in (tmp_path / "1.bam", "-"):
         mates = ("--mates", first, tmp_path / "2.bam")

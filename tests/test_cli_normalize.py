@@ -75,7 +75,7 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("binning", "--num-bins", "3,x"), 2, "'3,x' is no list of whole numbers such as 20,20"),
+        (("binning", "--num-bins", "3,x"), 2, "'3,x' is no list of whole numbers, such as 20,20"),
         (
             ("binning", "--features", "len,oops", "--num-bins", "3,3", "--types", "even,even"),
             1,

@@ -57,7 +57,7 @@ def test_regions__parse(text: object, region: Region) -> None:
         ("chr9", "unknown chromosome 'chr9'; known are: chr1, chr2"),
         ("chr1:5-3", "is empty: stop 3 is not above start 5"),
         ("chr1:5", "has no stop"),
-        ("chr1:a-b", "'a' in region 'chr1:a-b' is not a position"),
+        ("chr1:a-b", "region 'chr1:a-b': 'a' is not a number of bp"),
         ("chr1:0.5-8", "not a whole number"),
         (("chr1", -1, 5), "starts below 0"),
         ((), "is neither text"),

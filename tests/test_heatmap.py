@@ -351,7 +351,7 @@ def test_window__can_be_selected_by_position() -> None:
         (
             {"datatype": "corrected"},
             ParameterError,
-            "unknown datatype 'corrected'; known are 'raw'",
+            "unknown datatype 'corrected'; known are: raw",
         ),
         ({"region": "C"}, RegionError, "unknown chromosome 'C'; known are: A, B"),
         ({"region": "A:400-6000"}, RegionError, "holds no unit; 'A' has units .* 25 to 375"),

@@ -228,7 +228,7 @@ def test_symmetric_rows__unfold_a_triangle(size: int, diagonal: bool) -> None:
     ("name", "options", "error", "message"),
     [
         ("x.pdf", {}, ParameterError, r"no format of heatmaps has the suffix '\.pdf'.*'npz'"),
-        ("x.hch", {"format": "tiff"}, ParameterError, "unknown format 'tiff'; known are 'zarr'"),
+        ("x.hch", {"format": "tiff"}, ParameterError, "unknown format 'tiff'; known are: zarr"),
         ("x.hch", {"binsize": [1000, 2000]}, ParameterError, "2 sizes, and a file of the format"),
         ("x.hch", {"binsize": []}, ParameterError, "binsize is an empty list"),
         ("x.hch", {"binsize": -5}, ParameterError, "binsize is -5"),

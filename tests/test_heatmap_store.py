@@ -257,7 +257,7 @@ def test_cells__are_counted_before_there_are_bins(
     tree = written(tmp_path / "maps.zarr", what, [70])
     number = tree["r70"].sizes["bin1"]
     monkeypatch.setattr(store, "genome_segment", cut)
-    with pytest.raises(ParameterError, match="GB of cells before compression"):
+    with pytest.raises(ParameterError, match="and before compression, takes about"):
         write_store(tmp_path / "x.zarr", what, [70], most_bytes=4 * number * (number + 1) - 1)
 
 
@@ -319,8 +319,8 @@ def test_writing__replaces_only_stores_of_heatmaps(tmp_path: Path) -> None:
         ({"chroms": ["chrM"]}, "unknown chromosome 'chrM'"),
         (
             {"most_bytes": 1000},
-            r"GB of these at 500 bp, expected at most most_bytes=1,000; use larger bins, leave out "
-            r"pairs of chromosomes \(includetrans=False, or trans_minbinsize",
+            r"of it at 500 bp and before compression, takes about .* most_bytes is 1\.0 kB; use "
+            r"larger bins, leave out pairs of chromosomes \(includetrans=False, or trans_min",
         ),
     ],
 )
@@ -670,7 +670,7 @@ def test_cooler__is_not_read_for_a_store_that_cannot_be(
     monkeypatch.setattr(coolers.hashlib, "file_digest", read)
     with pytest.raises(StoreError, match=r"must be called \.zarr"):
         hd.import_heatmaps(file, tmp_path / "maps")
-    with pytest.raises(ParameterError, match="expected at most most_bytes=100"):
+    with pytest.raises(ParameterError, match="most_bytes is 100 bytes"):
         hd.import_heatmaps(file, tmp_path / "maps.zarr", most_bytes=100)
 
 

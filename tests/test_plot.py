@@ -455,7 +455,7 @@ def test_heatmap__of_scores_draws_missing_ones_grey() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variable": "ratio"}, "unknown variable 'ratio'; known are 'observed'"),
+        ({"variable": "ratio"}, "unknown variable 'ratio'; known are: observed"),
         ({"pseudocount": -1}, "pseudocount is -1"),
         ({"pixels": 0}, "pixels is 0, expected 1 or more"),
         ({"cmap": "reddish"}, "Matplotlib has no colour map 'reddish'"),

@@ -9,7 +9,7 @@ import keyword
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any, NoReturn
@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from hifive_dask import __version__
+from hifive_dask.cli._command import Group
 from hifive_dask.cli._settings import Settings, logging_to_stderr
 from hifive_dask.cli._signals import stoppable
 from hifive_dask.cluster import check_session, mpi_rank, session
@@ -50,21 +51,27 @@ _COMMANDS = {
     "import": "Convert a HiFive project to Zarr.",
     "export": "Convert a project to files of HiFive.",
     "simulate": "Simulate a genome and reads with known truth.",
+    "completion": "Print what lets a shell complete commands and names.",
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a command when it is asked for, and reports errors."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the command line; of MPI's ranks, one alone reads it and speaks."""
         with ExitStack() as stack:
             stack.enter_context(stoppable())
-            if _asks_for_mpi(sys.argv[1:] if args is None else args):
-                stack.enter_context(_mpi_session())
+            own = self._own_options(sys.argv[1:] if args is None else args)
+            if own.get("scheduler") == "mpi":
+                stack.enter_context(_mpi_session(own))
             else:
                 _refuse_copies()
             return super().main(args, *rest, **options)
+
+    def _own_options(self, arguments: Sequence[str]) -> Mapping[str, Any]:
+        """Options before the command, not checked; MPI has to start before that is done."""
+        return self.make_context("hifive-dask", list(arguments), resilient_parsing=True).params
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -99,21 +106,13 @@ def _say_error(error: Exception) -> None:
     click.echo(str(error), err=True)
 
 
-def _asks_for_mpi(arguments: Sequence[str]) -> bool:
-    """Whether the options before the command say so; MPI has to start before they are parsed."""
-    for value, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if value in _COMMANDS:
-            return False
-        if value == "--scheduler=mpi" or (value, following) == ("--scheduler", "mpi"):
-            return True
-    return False
-
-
 @contextmanager
-def _mpi_session() -> Iterator[None]:
+def _mpi_session(options: Mapping[str, Any]) -> Iterator[None]:
     with ExitStack() as stack:
+        speaks = {name: bool(options.get(name)) for name in ("quiet", "verbose")}
         try:
-            stack.enter_context(session("mpi"))
+            with logging_to_stderr(**speaks):
+                stack.enter_context(session("mpi"))
         except ParameterError as error:  # of one rank
             _say_error(error)
             raise SystemExit(2) from None
@@ -156,7 +155,15 @@ def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
         yield
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=[
+        "hifive-dask demo",
+        "hifive-dask --scheduler local --workers 8 --memory 4GB run --sites sites.bed "
+        "--reads reads.pairs.gz -o results",
+    ],
+)
 @click.option(
     "--scheduler",
     default="threads",
@@ -166,15 +173,29 @@ def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
     "that mpirun started this command with (mpi, at least 3), a running Dask scheduler by its "
     "address or its scheduler file, or one thread (sync).",
 )
-@click.option("--workers", type=click.IntRange(1), help="Threads, or processes for local.")
 @click.option(
-    "--threads", type=click.IntRange(1), help="Threads per process for local; 1 if not given."
+    "--workers",
+    type=click.IntRange(1),
+    show_default="one per core",
+    help="Threads, or processes for local.",
 )
-@click.option("--memory", metavar="SIZE", help="Memory per process for local, such as 4GB.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    show_default="1",
+    help="Threads per process for local.",
+)
+@click.option(
+    "--memory",
+    metavar="BYTES",
+    show_default="an equal part of what there is",
+    help="Memory per process for local, such as 4GB or 512MiB.",
+)
 @click.option(
     "--spill",
     metavar="DIRECTORY",
-    help="Where processes of local put what does not fit; else that for temporary files.",
+    show_default="that for temporary files",
+    help="Where processes of local put what does not fit.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and warnings.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more, and show where errors arose.")
@@ -192,7 +213,9 @@ def main(
 ) -> None:
     """Hi-C at restriction-fragment resolution: counting, normalization, heatmaps.
 
-    Start with `hifive-dask demo`.
+    A SIZE is a number of bp, with or without a unit: 5000, 10kb, 1.5Mb. A REGION is chr2,
+    chr2:10Mb-20Mb, or all for the whole genome. The file - is standard input or output. Every
+    command has a help with examples: `hifive-dask COMMAND --help`.
     """
     try:
         check_session(scheduler, workers=workers, threads=threads, memory=memory, spill=spill)

@@ -1,21 +1,91 @@
-"""What a store holds, as plain values for JSON; the keys are those of docs/statistics.md."""
+"""What a file holds, as plain values for JSON; the keys are those of docs/statistics.md."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from hifive_dask.cli._stores import HEATMAP, HEATMAPS
+from hifive_dask.errors import HifiveDaskError, StoreError
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
     from hifive_dask._store.heatmaps import StoredMaps
+    from hifive_dask._store.places import Place
 
-__all__ = ["facts_of"]
+__all__ = ["SHORT", "MapFile", "chromosomes_of", "facts_of", "open_any"]
+
+SHORT = 20_000  # bp: limit between short and long cis reads
 
 
-def facts_of(store: Fend | HiCData | HiC | StoredMaps, short: int) -> dict[str, Any]:
-    """Describe a store; `short` is the limit between short and long cis reads, in bp."""
+@dataclass(frozen=True)
+class MapFile:
+    """A file of maps that is no store of heatmaps: what it says of itself."""
+
+    kind: str
+    file: str
+    facts: Mapping[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def open_any(path: Place) -> Fend | HiCData | HiC | StoredMaps | MapFile:
+    """Open whatever this package reads or writes, but for reads.
+
+    Raises
+    ------
+    StoreError
+        If it is nothing of that, or damaged.
+    """
+    from hifive_dask import Fend, HiC, HiCData
+    from hifive_dask._store.heatmaps import StoredMaps
+    from hifive_dask._store.kinds import describe_held, kind_of
+
+    suffix = path.suffix if "::" not in str(path) else ".cool"
+    if suffix in _FILES:
+        return _FILES[suffix](path)
+    kind = kind_of(path)
+    if kind == "fends":
+        return Fend(path, "r", silent=True)
+    if kind == "pairs":
+        return HiCData(path, "r", silent=True)
+    if kind == "project":
+        return HiC(path, "r", silent=True)
+    if kind == HEATMAPS:
+        return StoredMaps.open(path)
+    if kind == HEATMAP:
+        return _map(path) if path.suffix == ".zarr" else _hifive_maps(path)
+    raise StoreError(
+        f"{path}: {describe_held(path)}; expected a partition, pairs, a project or heatmaps"
+    )
+
+
+def chromosomes_of(path: Place) -> list[str]:
+    """Names of the chromosomes of a file, for a shell; none if it cannot be read."""
+    from hifive_dask import Fend
+    from hifive_dask._store.heatmaps import StoredMaps
+
+    try:
+        found = open_any(path)
+        if isinstance(found, StoredMaps):
+            return list(found.chromosomes)
+        if isinstance(found, MapFile):
+            return list(found.facts.get("chromosomes", ()))
+        return list((found if isinstance(found, Fend) else found.fends).units.chromosomes)
+    except (HifiveDaskError, OSError):
+        return []
+
+
+def facts_of(
+    store: Fend | HiCData | HiC | StoredMaps | MapFile, short: int = SHORT
+) -> dict[str, Any]:
+    """Describe a file; `short` is the limit between short and long cis reads, in bp."""
     from hifive_dask import Fend, HiCData, __version__
     from hifive_dask._store.heatmaps import StoredMaps
 
+    if isinstance(store, MapFile):
+        head = {"type": store.kind, "file": store.file, "version": __version__}
+        return {**head, **store.facts, "history": store.history}
     if isinstance(store, Fend):
         kind, facts = "fends", _of_fends(store)
     elif isinstance(store, HiCData):
@@ -87,3 +157,77 @@ def _of_heatmaps(maps: StoredMaps) -> dict[str, Any]:
             for level in maps.levels
         ],
     }
+
+
+# Files of maps
+
+
+def _map(path: Place) -> MapFile:
+    from hifive_dask._store.places import absolute
+    from hifive_dask._store.zarr_store import open_group
+
+    group = open_group(path)
+    facts = {
+        name: group.attrs.get(name)
+        for name in ("region", "region2", "binsize", "datatype", "maxdistance")
+    }
+    return MapFile("heatmap", absolute(path), facts)
+
+
+def _hifive_maps(path: Place) -> MapFile:
+    from hifive_dask import open_heatmaps
+    from hifive_dask._store.places import absolute
+
+    tree = open_heatmaps(path)
+    facts = {
+        "binsize": tree.attrs["resolution"],
+        "diagonal": tree.attrs["diagonal"],
+        "chromosomes": list(tree.attrs["chromosomes"]),
+        "maps": [
+            {"name": name, "bins": [node.sizes["bin1"], node.sizes["bin2"]]}
+            for name, node in tree.children.items()
+        ],
+    }
+    return MapFile("heatmap", absolute(path), facts, [{"text": tree.attrs["history"]}])
+
+
+def _mrh(path: Place) -> MapFile:
+    from hifive_dask import open_mrh
+    from hifive_dask._store.places import local
+
+    mrh = open_mrh(local(path))
+    facts = {
+        "chromosomes": list(mrh.chromosomes),
+        "minobservations": mrh.minobservations,
+        "resolutions": list(mrh.resolutions()),
+        "trans_resolutions": (
+            [] if mrh.header.trans is None else list(mrh.resolutions(trans=True))
+        ),
+        "scores": int(mrh.summary()["scores"].sum()),
+    }
+    return MapFile("mrh", mrh.path, facts)
+
+
+def _coolers(path: Place) -> MapFile:
+    from hifive_dask._store.places import absolute
+    from hifive_dask.genome.cool import list_coolers, open_cooler
+
+    coolers = [open_cooler(uri) for uri in list_coolers(str(path))]
+    facts = {
+        "genome": coolers[0].info.get("genome-assembly", ""),
+        "chromosomes": [str(name) for name in coolers[0].chromnames],
+        "coolers": [
+            {
+                "address": cooler.uri,
+                "binsize": None if cooler.binsize is None else int(cooler.binsize),
+                "bins": int(cooler.info["nbins"]),
+                "cells": int(cooler.info["nnz"]),
+                "weights": "weight" in cooler.bins().columns,
+            }
+            for cooler in coolers
+        ],
+    }
+    return MapFile("cooler", absolute(path), facts)
+
+
+_FILES = {".mrh": _mrh, ".cool": _coolers, ".mcool": _coolers}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hifive_dask.cli._stores import FilePath
+from hifive_dask.cli._types import Choice, Size, Words
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC
@@ -78,8 +79,7 @@ genome_options = stack(
     click.option("--fasta", type=existing, help="Sequence of the genome; needs --enzyme."),
     click.option(
         "--binned",
-        type=click.IntRange(1),
-        metavar="BP",
+        type=Size(1),
         help="Count pairs in bins of this size; with fends, filter by fends.",
     ),
     click.option("--genome", metavar="NAME", help="Name of the genome, for the record."),
@@ -94,25 +94,25 @@ genome_options = stack(
         "chroms",
         multiple=True,
         metavar="NAME",
-        help="With --fasta: a sequence to take, or a pattern such as 'chr?'; repeatable.  "
-        "[default: all]",
+        help="With --fasta: a sequence to take, or a pattern such as 'chr?'; repeatable.",
+        show_default="all",
     ),
     click.option(
         "--minlength",
-        type=click.IntRange(0),
-        metavar="BP",
+        type=Size(),
         help="With --fasta: leave out shorter sequences.",
     ),
     click.option(
         "--features",
-        metavar="NAMES",
-        help="With --fasta: features to keep, of length and gc, or none.  [default: length,gc]",
+        type=Words(),
+        help="With --fasta: features to keep, of length and gc, or none.",
+        show_default="length,gc",
     ),
     click.option(
         "--window",
-        type=click.IntRange(1),
-        metavar="BP",
-        help="With --fasta: bases next to the cut site for gc.  [default: 200]",
+        type=Size(1),
+        help="With --fasta: bases next to the cut site for gc.",
+        show_default="200",
     ),
     click.option(
         "--mappability",
@@ -121,9 +121,9 @@ genome_options = stack(
     ),
     click.option(
         "--mappability-window",
-        type=click.IntRange(1),
-        metavar="BP",
-        help="With --mappability: bases next to the cut site for it.  [default: 500]",
+        type=Size(1),
+        help="With --mappability: bases next to the cut site for it.",
+        show_default="500",
     ),
 )
 
@@ -139,10 +139,14 @@ filter_options = stack(
         help="Partners that a fend needs to stay in use.",
     ),
     click.option(
-        "--mindistance", type=click.IntRange(0), default=0, metavar="BP", help="Of those partners."
+        "--mindistance", type=Size(), default="0", show_default=True, help="Of those partners."
     ),
     click.option(
-        "--maxdistance", type=click.IntRange(0), default=0, metavar="BP", help="Of those partners."
+        "--maxdistance",
+        type=Size(),
+        default="0",
+        show_default=True,
+        help="Of those partners; 0 for no limit.",
     ),
     click.option(
         "--numbins",
@@ -153,25 +157,23 @@ filter_options = stack(
     ),
     click.option(
         "--minsize",
-        type=click.IntRange(1),
-        default=200,
+        type=Size(1),
+        default="200",
         show_default=True,
-        metavar="BP",
         help="Upper end of the first of them.",
     ),
     click.option(
         "--maxsize",
-        type=click.IntRange(0),
-        default=0,
+        type=Size(),
+        default="0",
         show_default=True,
-        metavar="BP",
         help="Upper end of the last; 0: the longest distance there is.",
     ),
 )
 
 usereads_option = click.option(
     "--usereads",
-    type=click.Choice(["cis", "trans", "all"]),
+    type=Choice(["cis", "trans", "all"]),
     default="cis",
     show_default=True,
     help="Reads to learn from.",
@@ -205,23 +207,23 @@ express_options = stack(
 map_options = stack(
     click.option(
         "--binsize",
-        type=click.IntRange(0),
-        metavar="BP",
-        help="By default up to 400 bins; 0 for one bin per fend.",
+        type=Size(),
+        show_default="up to 400 bins",
+        help="0 for one bin per fend.",
     ),
     click.option(
         "--datatype",
-        type=click.Choice(["raw", "fend", "distance", "enrichment", "expected"]),
+        type=Choice(["raw", "fend", "distance", "enrichment", "expected"]),
         help="What is expected: the number of possible pairs (raw), corrections (fend), the "
         "distance dependence (distance), or both (enrichment). By default both if they are known. "
         "With expected, possible pairs stand in place of observed reads.",
     ),
     click.option(
         "--maxdistance",
-        type=click.IntRange(0),
-        default=0,
-        metavar="BP",
-        help="Leave out pairs that are farther apart.",
+        type=Size(),
+        default="0",
+        show_default=True,
+        help="Leave out pairs that are farther apart; 0 for no limit.",
     ),
 )
 
@@ -276,8 +278,8 @@ class GenomeInput:
             if "mappability_window" in digest and "mappability" not in digest:
                 raise click.UsageError("--mappability-window goes with --mappability only")
             if "features" in digest:
-                names = digest["features"].split(",")
-                digest["features"] = [] if names == ["none"] else [name.strip() for name in names]
+                features = list(digest["features"])
+                digest["features"] = [] if features == ["none"] else features
         elif digest:
             wrong = next(iter(digest)).replace("chroms", "chrom").replace("_", "-")
             raise click.UsageError(f"--{wrong} goes with --fasta only")

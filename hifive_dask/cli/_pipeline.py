@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hifive_dask.cli._facts import facts_of
 from hifive_dask.cli._inputs import (
     GenomeInput,
     given,
@@ -70,6 +71,16 @@ class Pipeline:
         self.settings.say(f"Stores:   {', '.join(str(s) for s in self._stores())}")
         self.settings.say(f"Summary:  {self.out / 'summary.md'}")
         self.settings.say(f"Pictures: {self.out / 'pictures'} ({', '.join(pictures)})")
+        self.settings.document(lambda: self._document(hic, pictures))
+
+    def _document(self, hic: HiC, pictures: list[str]) -> dict[str, Any]:
+        return {
+            "type": "run",
+            "directory": os.path.abspath(self.out),
+            "steps": self.steps.states,
+            "pictures": pictures,
+            "project": facts_of(hic),
+        }
 
     def _stores(self) -> list[Path]:
         return [self.out / f"{name}.zarr" for name in ("fends", "pairs", "project")]

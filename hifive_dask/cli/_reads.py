@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from hifive_dask.cli._inputs import stack
 from hifive_dask.cli._stores import FilePath
+from hifive_dask.cli._types import Choice, Size
 
 if TYPE_CHECKING:
     from hifive_dask import HiCData
@@ -24,7 +25,7 @@ reads_options = stack(
     click.option(
         "--format",
         "format_",
-        type=click.Choice(["auto", "raw", "pairs", "bam", "mat", "matrix", "cool"]),
+        type=Choice(["auto", "raw", "pairs", "bam", "mat", "matrix", "cool"]),
         default="auto",
         show_default=True,
         help="raw: chrom1 pos1 strand1 chrom2 pos2 strand2; pairs: the 4DN format; bam: alignments "
@@ -49,11 +50,10 @@ reads_options = stack(
     ),
     click.option(
         "--maxinsert",
-        type=click.IntRange(-1),
-        default=500,
+        type=Size(none=True),
+        default="500",
         show_default=True,
-        metavar="BP",
-        help="For raw, pairs and bam: largest insert size; -1 for no filter.",
+        help="For raw, pairs and bam: largest insert size, or none for no filter.",
     ),
     click.option(
         "--base",
@@ -64,7 +64,7 @@ reads_options = stack(
     ),
     click.option(
         "--dedup",
-        type=click.Choice(["library", "file", "none"]),
+        type=Choice(["library", "file", "none"]),
         default="library",
         show_default=True,
         help="For raw, pairs and bam: where equal reads count once: in all files, each or nowhere.",
@@ -83,10 +83,9 @@ reads_options = stack(
 
 short_option = click.option(
     "--short",
-    type=click.IntRange(0),
-    default=20_000,
+    type=Size(),
+    default="20kb",
     show_default=True,
-    metavar="BP",
     help="Cis reads closer than this are short.",
 )
 
@@ -131,7 +130,7 @@ def count_reads(
 
     kind = reads_format(reads, options)
     filters = {
-        "maxinsert": None if options["maxinsert"] < 0 else options["maxinsert"],
+        "maxinsert": options["maxinsert"],
         "dedup": options["dedup"],
     }
     data = HiCData(out, "w", silent=silent)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
-__all__ = ["Settings", "logging_to_stderr", "pass_settings", "stats_rows"]
+__all__ = ["Settings", "json_option", "logging_to_stderr", "pass_settings", "stats_rows"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Settings:
     quiet: bool = False
     verbose: bool = False
     in_session: bool = False  # one is open already
+    as_json: bool = False  # one document on stdout, and nothing else
 
     def session(self) -> AbstractContextManager[Any]:
         """Work inside on the scheduler that was asked for."""
@@ -44,12 +46,17 @@ class Settings:
 
     def say(self, text: str) -> None:
         """Write a line of the summary, unless quiet."""
-        if not self.quiet:
+        if not self.quiet and not self.as_json:
             click.echo(text)
+
+    def document(self, facts: Callable[[], Mapping[str, Any]]) -> None:
+        """Write facts as JSON, if that was asked for, also if quiet."""
+        if self.as_json:
+            click.echo(json.dumps(facts(), indent=2, ensure_ascii=False, allow_nan=False))
 
     def table(self, title: str, rows: Mapping[str, Any] | list[tuple[str, ...]]) -> None:
         """Write a table: the first column to the left, numbers to the right; unless quiet."""
-        if self.quiet:
+        if self.quiet or self.as_json:
             return
         from rich import box
         from rich.console import Console
@@ -69,6 +76,20 @@ class Settings:
 
 
 pass_settings = click.make_pass_decorator(Settings)
+
+
+def _answer_as_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.obj = replace(ctx.find_object(Settings) or Settings(), as_json=True)
+
+
+json_option = click.option(
+    "--json",
+    is_flag=True,
+    expose_value=False,
+    callback=_answer_as_json,
+    help="For programs: one JSON document on standard output in place of text.",
+)
 
 
 def stats_rows(stats: Mapping[str, int]) -> list[tuple[str, ...]]:

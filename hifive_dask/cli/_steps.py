@@ -48,6 +48,8 @@ class Steps:
 
     Attributes
     ----------
+    states
+        Of the steps so far: ``"done"`` or ``"already done"``.
     pictures
         Names of the pictures that runs drew and that are still there; none of the user's own.
     """
@@ -56,6 +58,7 @@ class Steps:
         self._file = directory / "run.json"
         self._say = say
         self._done: dict[str, str] = {}
+        self.states: dict[str, str] = {}
         self.pictures: list[str] = []
         self._read()
         if restart:
@@ -98,7 +101,7 @@ class Steps:
             except StoreError as error:
                 self._say(f"{name}: made anew ({error})")
             else:
-                self._say(f"{name}: already done")
+                self._tell(name, "already done")
                 return result
         # Until it is done, the step counts as not done.
         self._done.pop(name, None)
@@ -106,8 +109,12 @@ class Steps:
         result = make()
         self._done[name] = digest
         self._write()
-        self._say(f"{name}: done")
+        self._tell(name, "done")
         return result
+
+    def _tell(self, name: str, state: str) -> None:
+        self.states[name] = state
+        self._say(f"{name}: {state}")
 
     def remember_pictures(self, names: Iterable[str]) -> None:
         """Set `pictures`, also for later runs."""

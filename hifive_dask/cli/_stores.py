@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +12,20 @@ import click
 if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
-__all__ = ["HEATMAP", "HEATMAPS", "FilePath", "StoreOut", "StorePath", "check_output"]
+__all__ = [
+    "HEATMAP",
+    "HEATMAPS",
+    "STDOUT",
+    "FilePath",
+    "StoreOut",
+    "StorePath",
+    "check_output",
+    "write_text",
+]
 
 # Root attribute `type` of the one map that `query` writes, and of a store of heatmaps.
 HEATMAP, HEATMAPS = "heatmap", "heatmaps"
+STDOUT = Path("-")
 
 
 class FilePath(click.Path):
@@ -62,7 +74,7 @@ class StorePath(StoreOut):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         found = super().convert(value, param, ctx)
         # At a URL it is asked for but once, when it is opened.
-        if isinstance(found, Path) and not found.exists():
+        if isinstance(found, Path) and not Path(str(found).partition("::")[0]).exists():
             self.fail(f"{value} does not exist; `hifive-dask {self._maker}` makes it.", param, ctx)
         return found
 
@@ -88,6 +100,8 @@ def check_output(out: Place, *inputs: Place, kind: str | None = None) -> None:
     """
     from hifive_dask._store.atomic import writable_parent
 
+    if out == STDOUT:
+        return
     if not isinstance(out, Path) or out.exists():
         from hifive_dask._store.kinds import check_replaceable
         from hifive_dask._store.places import same
@@ -97,3 +111,14 @@ def check_output(out: Place, *inputs: Place, kind: str | None = None) -> None:
         if kind is not None:
             check_replaceable(out, kind)
     writable_parent(out)
+
+
+def write_text(out: Place, parts: Iterable[str]) -> None:
+    """Write text to a file, whole or not at all, or to standard output."""
+    if out == STDOUT:
+        sys.stdout.writelines(parts)
+        return
+    from hifive_dask._store.atomic import replacing_file
+
+    with replacing_file(out) as beside, open(beside, "w") as handle:
+        handle.writelines(parts)

@@ -8,31 +8,43 @@ from pathlib import Path
 
 import click
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._steps import Steps
 from hifive_dask.cli._stores import FilePath
+from hifive_dask.cli._types import Choice
 from hifive_dask.cli.run import command as run_command
 from hifive_dask.cli.simulate import write_simulation
 from hifive_dask.errors import StoreError
 
 
-@click.command("demo")
+@click.command(
+    "demo",
+    cls=Command,
+    examples=[
+        "hifive-dask demo",
+        "hifive-dask demo --preset toy -o toy",
+    ],
+)
 @click.option(
+    "-o",
     "--out",
     type=FilePath(file_okay=False),
     default=Path("demo"),
     show_default=True,
     help="Directory; made if it is not there.",
 )
-@click.option("--pairs", type=click.IntRange(1), help="Read pairs, by default 2 million.")
+@click.option("--pairs", type=click.IntRange(1), show_default="2,000,000", help="Read pairs.")
 @click.option(
     "--preset",
-    type=click.Choice(["demo", "toy"]),
+    type=Choice(["demo", "toy"]),
     default="demo",
     show_default=True,
     help="Size of the genome.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of random numbers."
+)
 @click.option("--restart", is_flag=True, help="Do all steps anew.")
 @pass_settings
 @click.pass_context

@@ -9,21 +9,32 @@ import click
 if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._inputs import GenomeInput, genome_options, make_fends
-from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._settings import Settings, json_option, pass_settings
 from hifive_dask.cli._stores import StoreOut, check_output
 
 
-@click.command("fends")
+@click.command(
+    "fends",
+    cls=Command,
+    examples=[
+        "hifive-dask fends --sites sites.bed -o fends.zarr",
+        "hifive-dask fends --fasta genome.fa.gz --enzyme DpnII -o fends.zarr",
+        "hifive-dask fends --chrom-sizes chrom.sizes --binned 10kb -o bins.zarr",
+    ],
+)
 @genome_options
 @click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .fends.")
+@json_option
 @pass_settings
 def command(settings: Settings, /, out: Place, **options: Any) -> None:
     """Make a genome partition: fends, bins, or fends in bins.
 
-    Give one input, for example: hifive-dask fends --sites sites.bed -o fends.zarr, or
-    hifive-dask fends --fasta genome.fa.gz --enzyme DpnII -o fends.zarr
+    Give one input: --sites, --fragments, --fend-table, --chrom-sizes, --bins, --cool or --fasta.
     """
+    from hifive_dask.cli._facts import facts_of
+
     source = GenomeInput.choose(options)
     check_output(out, *source.files, kind="fends")
     fend = make_fends(out, source, silent=settings.quiet)
@@ -40,3 +51,4 @@ def command(settings: Settings, /, out: Place, **options: Any) -> None:
     rows["features"] = ", ".join(partition.units.features) or "-"
     settings.table(f"Partition ({partition.kind}) from {source.path.name}", rows)
     settings.say(f"{out} is complete.")
+    settings.document(lambda: facts_of(fend))

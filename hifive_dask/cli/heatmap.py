@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._maps import best_datatype
-from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._settings import Settings, json_option, pass_settings
 from hifive_dask.cli._stores import HEATMAPS, StoreOut, StorePath, check_output
+from hifive_dask.cli._types import CHROMOSOME, Choice, Size, Sizes
 
 if TYPE_CHECKING:
     from hifive_dask import HiC
@@ -18,17 +20,15 @@ if TYPE_CHECKING:
 _GROWTH = {"minobservations": 20, "searchdistance": 0, "expansion_binsize": 10_000}
 
 
-def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
-    """One bin size or several, between commas."""
-    try:
-        return [int(size) for size in value.split(",")]
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is no list of sizes in bp, such as 10000,20000.", ctx, param
-        ) from None
-
-
-@click.command("heatmap")
+@click.command(
+    "heatmap",
+    cls=Command,
+    examples=[
+        "hifive-dask heatmap project.zarr --binsize 10kb,100kb,1Mb -o maps.zarr",
+        "hifive-dask heatmap project.zarr --binsize 5kb -o maps.mcool",
+        "hifive-dask heatmap project.zarr --binsize 100kb --dynamic --no-trans -o maps.hch",
+    ],
+)
 @click.argument("project", type=StorePath("project"))
 @click.option(
     "-o",
@@ -41,15 +41,20 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
 @click.option(
     "--binsize",
     required=True,
-    callback=_sizes,
-    metavar="BP[,BP...]",
+    type=Sizes(),
     help="Size of bins; 0 for one bin per fend. Several for .zarr and .mcool; from a single one "
     ".mcool has larger ones too.",
 )
-@click.option("--format", "form", metavar="NAME", help="By default that of the suffix.")
+@click.option(
+    "--format",
+    "form",
+    type=Choice(["zarr", "hdf5", "npz", "txt", "cool", "mcool"]),
+    show_default="by the suffix",
+    help="Of the file.",
+)
 @click.option(
     "--datatype",
-    type=click.Choice(["raw", "fend", "distance", "enrichment", "expected"]),
+    type=Choice(["raw", "fend", "distance", "enrichment", "expected"]),
     help="What is expected: the number of possible pairs (raw), corrections (fend), the distance "
     "dependence (distance), or both (enrichment). By default both if they are known; in coolers "
     "corrections. With expected, possible pairs stand in place of observed reads.",
@@ -58,9 +63,10 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
     "--chrom",
     "chroms",
     multiple=True,
-    metavar="NAME",
+    type=CHROMOSOME,
+    show_default="all",
     help="Chromosome to write; repeatable, in this order, but .zarr, .cool and .mcool in that of "
-    "the genome.  [default: all]",
+    "the genome.",
 )
 @click.option(
     "--trans/--no-trans",
@@ -71,8 +77,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
 )
 @click.option(
     "--trans-minbinsize",
-    type=click.IntRange(1),
-    metavar="BP",
+    type=Size(1),
     help="In .zarr, no maps of two chromosomes at smaller bin sizes.",
 )
 @click.option("--diagonal", "includediagonal", is_flag=True, help="Also pairs within a bin.")
@@ -85,25 +90,27 @@ def _sizes(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
 @click.option(
     "--minobservations",
     type=click.IntRange(0),
-    help="With --dynamic: reads that a cell needs.  [default: 20]",
+    help="With --dynamic: reads that a cell needs.",
+    show_default="20",
 )
 @click.option(
     "--searchdistance",
-    type=click.IntRange(0),
-    metavar="BP",
-    help="With --dynamic: how far cells grow; 0 for no limit.  [default: 0]",
+    type=Size(),
+    help="With --dynamic: how far cells grow; 0 for no limit.",
+    show_default="0",
 )
 @click.option(
     "--expansion-binsize",
-    type=click.IntRange(0),
-    metavar="BP",
-    help="With --dynamic: size of what cells grow by; 0 for fends.  [default: 10000]",
+    type=Size(),
+    help="With --dynamic: size of what cells grow by; 0 for fends.",
+    show_default="10kb",
 )
 @click.option(
     "--removefailed",
     is_flag=True,
     help="With --dynamic: set cells to 0 that do not get enough reads.",
 )
+@json_option
 @pass_settings
 def command(
     settings: Settings,
@@ -125,6 +132,7 @@ def command(
     --format txt    tables
     """
     from hifive_dask import HiC
+    from hifive_dask._store.places import absolute
     from hifive_dask.export.formats import choose_format
 
     chosen = choose_format(out, form)
@@ -143,6 +151,9 @@ def command(
         )
     size = f", {out.stat().st_size:,} bytes" if out.is_file() and chosen != "txt" else ""
     settings.say(f"{out}: format {chosen}, datatype {kind}{size}.")
+    settings.document(
+        lambda: {"type": "maps", "file": absolute(out), "format": chosen, "datatype": kind}
+    )
 
 
 def _settle_growth(options: dict[str, Any]) -> None:

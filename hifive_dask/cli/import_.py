@@ -6,12 +6,20 @@ from pathlib import Path
 
 import click
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._convert import convert, directory_option
 from hifive_dask.cli._inputs import address
 from hifive_dask.cli._settings import Settings, pass_settings
 
 
-@click.command("import")
+@click.command(
+    "import",
+    cls=Command,
+    examples=[
+        "hifive-dask import project.hcp -o converted",
+        "hifive-dask import map.mcool -o maps.zarr",
+    ],
+)
 @click.argument("store", type=address)
 @directory_option
 @pass_settings
@@ -20,10 +28,6 @@ def command(settings: Settings, /, store: Path, out: Path) -> None:
 
     Of a cooler (.cool or .mcool, or FILE::GROUP) it makes a heatmap store, which is called as the
     option --out says.
-
-    \b
-    hifive-dask import project.hcp -o converted
-    hifive-dask import map.mcool -o maps.zarr
     """
     if str(store).partition("::")[0].endswith((".cool", ".mcool")):
         _import_cooler(settings, store, out)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hifive_dask.cli._facts import facts_of
+from hifive_dask.cli._command import Command
+from hifive_dask.cli._facts import MapFile, facts_of, open_any
 from hifive_dask.cli._reads import short_option
-from hifive_dask.cli._settings import Settings, pass_settings, stats_rows
-from hifive_dask.cli._stores import HEATMAPS, StorePath
-from hifive_dask.errors import StoreError
+from hifive_dask.cli._settings import Settings, json_option, pass_settings, stats_rows
+from hifive_dask.cli._stores import StorePath
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
@@ -19,24 +18,35 @@ if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
 
-@click.command("info")
+@click.command(
+    "info",
+    cls=Command,
+    examples=[
+        "hifive-dask info project.zarr",
+        "hifive-dask info pairs.zarr --json",
+        "hifive-dask info map.mcool::/resolutions/10000",
+    ],
+)
 @click.argument("store", type=StorePath("run"))
-@click.option("--json", "as_json", is_flag=True, help="For programs; with distances of the reads.")
 @short_option
+@json_option
 @pass_settings
-def command(settings: Settings, /, store: Place, as_json: bool, short: int) -> None:
-    """Say what STORE holds: a partition, pairs or a project, in Zarr or in HiFive's HDF5 layout.
+def command(settings: Settings, /, store: Place, short: int) -> None:
+    """Say what STORE holds.
 
-    Or heatmaps in Zarr.
+    A partition, pairs, a project or heatmaps, in Zarr, also at a URL, or in HiFive's HDF5 layout; a
+    multi-resolution heatmap (.mrh); a cooler (.cool, .mcool, FILE::GROUP).
     """
     from hifive_dask import Fend, HiCData
     from hifive_dask._store.heatmaps import StoredMaps
 
-    found = _open(store)
-    if as_json:
+    found = open_any(store)
+    if settings.as_json:
         with settings.session():
-            facts = facts_of(found, short)
-        click.echo(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
+            settings.document(lambda: facts_of(found, short))
+        return
+    if isinstance(found, MapFile):
+        _map_file(settings, found)
         return
     if isinstance(found, Fend):
         _fends(settings, found)
@@ -49,23 +59,19 @@ def command(settings: Settings, /, store: Place, as_json: bool, short: int) -> N
     settings.say("History\n" + "".join(f"  {line}\n" for line in found.history.splitlines()))
 
 
-def _open(store: Place) -> Fend | HiCData | HiC | StoredMaps:
-    from hifive_dask import Fend, HiC, HiCData
-    from hifive_dask._store.heatmaps import StoredMaps
-    from hifive_dask._store.kinds import describe_held, kind_of
-
-    kind = kind_of(store)
-    if kind == "fends":
-        return Fend(store, "r", silent=True)
-    if kind == "pairs":
-        return HiCData(store, "r", silent=True)
-    if kind == "project":
-        return HiC(store, "r", silent=True)
-    if kind == HEATMAPS:
-        return StoredMaps.open(store)
-    raise StoreError(
-        f"{store}: {describe_held(store)}; expected a partition, pairs, a project or heatmaps"
-    )
+def _map_file(settings: Settings, found: MapFile) -> None:
+    """What a file says of itself: single facts as a table, lists of facts as one line each."""
+    lists = {name: found.facts[name] for name in ("maps", "coolers") if name in found.facts}
+    rows = {
+        name.replace("_", " "): ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in found.facts.items()
+        if name not in lists
+    }
+    settings.table(f"{found.kind.capitalize()} {found.file}", rows)
+    for name, entries in lists.items():
+        head = tuple(entries[0])
+        lines = [tuple(str(entry[key]) for key in head) for entry in entries]
+        settings.table(name.capitalize(), [head, *lines])
 
 
 def _fends(settings: Settings, fend: Fend) -> None:

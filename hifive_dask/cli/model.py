@@ -11,21 +11,30 @@ if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
 from hifive_dask.cli import _pictures
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import FilePath, StorePath, check_output
+from hifive_dask.cli._stores import STDOUT, FilePath, StorePath, check_output, write_text
+from hifive_dask.cli._types import CHROMOSOME, Size
 
 _SUFFIXES = (".tsv", ".png", ".svg", ".pdf")
 
 
-@click.command("model")
+@click.command(
+    "model",
+    cls=Command,
+    examples=[
+        "hifive-dask model project.zarr chr1 --binsize 50kb -o chr1.tsv",
+        "hifive-dask model project.zarr chr1 --binsize 50kb -o chr1.png",
+    ],
+)
 @click.argument("project", type=StorePath("project"))
-@click.argument("chrom")
+@click.argument("chrom", type=CHROMOSOME)
 @click.option(
     "-o",
     "--out",
     required=True,
-    type=FilePath(),
-    help="Table .tsv, or picture .png, .svg or .pdf.",
+    type=FilePath(allow_dash=True),
+    help="Table .tsv, - for the table on standard output, or picture .png, .svg or .pdf.",
 )
 @click.option(
     "--minobservations",
@@ -36,10 +45,9 @@ _SUFFIXES = (".tsv", ".png", ".svg", ".pdf")
 )
 @click.option(
     "--binsize",
-    type=click.IntRange(0),
-    default=0,
+    type=Size(),
+    default="0",
     show_default=True,
-    metavar="BP",
     help="Size of bins; 0 for one bin per fend in use.",
 )
 @pass_settings
@@ -54,20 +62,19 @@ def command(
     from hifive_dask import HiC
 
     check_output(out, project)
-    if out.suffix not in _SUFFIXES:
+    if out != STDOUT and out.suffix not in _SUFFIXES:
         raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(_SUFFIXES)}")
     hic = HiC(project, silent=settings.quiet)
+    name = hic.units.chromosomes[hic.units.select(chrom)[0]]
     with settings.session():
-        points = hic.learn_fend_3D_model(chrom, minobservations, binsize=binsize)
-    if out.suffix == ".tsv":
-        from hifive_dask._store.atomic import replacing_file
-
+        points = hic.learn_fend_3D_model(name, minobservations, binsize=binsize)
+    if out == STDOUT or out.suffix == ".tsv":
         lines = ["chromosome\tmid\tx\ty\tz\n"]
-        lines += [f"{chrom}\t{mid:.0f}\t{x:.6g}\t{y:.6g}\t{z:.6g}\n" for x, y, z, mid in points]
-        with replacing_file(out) as beside:
-            beside.write_text("".join(lines))
+        lines += [f"{name}\t{mid:.0f}\t{x:.6g}\t{y:.6g}\t{z:.6g}\n" for x, y, z, mid in points]
+        write_text(out, lines)
     else:
         from hifive_dask import plot
 
-        plot.save(plot.model(points, title=chrom), out, dpi=_pictures.DPI)
-    settings.say(f"{out}: {len(points):,} bins.")
+        plot.save(plot.model(points, title=name), out, dpi=_pictures.DPI)
+    if out != STDOUT:
+        settings.say(f"{out}: {len(points):,} bins.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +10,33 @@ import click
 if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
+from hifive_dask.cli._command import Group
 from hifive_dask.cli._inputs import colour_options, existing
 from hifive_dask.cli._pictures import DPI, check_picture
-from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import FilePath, StorePath, check_output
+from hifive_dask.cli._settings import Settings, json_option, pass_settings
+from hifive_dask.cli._stores import STDOUT, FilePath, StorePath, check_output, write_text
+from hifive_dask.cli._types import CHROMOSOME, REGION, Choice, Size
 
-_size = click.IntRange(1)
 _MOST = 1000  # squares along a picture
 
 
-@click.group("mrh")
+@click.group("mrh", cls=Group)
 def command() -> None:
-    """Write and read maps at all resolutions in one file, for browsers.
-
-    \b
-    hifive-dask mrh write project.zarr -o map.mrh
-    hifive-dask mrh read map.mrh chr1:10M-20M
-    hifive-dask mrh plot map.mrh chr1:10M-20M -o chr1.png
-    """
+    """Write and read maps at all resolutions in one file, for browsers."""
 
 
-@command.command("write")
+@command.command(
+    "write",
+    examples=[
+        "hifive-dask mrh write project.zarr -o map.mrh",
+        "hifive-dask mrh write project.zarr --minbinsize 10kb --maxbinsize 640kb -o map.mrh",
+    ],
+)
 @click.argument("project", type=StorePath("project"))
 @click.option("-o", "--out", required=True, type=FilePath(), help="File: .mrh.")
 @click.option(
     "--datatype",
-    type=click.Choice(["raw", "fend", "distance", "enrichment"]),
+    type=Choice(["raw", "fend", "distance", "enrichment"]),
     default="fend",
     show_default=True,
     help="What is expected: the number of possible pairs (raw), corrections (fend), the distance "
@@ -44,35 +44,33 @@ def command() -> None:
 )
 @click.option(
     "--maxbinsize",
-    type=_size,
-    default=1280000,
+    type=Size(1),
+    default="1280kb",
     show_default=True,
-    metavar="BP",
     help="Largest bins.",
 )
 @click.option(
     "--minbinsize",
-    type=_size,
-    default=5000,
+    type=Size(1),
+    default="5kb",
     show_default=True,
-    metavar="BP",
     help="Smallest bins; the largest are a power of two times as large.",
 )
 @click.option(
     "--trans-maxbinsize",
-    type=_size,
-    metavar="BP",
-    help="Largest bins between chromosomes.  [default: as within]",
+    type=Size(1),
+    help="Largest bins between chromosomes.",
+    show_default="as within",
 )
 @click.option(
     "--trans-minbinsize",
-    type=_size,
-    metavar="BP",
-    help="Smallest bins between chromosomes.  [default: as within]",
+    type=Size(1),
+    help="Smallest bins between chromosomes.",
+    show_default="as within",
 )
 @click.option(
     "--minobservations",
-    type=_size,
+    type=click.IntRange(1),
     default=5,
     show_default=True,
     help="Reads that a cell needs to be stored.",
@@ -81,8 +79,9 @@ def command() -> None:
     "--chrom",
     "chroms",
     multiple=True,
-    metavar="NAME",
-    help="Chromosome to write; repeatable, in this order.  [default: all]",
+    type=CHROMOSOME,
+    show_default="all",
+    help="Chromosome to write; repeatable, in this order.",
 )
 @click.option(
     "--trans/--no-trans",
@@ -96,29 +95,45 @@ def command() -> None:
     is_flag=True,
     help="Keep chr at the beginning of names. The reader of HiFive does not find such names.",
 )
+@json_option
 @pass_settings
 def write(
     settings: Settings, /, project: Place, out: Path, keep_names: bool, **options: Any
 ) -> None:
     """Write the maps of PROJECT, as fine as there are reads."""
-    from hifive_dask import HiC, open_mrh
+    from hifive_dask import HiC
+    from hifive_dask.cli._facts import facts_of, open_any
 
     check_output(out, project)
     options["chroms"] = list(options["chroms"]) or None
     hic = HiC(project, silent=settings.quiet)
     with settings.session():
         hic.write_multiresolution_heatmap(out, **options, reference_names=not keep_names)
-    cells = int(open_mrh(out).summary()["scores"].sum())
-    settings.say(f"{out}: {cells:,} scores, {out.stat().st_size:,} bytes.")
+    facts = facts_of(open_any(out))
+    settings.say(f"{out}: {facts['scores']:,} scores, {out.stat().st_size:,} bytes.")
+    settings.document(lambda: facts)
 
 
-@command.command("read")
+@command.command(
+    "read",
+    examples=[
+        "hifive-dask mrh read map.mrh",
+        "hifive-dask mrh read map.mrh chr1:10Mb-20Mb > chr1.tsv",
+    ],
+)
 @click.argument("file", type=existing)
-@click.argument("region", required=False)
-@click.argument("region2", required=False)
-@click.option("--minbinsize", type=_size, metavar="BP", help="Smallest squares.  [default: all]")
-@click.option("--maxbinsize", type=_size, metavar="BP", help="Largest squares.  [default: all]")
-@click.option("-o", "--out", type=FilePath(), help="Text file; by default text to stdout.")
+@click.argument("region", type=REGION, required=False)
+@click.argument("region2", type=REGION, required=False)
+@click.option("--minbinsize", type=Size(1), help="Smallest squares.", show_default="all")
+@click.option("--maxbinsize", type=Size(1), help="Largest squares.", show_default="all")
+@click.option(
+    "-o",
+    "--out",
+    type=FilePath(allow_dash=True),
+    default="-",
+    show_default="-, standard output",
+    help="Text file.",
+)
 @pass_settings
 def read(
     settings: Settings,
@@ -126,7 +141,7 @@ def read(
     file: Path,
     region: str | None,
     region2: str | None,
-    out: Path | None,
+    out: Path,
     minbinsize: int | None,
     maxbinsize: int | None,
 ) -> None:
@@ -138,32 +153,26 @@ def read(
     """
     from hifive_dask import open_mrh
 
+    check_output(out, file)
     mrh = open_mrh(file)
     if region is None:
         table = mrh.summary()
     else:
         table = mrh.squares(region, region2, minbinsize=minbinsize, maxbinsize=maxbinsize)
-    text = table.to_csv(sep="\t", index=False, float_format="%f")
-    if out is None:
-        sys.stdout.write(text)
-        return
-    check_output(out, file)
-    from hifive_dask._store.atomic import replacing_file
-
-    with replacing_file(out) as beside:
-        beside.write_text(text)
-    settings.say(f"{out}: {len(table):,} lines.")
+    write_text(out, [table.to_csv(sep="\t", index=False, float_format="%f")])
+    if out != STDOUT:
+        settings.say(f"{out}: {len(table):,} lines.")
 
 
-@command.command("plot")
+@command.command("plot", examples=["hifive-dask mrh plot map.mrh chr1:10Mb-20Mb -o chr1.png"])
 @click.argument("file", type=existing)
-@click.argument("region")
-@click.argument("region2", required=False)
+@click.argument("region", type=REGION)
+@click.argument("region2", type=REGION, required=False)
 @click.option(
-    "--binsize",
-    type=_size,
-    metavar="BP",
-    help="Smallest squares.  [default: so that there are up to 1000 along the picture]",
+    "--minbinsize",
+    type=Size(1),
+    show_default="up to 1000 along the picture",
+    help="Smallest squares.",
 )
 @colour_options
 @click.option("-o", "--out", required=True, type=FilePath(), help="File: .png, .svg or .pdf.")
@@ -174,7 +183,7 @@ def plot(
     file: Path,
     region: str,
     region2: str | None,
-    binsize: int | None,
+    minbinsize: int | None,
     out: Path,
     **style: Any,
 ) -> None:
@@ -184,7 +193,7 @@ def plot(
 
     check_picture(out, file)
     mrh = open_mrh(file)
-    binsize = binsize or mrh.suitable_binsize(region, region2, _MOST)
+    binsize = minbinsize or mrh.suitable_binsize(region, region2, _MOST)
     with settings.session():
         scores = mrh.heatmap(region, region2, binsize=binsize, fill=True)
         save(heatmap(scores, **style), out, dpi=DPI)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.cli._command import Group
 from hifive_dask.cli._inputs import express_options, given, stack, usereads_option
-from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._settings import Settings, json_option, pass_settings
 from hifive_dask.cli._stores import StoreOut, StorePath, check_output
+from hifive_dask.cli._types import CHROMOSOME, Choice, Numbers, Size, Words
 
 if TYPE_CHECKING:
     from hifive_dask import HiC
@@ -19,23 +21,13 @@ _EXPRESS = ("iterations", "max_iterations", "minchange", "usereads", "accelerate
 _WINDOW = ("mindistance", "maxdistance")
 
 
-def _names(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(","))
-
-
-def _numbers(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no list of whole numbers such as 20,20") from None
-
-
 _project = stack(
     click.argument("project", type=StorePath("project")),
     click.option(
         "-o",
         "--out",
         type=StoreOut(),
+        show_default="PROJECT itself",
         help="Write the result here and leave PROJECT as it is.",
     ),
 )
@@ -45,21 +37,22 @@ _where = stack(
         "--chrom",
         "chroms",
         multiple=True,
-        metavar="NAME",
-        help="Learn this chromosome only; repeatable.  [default: all]",
+        type=CHROMOSOME,
+        help="Learn this chromosome only; repeatable.",
+        show_default="all",
     ),
     click.option(
         "--mindistance",
-        type=click.IntRange(0),
-        default=0,
-        metavar="BP",
+        type=Size(),
+        default="0",
+        show_default=True,
         help="Leave out cis pairs that are closer.",
     ),
     click.option(
         "--maxdistance",
-        type=click.IntRange(0),
-        default=0,
-        metavar="BP",
+        type=Size(),
+        default="0",
+        show_default=True,
         help="Leave out cis pairs that are farther apart; 0 for no limit.",
     ),
 )
@@ -68,7 +61,7 @@ _where = stack(
 def _policy(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return click.option(
         "--on-nonconvergence",
-        type=click.Choice(["warn", "error", "ignore"]),
+        type=Choice(["warn", "error", "ignore"]),
         default=default,
         show_default=True,
         help="What to do if it stops before it has converged.",
@@ -85,8 +78,8 @@ _balance = stack(
         "--mininteractions",
         type=click.IntRange(0),
         default=0,
-        help="Partners that a unit needs among the pairs used, with --mindistance or trans reads.  "
-        "[default: as filtered]",
+        help="Partners that a unit needs among the pairs used, with --mindistance or trans reads.",
+        show_default="as filtered",
     ),
     click.option("--binary", is_flag=True, help="Use whether a pair was seen, not its reads."),
 )
@@ -119,7 +112,7 @@ _probability = stack(
     click.option(
         "--model",
         "likelihood",
-        type=click.Choice(["binomial", "poisson"]),
+        type=Choice(["binomial", "poisson"]),
         default="binomial",
         show_default=True,
         help="binomial: whether a pair was seen; poisson: its reads.",
@@ -155,24 +148,21 @@ _probability = stack(
 _binning = stack(
     click.option(
         "--features",
-        callback=_names,
-        metavar="NAMES",
+        type=Words(),
         default="gc,len,distance",
         show_default=True,
         help="Features of fends, len, and distance.",
     ),
     click.option(
         "--num-bins",
-        callback=_numbers,
-        metavar="NUMBERS",
+        type=Numbers(),
         default="20,20,20",
         show_default=True,
         help="Bins of each feature.",
     ),
     click.option(
         "--types",
-        callback=_names,
-        metavar="NAMES",
+        type=Words(),
         default="even,even,even-const",
         show_default=True,
         help="Of each: even (equal numbers of fends) or fixed (equal widths); with -const its "
@@ -198,7 +188,7 @@ _binning = stack(
 )
 
 
-@click.group("normalize")
+@click.group("normalize", cls=Group)
 def command() -> None:
     """Learn the corrections of a project.
 
@@ -208,68 +198,86 @@ def command() -> None:
     """
 
 
-@command.command("express")
+@command.command(
+    "express",
+    examples=[
+        "hifive-dask normalize express project.zarr",
+        "hifive-dask normalize express project.zarr --accelerate --chrom chr1 -o chr1.zarr",
+    ],
+)
 @_project
 @express_options
 @_accelerate
 @_where
 @_balance
 @_policy("warn")
+@json_option
 @pass_settings
 def express(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
-    """Express: balance observed against expected reads of every fend.
-
-    For example: hifive-dask normalize express project.zarr
-    """
+    """Express: balance observed against expected reads of every fend."""
     _run(settings, project, out, lambda hic, file: _balanced(hic, file, options))
 
 
-@command.command("kr")
+@command.command(
+    "kr",
+    examples=[
+        "hifive-dask normalize kr project.zarr --usereads all -o kr.zarr",
+    ],
+)
 @_project
 @_kr
 @_where
 @_balance
 @_policy("error")
+@json_option
 @pass_settings
 def kr(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
-    """Knight-Ruiz: balance the matrix of observed pairs so that all row sums are equal.
-
-    For example: hifive-dask normalize kr project.zarr
-    """
+    """Knight-Ruiz: balance the matrix of observed pairs so that all row sums are equal."""
     _run(settings, project, out, lambda hic, file: _balanced(hic, file, options, kr=True))
 
 
-@command.command("probability")
+@command.command(
+    "probability",
+    examples=[
+        "hifive-dask normalize probability project.zarr --model poisson --maxdistance 2Mb",
+    ],
+)
 @_project
 @_probability
 @_where
 @_policy("warn")
+@json_option
 @pass_settings
 def probability(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
-    """Probability: the corrections under which the observed pairs are most likely.
-
-    For example: hifive-dask normalize probability project.zarr --model poisson
-    """
+    """Probability: the corrections under which the observed pairs are most likely."""
     _run(settings, project, out, lambda hic, file: _likely(hic, file, options))
 
 
-@command.command("binning")
+@command.command(
+    "binning",
+    examples=[
+        "hifive-dask normalize binning project.zarr --features len,distance "
+        "--num-bins 20,20 --types even,fixed-const",
+    ],
+)
 @_project
 @_binning
 @usereads_option
 @_where
 @_policy("warn")
+@json_option
 @pass_settings
 def binning(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
-    """Binning: corrections for combinations of features of fends.
-
-    For example: hifive-dask normalize binning project.zarr --features len,distance --num-bins 20,20
-    --types even,fixed-const
-    """
+    """Binning: corrections for combinations of features of fends."""
     _run(settings, project, out, lambda hic, _: _binned(hic, options))
 
 
-@command.command("binning-express")
+@command.command(
+    "binning-express",
+    examples=[
+        "hifive-dask normalize binning-express project.zarr",
+    ],
+)
 @_project
 @_binning
 @express_options
@@ -277,14 +285,12 @@ def binning(settings: Settings, /, project: Place, out: Place | None, **options:
 @_where
 @_balance
 @_policy("warn")
+@json_option
 @pass_settings
 def binning_express(
     settings: Settings, /, project: Place, out: Place | None, **options: Any
 ) -> None:
-    """Binning, then Express for what it leaves.
-
-    For example: hifive-dask normalize binning-express project.zarr
-    """
+    """Binning, then Express for what it leaves."""
 
     def learn(hic: HiC, file: Place) -> None:
         _binned(hic, options)
@@ -293,20 +299,23 @@ def binning_express(
     _run(settings, project, out, learn)
 
 
-@command.command("binning-probability")
+@command.command(
+    "binning-probability",
+    examples=[
+        "hifive-dask normalize binning-probability project.zarr --maxdistance 2Mb",
+    ],
+)
 @_project
 @_binning
 @_probability
 @_where
 @_policy("warn")
+@json_option
 @pass_settings
 def binning_probability(
     settings: Settings, /, project: Place, out: Place | None, **options: Any
 ) -> None:
-    """Binning, then Probability for what it leaves.
-
-    For example: hifive-dask normalize binning-probability project.zarr --maxdistance 2000000
-    """
+    """Binning, then Probability for what it leaves."""
 
     def learn(hic: HiC, file: Place) -> None:
         _binned(hic, {**options, "usereads": "cis"})
@@ -320,6 +329,7 @@ def _run(
 ) -> None:
     """Open a project, learn, save, and say how it went."""
     from hifive_dask import HiC
+    from hifive_dask.cli._facts import facts_of
 
     if out is not None:
         check_output(out, kind="project")  # PROJECT itself may be meant
@@ -330,6 +340,7 @@ def _run(
         hic.save(out)
     settings.say(f"{hic.normalization}: {_verdict(hic)}; {int(hic.filter.sum()):,} units in use.")
     settings.say(f"{target} is complete.")
+    settings.document(lambda: facts_of(hic))
 
 
 def _balanced(

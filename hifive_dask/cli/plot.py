@@ -7,27 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._inputs import map_options, style_of, style_options
 from hifive_dask.cli._maps import open_map
 from hifive_dask.cli._pictures import DPI, check_picture, draw_map
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import FilePath, StorePath
+from hifive_dask.cli._types import REGION, Choice
 
 if TYPE_CHECKING:
     from hifive_dask._store.places import Place
     from hifive_dask.plot.heatmap import Variable
 
 
-@click.command("plot")
-@click.argument("project", type=StorePath("project"))
-@click.argument("region", default="all")
-@click.argument("region2", required=False)
+@click.command(
+    "plot",
+    cls=Command,
+    examples=[
+        "hifive-dask plot project.zarr chr2:10Mb-20Mb --binsize 50kb -o chr2.png",
+        "hifive-dask plot project.zarr chr2 --triangle --maxdistance 2Mb -o chr2.pdf",
+        "hifive-dask plot maps.zarr chr1 chr2 -o trans.png",
+    ],
+)
+@click.argument("store", type=StorePath("project"))
+@click.argument("region", type=REGION, default="all")
+@click.argument("region2", type=REGION, required=False)
 @map_options
 @click.option(
     "--variable",
-    type=click.Choice(["enrichment", "observed", "expected"]),
+    type=Choice(["enrichment", "observed", "expected"]),
     default="enrichment",
     show_default=True,
+    help="What to draw.",
 )
 @click.option(
     "--triangle",
@@ -40,7 +51,7 @@ if TYPE_CHECKING:
 def command(
     settings: Settings,
     /,
-    project: Place,
+    store: Place,
     region: str,
     region2: str | None,
     variable: Variable,
@@ -50,20 +61,16 @@ def command(
 ) -> None:
     """Draw the map of REGION, or of REGION against REGION2; by default of the whole genome.
 
-    PROJECT is a project, or a heatmap store with the bin sizes that were written.
-
-    \b
-    hifive-dask plot project.zarr chr2:10M-20M --binsize 50000 -o chr2.png
-    hifive-dask plot project.zarr chr2 --triangle --maxdistance 2000000 -o chr2.pdf
+    STORE is a project, or a heatmap store with the bin sizes that were written.
     """
     from hifive_dask.plot import save
 
-    check_picture(out, project)
+    check_picture(out, store)
     style = style_of(options)
     if triangle:  # how high the picture is; the map, which may be stored, has all distances
         style["maxdistance"], options["maxdistance"] = options["maxdistance"] or None, 0
     with settings.session():
-        chosen = open_map(project, region, region2, options)
+        chosen = open_map(store, region, region2, options)
         figure = draw_map(chosen, variable, triangle=triangle, **style)
         save(figure, out, dpi=DPI)
     settings.say(

@@ -9,22 +9,28 @@ import click
 if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._inputs import filter_options, learn
-from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._settings import Settings, json_option, pass_settings
 from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 
 
-@click.command("project")
+@click.command(
+    "project",
+    cls=Command,
+    examples=[
+        "hifive-dask project pairs.zarr -o project.zarr",
+    ],
+)
 @click.argument("pairs", type=StorePath("pairs"))
 @filter_options
 @click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .hcp.")
+@json_option
 @pass_settings
 def command(settings: Settings, /, pairs: Place, out: Place, **options: Any) -> None:
-    """Start a project on the pair store PAIRS: filter fends, learn the distance dependence.
-
-    For example: hifive-dask project pairs.zarr -o project.zarr
-    """
+    """Start a project on the pair store PAIRS: filter fends, learn the distance dependence."""
     from hifive_dask import HiC
+    from hifive_dask.cli._facts import facts_of
 
     check_output(out, pairs, kind="project")
 
@@ -43,3 +49,4 @@ def command(settings: Settings, /, pairs: Place, out: Place, **options: Any) -> 
         },
     )
     settings.say(f"{out} is complete.")
+    settings.document(lambda: facts_of(hic))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import gzip
 import math
-import sys
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._inputs import map_options
 from hifive_dask.cli._maps import open_map
 from hifive_dask.cli._settings import Settings, pass_settings
-from hifive_dask.cli._stores import HEATMAP, StoreOut, StorePath, check_output
+from hifive_dask.cli._stores import HEATMAP, STDOUT, StoreOut, StorePath, check_output, write_text
+from hifive_dask.cli._types import REGION
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,50 +27,55 @@ _COLUMNS = ("chrom1", "start1", "stop1", "chrom2", "start2", "stop2", "observed"
 _SUFFIXES = (".tsv", ".txt", ".gz", ".npz", ".zarr")
 
 
-@click.command("query")
-@click.argument("project", type=StorePath("project"))
-@click.argument("region")
-@click.argument("region2", required=False)
+@click.command(
+    "query",
+    cls=Command,
+    examples=[
+        "hifive-dask query project.zarr chr1:1Mb-2Mb --binsize 20kb > chr1.tsv",
+        "hifive-dask query project.zarr chr1 chr2 --binsize 100kb -o trans.npz",
+    ],
+)
+@click.argument("store", type=StorePath("project"))
+@click.argument("region", type=REGION)
+@click.argument("region2", type=REGION, required=False)
 @map_options
 @click.option(
     "-o",
     "--out",
     type=StoreOut(),
-    help="File: .tsv, .tsv.gz, .npz or .zarr; by default text to stdout.",
+    default="-",
+    show_default="-, text to standard output",
+    help="File: .tsv, .tsv.gz, .npz or .zarr.",
 )
 @pass_settings
 def command(
     settings: Settings,
     /,
-    project: Place,
+    store: Place,
     region: str,
     region2: str | None,
-    out: Place | None,
+    out: Place,
     **options: Any,
 ) -> None:
-    """Write the map of REGION, or of REGION against REGION2, of a project or a heatmap store.
+    """Write the map of REGION, or of REGION against REGION2, as text or arrays.
 
-    A heatmap store has the bin sizes that were written; by default the finest with up to 400 bins.
-
-    Text has a line per cell with reads; of a map of one region, the cells on and above the
-    diagonal. Arrays have all cells. A region is chr2, chr2:10,000,000-20,000,000, chr2:10M-20M, or
-    all for the whole genome.
+    STORE is a project, or a heatmap store with the bin sizes that were written, by default the
+    finest with up to 400 bins. Text has a line per cell with reads; of a map of one region, the
+    cells on and above the diagonal. Arrays have all cells.
     """
-    if out is not None:
-        if out.suffix not in _SUFFIXES:
-            raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(_SUFFIXES)}")
-        check_output(out, project, kind=HEATMAP if out.suffix == ".zarr" else None)
+    if out != STDOUT and out.suffix not in _SUFFIXES:
+        raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(_SUFFIXES)}")
+    check_output(out, store, kind=HEATMAP if out.suffix == ".zarr" else None)
     with settings.session():
-        dataset = open_map(project, region, region2, options).dataset
-        if out is None:
-            _write_text(sys.stdout, dataset, upper=region2 is None)
-            return
-        _write_file(out, dataset, upper=region2 is None)
+        dataset = open_map(store, region, region2, options).dataset
+        _write(out, dataset, upper=region2 is None)
+    if out == STDOUT:
+        return
     shape = " x ".join(f"{dataset.sizes[dim]:,}" for dim in ("bin1", "bin2"))
     settings.say(f"{out}: {shape} bins.")
 
 
-def _write_file(out: Place, dataset: xr.Dataset, *, upper: bool) -> None:
+def _write(out: Place, dataset: xr.Dataset, *, upper: bool) -> None:
     import numpy as np
 
     from hifive_dask._store.atomic import replacing, replacing_file
@@ -81,24 +87,17 @@ def _write_file(out: Place, dataset: xr.Dataset, *, upper: bool) -> None:
                 zarr_place(beside), zarr_format=3, consolidated=False
             )
         return
-    with replacing_file(out) as beside:
+    if out.suffix not in (".npz", ".gz"):
+        write_text(out, _text(dataset, upper=upper))
+        return
+    with replacing_file(out) as beside, open(beside, "wb") as handle:
         if out.suffix == ".npz":
             arrays = {str(name): values.values for name, values in dataset.variables.items()}
-            with open(beside, "wb") as handle:
-                np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
-        elif out.suffix == ".gz":
-            # No name and no time in the header: equal maps give equal bytes.
-            with open(beside, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-                for lines in _text(dataset, upper=upper):
-                    packed.write(lines.encode())
+            np.savez_compressed(handle, **arrays)  # type: ignore[arg-type]
         else:
-            with open(beside, "w") as handle:
-                _write_text(handle, dataset, upper=upper)
-
-
-def _write_text(handle: IO[str], dataset: xr.Dataset, *, upper: bool) -> None:
-    for lines in _text(dataset, upper=upper):
-        handle.write(lines)
+            # No name and no time in the header: equal maps give equal bytes.
+            with gzip.GzipFile("", "wb", 6, handle, mtime=0) as packed:
+                packed.writelines(lines.encode() for lines in _text(dataset, upper=upper))
 
 
 def _text(dataset: xr.Dataset, *, upper: bool) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._inputs import (
     GenomeInput,
     address,
@@ -16,29 +17,45 @@ from hifive_dask.cli._inputs import (
 )
 from hifive_dask.cli._pipeline import Pipeline
 from hifive_dask.cli._reads import reads_format, reads_options
-from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._settings import Settings, json_option, pass_settings
 from hifive_dask.cli._steps import Steps
 from hifive_dask.cli._stores import FilePath
+from hifive_dask.cli._types import REGION, Size
 
 
-@click.command("run")
+@click.command(
+    "run",
+    cls=Command,
+    examples=[
+        "hifive-dask run --sites sites.bed --reads reads.pairs.gz -o results",
+        "hifive-dask run --fasta genome.fa.gz --enzyme DpnII --reads reads.bam -o results",
+    ],
+)
 @genome_options
 @click.option("--reads", type=address, multiple=True, help="File of reads; repeatable.")
 @reads_options
 @filter_options
 @express_options
-@click.option("--region", multiple=True, help="Region to draw; repeatable.")
-@click.option("--binsize", type=click.IntRange(1), metavar="BP", help="Of the pictures.")
-@click.option("--out", required=True, type=FilePath(file_okay=False), help="Directory.")
+@click.option(
+    "--region",
+    type=REGION,
+    multiple=True,
+    show_default="the longest chromosome",
+    help="Region to draw; repeatable.",
+)
+@click.option(
+    "--binsize", type=Size(1), show_default="up to 400 bins", help="Of the pictures of regions."
+)
+@click.option("-o", "--out", required=True, type=FilePath(file_okay=False), help="Directory.")
 @click.option("--restart", is_flag=True, help="Do all steps anew.")
+@json_option
 @pass_settings
 def command(
     settings: Settings, /, reads: tuple[Path, ...], out: Path, restart: bool, **options: Any
 ) -> None:
     """From cut sites and reads to a normalized project with pictures, in one directory.
 
-    Steps that were done before, from the same inputs with the same options, are skipped. For
-    example: hifive-dask run --sites sites.bed --reads reads.pairs.gz --out results
+    Steps that were done before, from the same inputs with the same options, are skipped.
     """
     source = GenomeInput.choose(options)
     if not reads and not options["mates"]:

@@ -7,32 +7,43 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import FilePath
+from hifive_dask.cli._types import Choice
 
 if TYPE_CHECKING:
     from hifive_dask.simulate import SimulatedGenome
 
 
-@click.command("simulate")
+@click.command(
+    "simulate",
+    cls=Command,
+    examples=[
+        "hifive-dask simulate --preset toy --seed 3 -o toy",
+    ],
+)
 @click.option(
     "--preset",
-    type=click.Choice(["toy", "demo", "human"]),
+    type=Choice(["toy", "demo", "human"]),
     default="demo",
     show_default=True,
     help="Size: 0.8 Mb and 20 thousand reads, 33 Mb and 2 million, 3.1 Gb and 100 million.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--pairs", type=click.IntRange(1), help="Read pairs, if not those of the preset.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of random numbers."
+)
+@click.option("--pairs", type=click.IntRange(1), show_default="of the preset", help="Read pairs.")
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["raw", "raw.gz", "pairs", "pairs.gz", "bam"]),
+    type=Choice(["raw", "raw.gz", "pairs", "pairs.gz", "bam"]),
     default="raw",
     show_default=True,
     help="Of the reads; .gz is bgzip.",
 )
 @click.option(
+    "-o",
     "--out",
     required=True,
     type=FilePath(file_okay=False),

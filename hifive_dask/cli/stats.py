@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.cli._command import Command
 from hifive_dask.cli._pictures import check_picture, draw_statistics
 from hifive_dask.cli._reads import short_option
-from hifive_dask.cli._settings import Settings, pass_settings
+from hifive_dask.cli._settings import Settings, json_option, pass_settings
 from hifive_dask.cli._stores import FilePath, StorePath
 
 if TYPE_CHECKING:
@@ -19,16 +20,21 @@ if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
 
-@click.command("stats")
+@click.command(
+    "stats",
+    cls=Command,
+    examples=[
+        "hifive-dask stats rep1.zarr rep2.zarr -o statistics.png",
+        "hifive-dask stats pairs.zarr --short 10kb --json",
+    ],
+)
 @click.argument("pairs", nargs=-1, required=True, type=StorePath("pairs"))
 @short_option
 @click.option("-o", "--out", type=FilePath(), help="Picture: .png, .svg or .pdf.")
+@json_option
 @pass_settings
 def command(settings: Settings, /, pairs: tuple[Place, ...], short: int, out: Path | None) -> None:
-    """Tell what became of the reads of the pair stores PAIRS, also as a picture.
-
-    For example: hifive-dask stats rep1.zarr rep2.zarr -o statistics.png
-    """
+    """Tell what became of the reads of the pair stores PAIRS, also as a picture."""
     from hifive_dask import HiCData
 
     if out is not None:
@@ -44,6 +50,32 @@ def command(settings: Settings, /, pairs: tuple[Place, ...], short: int, out: Pa
         if out is not None:
             draw_statistics(tables, short, out)
             settings.say(f"{out}: what became of the reads.")
+    settings.document(
+        lambda: {"type": "statistics", "short": short, "libraries": _libraries(named, tables)}
+    )
+
+
+def _libraries(named: dict[str, Place], tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    from hifive_dask._store.places import absolute
+
+    return [
+        {
+            "name": name,
+            "file": absolute(path),
+            "classes": {
+                kind: {
+                    "reads": int(row["reads"]),
+                    **{part: _or_null(row[part]) for part in ("of_all", "of_valid")},
+                }
+                for kind, row in tables[name].iterrows()
+            },
+        }
+        for name, path in named.items()
+    ]
+
+
+def _or_null(share: float) -> float | None:
+    return float(share) if share == share else None
 
 
 def _named(paths: Sequence[Place]) -> dict[str, Place]:

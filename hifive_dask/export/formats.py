@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hifive_dask._store.places import Location, local
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.regions import whole_bp
 
 __all__ = ["FORMATS", "FileFormat", "choose_binsizes", "choose_format"]
@@ -70,7 +70,7 @@ def choose_format(filename: Location, format: str | None) -> str:
             )
         format = found[0]
     elif format not in FORMATS:
-        raise ParameterError(f"unknown format {format!r}; known are {known}")
+        raise ParameterError(unknown("format", format, FORMATS))
     if format != "zarr":
         local(filename)
     return format

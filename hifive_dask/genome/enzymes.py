@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.sequence import LONGEST_SITE, find_sites
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, near_names
 
 __all__ = ["PRESETS", "Enzyme", "Pattern", "cut_sites", "merge_cuts", "parse_enzymes"]
 
@@ -167,8 +166,7 @@ def _near(choices: dict[str, str], name: str) -> list[str]:
     roman = choices.get(name.translate(_ROMAN).casefold())
     if roman is not None:
         return [roman]
-    near = difflib.get_close_matches(name.casefold(), choices, n=3, cutoff=0.7)
-    return [choices[key] for key in near]
+    return [choices[key] for key in near_names(name, choices)]
 
 
 def _reverse(site: str) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.regions import find_chromosome
 
 __all__ = ["Partition", "Units"]
@@ -80,12 +80,9 @@ class Units:
         names = [c.decode() if isinstance(c, bytes) else str(c) for c in given]
         names = [name for name in names if name]
         found = {name: find_chromosome(name, self.index) for name in names}
-        unknown = [name for name in names if found[name] is None]
-        if unknown:
-            raise ParameterError(
-                f"unknown chromosome {', '.join(map(repr, unknown))}; known are: "
-                + ", ".join(self.chromosomes)
-            )
+        for name in names:
+            if found[name] is None:
+                raise ParameterError(unknown("chromosome", name, self.chromosomes))
         chosen = {self.index[name] for name in found.values() if name is not None}
         return sorted(chosen) or list(range(len(self.chromosomes)))
 

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from hifive_dask._graph.run import hold, progress, run
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.heatmap.axes import Segment
 from hifive_dask.heatmap.bins import Bins, Request, find_bins, joint_segments
 from hifive_dask.heatmap.chunks import Axis
 from hifive_dask.heatmap.dynamic import Growth, grown_layers
+from hifive_dask.heatmap.limits import MEMORY_LIMIT, check_size
 from hifive_dask.heatmap.proportional import proportional_cells
 from hifive_dask.heatmap.recipe import Recipe
 
 __all__ = [
-    "MEMORY_LIMIT",
     "ArrayType",
     "cis_array",
     "trans_array",
@@ -35,19 +35,14 @@ ArrayType = Literal["compact", "upper", "full"]
 Float32 = NDArray[np.float32]
 Layer = Any  # float array (bins, bins), or a lazy one
 
-MEMORY_LIMIT = 4 << 30  # bytes
 _CELL_BYTES = 8  # two float32
 _TOGETHER = 1 << 25  # cells in strips at a time
 _TABLE_BYTES = 48  # float64 sums, tables, and the cells they are made of
 
 
-def _check_memory(size: int, limit: int, advice: str) -> None:
-    """Raise a `ParameterError` if so many bytes are more than allowed."""
-    if size > limit:
-        raise ParameterError(
-            f"this takes about {size / 1e9:,.1f} GB, and memory_limit is {limit / 1e9:,.1f} GB; "
-            f"{advice}, raise memory_limit, or use HiC.heatmap, which computes what is asked for"
-        )
+def _check_memory(size: int, limit: int, cure: str) -> None:
+    lazy = "use HiC.heatmap, which computes what is asked for"
+    check_size("the array", size, limit, "memory_limit", f"{cure}, {lazy}")
 
 
 def _compact_width(bins: Bins, maxdistance: int) -> int:
@@ -256,8 +251,7 @@ def cis_array(
     The array, its bins, and whether the diagonal is there.
     """
     if arraytype not in get_args(ArrayType):
-        known = ", ".join(map(repr, get_args(ArrayType)))
-        raise ParameterError(f"unknown arraytype {arraytype!r}; known are {known}")
+        raise ParameterError(unknown("arraytype", arraytype, get_args(ArrayType)))
     bins = find_bins(recipe.units, recipe.valid, request)
     width = _compact_width(bins, recipe.maxdistance)
     diagonal = not recipe.units.fends or (diagonal and growth is None)

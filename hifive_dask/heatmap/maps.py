@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
 from hifive_dask.errors import ParameterError, StateError
-from hifive_dask.heatmap.arrays import MEMORY_LIMIT, cis_array, trans_array
+from hifive_dask.heatmap.arrays import cis_array, trans_array
 from hifive_dask.heatmap.bins import Bins, Request, find_bins
 from hifive_dask.heatmap.chunks import Axis
 from hifive_dask.heatmap.dynamic import Growth
+from hifive_dask.heatmap.limits import MEMORY_LIMIT, check_size
 from hifive_dask.heatmap.recipe import Recipe
 
 __all__ = ["Map", "MapSet", "make_maps", "upper_cells"]
@@ -170,12 +171,13 @@ def _check_names(pairs: Sequence[tuple[str, str]]) -> None:
 def _check_memory(bins: Mapping[str, Bins], includetrans: bool, limit: int) -> None:
     sizes = sorted((len(each) for each in bins.values()), reverse=True)
     most = max([sizes[0] ** 2 // 2, *([sizes[0] * sizes[1]] if includetrans and sizes[1:] else [])])
-    if most * _CELL_BYTES > limit:
-        raise ParameterError(
-            f"the largest map takes about {most * _CELL_BYTES / 1e9:,.1f} GB, and memory_limit is "
-            f"{limit / 1e9:,.1f} GB; choose a larger binsize, raise memory_limit, or write "
-            "a .cool or .mcool file, which holds only cells with reads"
-        )
+    check_size(
+        "the largest map",
+        most * _CELL_BYTES,
+        limit,
+        "memory_limit",
+        "choose a larger binsize, write a .cool or .mcool file, which holds only cells with reads",
+    )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from hifive_dask._kernels.mrh import (
     merge_cells,
 )
 from hifive_dask._store.pairs import PairRows
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Segment, Stretch
 from hifive_dask.heatmap.cells import Expectation
@@ -173,8 +173,7 @@ def multiresolution_heatmap(
 def check_mrh_datatype(datatype: str) -> None:
     """Raise if there are no multi-resolution heatmaps of a datatype."""
     if datatype not in _DATATYPES:
-        known = ", ".join(map(repr, _DATATYPES))
-        raise ParameterError(f"unknown datatype {datatype!r}; known here are {known}")
+        raise ParameterError(unknown("datatype", datatype, _DATATYPES))
 
 
 def _check_sizes(largest: int, smallest: int, prefix: str = "") -> None:

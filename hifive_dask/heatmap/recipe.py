@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.errors import ParameterError, StateError
+from hifive_dask.errors import ParameterError, StateError, unknown
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Segment, Stretch
 from hifive_dask.heatmap.cells import Datatype, Expectation
@@ -70,8 +70,7 @@ class Recipe:
     def __post_init__(self) -> None:
         datatype = self.datatype
         if datatype not in get_args(Datatype):
-            known = ", ".join(map(repr, get_args(Datatype)))
-            raise ParameterError(f"unknown datatype {datatype!r}; known are {known}")
+            raise ParameterError(unknown("datatype", datatype, get_args(Datatype)))
         if self.maxdistance < 0:
             raise ParameterError(
                 f"maxdistance is {self.maxdistance}, expected bp, or 0 for no limit"

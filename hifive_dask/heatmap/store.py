@@ -30,6 +30,7 @@ from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.axes import Segment, genome_segment
 from hifive_dask.heatmap.cells import Expectation, expected_cells, observed_cells
+from hifive_dask.heatmap.limits import bytes_text, check_size
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.heatmap.rows import RowFinder
 from hifive_dask.heatmap.sums import SummedCells, bins_of_bins
@@ -363,11 +364,12 @@ def check_maps(path: Location, cells: Mapping[int, int], most_bytes: int) -> Non
     if PurePosixPath(str(path)).suffix != ".zarr":
         raise StoreError(f"{path}: a store of heatmaps must be called .zarr")
     sizes = {binsize: 8 * number for binsize, number in cells.items()}
-    if sum(sizes.values()) > most_bytes:
-        worst = max(sizes, key=lambda size: sizes[size])
-        raise ParameterError(
-            f"the maps have {sum(sizes.values()) / 1e9:,.4g} GB of cells before compression, "
-            f"{sizes[worst] / 1e9:,.4g} GB of these at {worst:,} bp, expected at most "
-            f"most_bytes={most_bytes:,}; use larger bins, leave out pairs of chromosomes "
-            "(includetrans=False, or trans_minbinsize for small bins), or raise the limit"
-        )
+    worst = max(sizes, key=lambda size: sizes[size])
+    check_size(
+        f"the store, {bytes_text(sizes[worst])} of it at {worst:,} bp and before compression,",
+        sum(sizes.values()),
+        most_bytes,
+        "most_bytes",
+        "use larger bins, leave out pairs of chromosomes (includetrans=False, or trans_minbinsize "
+        "for small bins)",
+    )

@@ -10,9 +10,10 @@ from scipy.sparse.linalg import LinearOperator, svds
 from threadpoolctl import threadpool_limits
 
 from hifive_dask.errors import ParameterError, StateError
-from hifive_dask.heatmap.arrays import MEMORY_LIMIT, cis_array
+from hifive_dask.heatmap.arrays import cis_array
 from hifive_dask.heatmap.bins import Bins, Request, find_bins
 from hifive_dask.heatmap.dynamic import Growth
+from hifive_dask.heatmap.limits import MEMORY_LIMIT, check_size
 from hifive_dask.heatmap.recipe import Recipe
 
 __all__ = ["learn_structure", "principal_coordinates"]
@@ -106,12 +107,13 @@ def _check_size(name: str, bins: int, used: int, limit: int) -> None:
             f"{name} has {used} bins with a unit in use, expected {_COMPONENTS + 1} or more; "
             "choose a smaller binsize"
         )
-    if bins**2 * _CELL_BYTES > limit:
-        raise ParameterError(
-            f"{name} has {bins:,} bins, and a matrix of every two of them takes about "
-            f"{bins**2 * _CELL_BYTES / 1e9:,.1f} GB; memory_limit is {limit / 1e9:,.1f} GB: choose "
-            "a larger binsize (0 is one bin per unit in use), or raise memory_limit"
-        )
+    check_size(
+        f"{name} has {bins:,} bins, and a matrix of every two of them",
+        bins**2 * _CELL_BYTES,
+        limit,
+        "memory_limit",
+        "choose a larger binsize (0 is one bin per unit in use)",
+    )
 
 
 def _log_enrichment(cells: NDArray[np.float32]) -> Float64:

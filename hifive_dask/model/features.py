@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import whole_number
 
@@ -100,9 +100,7 @@ def plan_model(
     known = ["len", "distance", *(name for name in units.features if name != "len")]
     for name in names:
         if name not in known:
-            raise ParameterError(
-                f"model has the unknown feature {name!r}; known are: {', '.join(known)}"
-            )
+            raise ParameterError(f"model has an {unknown('feature', name, known)}")
         if names.count(name) > 1:
             raise ParameterError(f"model names {name!r} more than once")
     counts = [_bin_count(name, count) for name, count in zip(names, counts, strict=True)]

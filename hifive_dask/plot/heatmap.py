@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from hifive_dask.errors import ParameterError
+from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.plot.map_axes import colour_bar, label_axis, map_title
 from hifive_dask.plot.pixels import reduce_map
 from hifive_dask.plot.scales import Scale, of_scores, one_colour, two_colours
@@ -142,8 +142,7 @@ def check_map(
     if variable is None:
         variable = "score" if "score" in dataset.variables else "enrichment"
     if variable not in _NEEDED:
-        known = ", ".join(map(repr, _NEEDED))
-        raise ParameterError(f"unknown variable {variable!r}; known are {known}")
+        raise ParameterError(unknown("variable", variable, _NEEDED))
     needed = [*_NEEDED[variable], *(f"{c}{n}" for n in (1, 2) for c in _COORDINATES)]
     missing = [name for name in needed if name not in dataset.variables]
     if missing:

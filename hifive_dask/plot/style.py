@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.errors import ParameterError, StoreError, near_names
 
 __all__ = [
     "ACCENT",
@@ -88,8 +88,10 @@ def colour_map(cmap: str | Colormap | None) -> Colormap | None:
         return matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
     except KeyError:
         raise ParameterError(
-            f"Matplotlib has no colour map {cmap!r}; it has, for example, 'viridis', 'Reds' and "
-            "'coolwarm'"
+            f"Matplotlib has no colour map {cmap!r}; it has, for example, "
+            + ", ".join(
+                map(repr, near_names(str(cmap), matplotlib.colormaps) or ("viridis", "Reds"))
+            )
         ) from None
 
 
