@@ -56,6 +56,10 @@ class BinningModel:
                 "find_binning_fend_corrections again"
             )
 
+    def __repr__(self) -> str:
+        sizes = zip(self.features, self.num_bins.tolist(), strict=True)
+        return f"<BinningModel: {', '.join(f'{name} ({size} bins)' for name, size in sizes)}>"
+
     @classmethod
     def of_bins(
         cls,
