@@ -376,6 +376,34 @@ class HiC(Described, Learning, Arrays, Exporting):
         )
         return unit_table(problem, self._applied_corrections(), silent=self.silent)
 
+    def mean_corrections(self) -> NDArray[np.float64]:
+        """Return one correction for every unit, whatever was learned.
+
+        A binning model has none of single units, but a factor of every two; here it is the mean
+        of those of a unit with all units in use. Otherwise these are `corrections`. After both,
+        their product.
+
+        Returns
+        -------
+        float64 (N); NaN for units that are not in use or have no correction, 1 for all others
+        before a normalization.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.filter_fends(mininteractions=5)
+        >>> float(np.nanmax(hic.mean_corrections()))
+        1.0
+        """
+        corrections, model = self._applied_corrections(), self._applied_binning()
+        used = self._usable()
+        values = np.ones(len(used)) if corrections is None else corrections.astype(np.float64)
+        if model is not None:
+            values = values * model.unit_means(used)
+        return np.where(used, values, np.nan)
+
     # Heatmaps
 
     def heatmap(

@@ -321,3 +321,22 @@ def test_progress__of_notebooks_is_one_line(
     with run.progress("counting", 4, silent=True) as advance:
         advance(4)
     assert capsys.readouterr().err == ""
+
+
+def test_mean_corrections__are_of_every_normalization(hic: hd.HiC) -> None:
+    used = (hic.filter > 0) & (hic.corrections > 0)
+    np.testing.assert_array_equal(hic.mean_corrections(), np.where(used, hic.corrections, np.nan))
+    other = hd.HiC(hic.file, silent=True)
+    other.normalization = "none"
+    np.testing.assert_array_equal(other.mean_corrections(), np.where(hic.filter > 0, 1, np.nan))
+    other.find_binning_fend_corrections(
+        model=("len", "gc"), num_bins=(4, 3), parameters=("even", "even"), usereads="trans"
+    )
+    model = other.binning_model
+    units = np.flatnonzero(other.filter)
+    wanted = np.full(len(other.filter), np.nan)
+    for unit in units:
+        wanted[unit] = model.factors(np.full(len(units), unit), units).mean()
+    np.testing.assert_allclose(other.mean_corrections(), wanted)
+    assert repr(model) == "<BinningModel: len (4 bins), gc (3 bins)>"
+    assert re.search(r"corrections +binning, model of len, gc, \d+ iteration", repr(other))
