@@ -1,15 +1,24 @@
 # Everything runs in an environment of its own, .venv, which the targets make and fill.
 PYTHON ?= python3
 VENV ?= .venv
+LOWEST ?= .venv-lowest
 DEMO ?= demo
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint docs linkcheck clean
+# What meets every dependency: stores, readers, URLs, kernels, maps, pictures, clusters, commands.
+ESSENTIAL := $(patsubst %,tests/test_%.py,foundation partition fend digest features reads counts bam \
+	cool cool_export remote hifive_files filtering distance express binning heatmap heatmap_store \
+	accessor plot cluster mpi cli packaging)
+# Of old versions it does not matter what they announce.
+QUIET := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
+
+.PHONY: help demo test test-lowest lint docs linkcheck clean
 
 help:
 	@echo "make demo   simulate a genome, run everything on it, draw pictures into $(DEMO)/pictures"
 	@echo "make test   run the tests"
 	@echo "make lint   check style and types"
+	@echo "make test-lowest   run the essential tests with the oldest versions that are declared"
 	@echo "make docs   build the documentation into docs/_build/html"
 	@echo "make linkcheck   fetch the external links of the documentation"
 	@echo "make clean  remove what these made"
@@ -35,6 +44,16 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
+$(LOWEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python \
+		--resolution lowest-direct -e '.[test]'
+	@touch $@
+
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/python -m pytest -n auto --dist worksteal $(QUIET) $(ESSENTIAL)
+
 lint: $(VENV)/.installed-lint
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
@@ -49,4 +68,4 @@ linkcheck: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -q -D nb_execution_mode=off -b linkcheck docs docs/_build/linkcheck
 
 clean:
-	rm -rf $(VENV) docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(LOWEST) docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -85,7 +85,7 @@ def asking(mb: int, pairs: str, path: str, workers: int) -> Figures:
     first, second = (("chr1", start, start + WINDOW) for start in (0, 500_000))
 
     def ask(maps: Any, region: Any) -> Any:
-        return hd.select_region(maps, region, binsize=SIZES[0]).compute()
+        return maps.hic.region(region, binsize=SIZES[0]).compute()
 
     with dask.config.set(scheduler="threads", num_workers=workers):
         start = time.perf_counter()
@@ -97,7 +97,7 @@ def asking(mb: int, pairs: str, path: str, workers: int) -> Figures:
         cpu = time.process_time()
         ask(maps, second)
         cpu = time.process_time() - cpu
-        (lazy,) = dask.optimize(hd.select_region(maps, second, binsize=SIZES[0]))
+        (lazy,) = dask.optimize(maps.hic.region(second, binsize=SIZES[0]))
         what = recipe(mb, pairs)
         computed, wanted = best(lambda: heatmap(what, region=second, binsize=SIZES[0]).compute(), 2)
     wanted = wanted.sel(bin1=found["bin1"], bin2=found["bin2"])

@@ -9,13 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hifive_dask._on_import import register_accessor
+
 if TYPE_CHECKING:
     from hifive_dask.convert import export_project, import_project
     from hifive_dask.export.heatmap_hdf5 import open_heatmaps
     from hifive_dask.fend import Fend
     from hifive_dask.heatmap.coolers import import_heatmaps
     from hifive_dask.heatmap.mrh_reader import open_mrh
-    from hifive_dask.heatmap.opened import select_region
     from hifive_dask.hic import HiC
     from hifive_dask.hic_data import HiCData
 
@@ -29,7 +30,6 @@ __all__ = [
     "import_project",
     "open_heatmaps",
     "open_mrh",
-    "select_region",
 ]
 
 __version__ = "0.1.0"
@@ -43,7 +43,6 @@ _HOME = {
     "import_project": "hifive_dask.convert",
     "open_heatmaps": "hifive_dask.export.heatmap_hdf5",
     "open_mrh": "hifive_dask.heatmap.mrh_reader",
-    "select_region": "hifive_dask.heatmap.opened",
 }
 
 
@@ -56,3 +55,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+register_accessor()

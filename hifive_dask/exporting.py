@@ -144,9 +144,8 @@ class Exporting(Measuring):
         }
         if chosen == "zarr":
             common |= {"trans_minbinsize": trans_minbinsize, "most_bytes": most_bytes}
-            write_store(
-                filename, recipe, sizes, **common | {"history": history, "source": self.file}
-            )
+            common |= {"history": history, "source": self.file}
+            write_store(filename, recipe, sizes, **common, genome_name=self.data.fends.genome_name)
         elif chosen in ("cool", "mcool"):
             common["assembly"] = self.data.fends.genome_name
             if chosen == "cool":

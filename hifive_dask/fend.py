@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex
@@ -17,6 +17,7 @@ from hifive_dask._graph.run import progress
 from hifive_dask._store.fends import compound, partition_token, read_partition, write_partition
 from hifive_dask._store.places import Location, absolute, place
 from hifive_dask._store.zarr_store import is_hdf5
+from hifive_dask.about import Described, Fact
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.genome.bed import Content, read_bed_bins, read_bed_fends
 from hifive_dask.genome.build import bins_from_fends, bins_from_lengths
@@ -43,7 +44,7 @@ _FORMATS = {".bed": "bed", ".fend": "fend", ".len": "len", ".sizes": "len"} | di
 _PACKED = (".gz", ".bgz")
 
 
-class Fend:
+class Fend(Described):
     """The partition of a genome: restriction-fragment ends (fends), bins, or fends in bins.
 
     Parameters
@@ -94,8 +95,10 @@ class Fend:
     >>> _ = (folder / "sites.bed").write_text(sites)
     >>> fend = hd.Fend(folder / "toy.zarr", "w", silent=True)
     >>> fend.load_fends(folder / "sites.bed")
-    >>> fend
-    <Fend toy.zarr: 1 chromosome, 4 fends, median fragment 1,000 bp>
+    >>> fend  # doctest: +ELLIPSIS
+    <Fend toy.zarr>
+      partition  1 chromosome, 4 fends, median fragment 1,000 bp
+      file       ...toy.zarr
     >>> fend.fends["mid"]
     array([1250, 1750, 2250, 2750], dtype=int32)
     >>> fend.save()
@@ -122,11 +125,17 @@ class Fend:
         if mode == "r" or (mode == "a" and place(self.file).exists()):
             self.load()
 
-    def __repr__(self) -> str:
-        name = Path(self.file).name
-        if self._partition is None:
-            return f"<Fend {name}: empty>"
-        return f"<Fend {name}: {_summary(self._partition)}>"
+    def _facts(self) -> Iterator[Fact]:
+        partition = self._partition
+        if partition is None:
+            yield "partition", "empty; load_fends, load_bins or digest fill it"
+            return
+        names = [partition.genome_name, partition.re_name and f"cut by {partition.re_name}"]
+        if any(names):
+            yield "genome", ", ".join(filter(None, names))
+        yield "partition", partition.text
+        if partition.units.features:
+            yield "features", ", ".join(partition.units.features)
 
     def __getitem__(self, key: str) -> Any:
         """Return an attribute by name, or None."""
@@ -487,7 +496,7 @@ class Fend:
         )
         self._token = partition_token(to_dataset(partition))
         self._partition, self._history = partition, history
-        self._log(f"{Path(filename).name}: {_summary(partition)}")
+        self._log(f"{Path(filename).name}: {partition.text}")
 
     def _log(self, message: str) -> None:
         if not self.silent:
@@ -615,19 +624,3 @@ def _format(filename: PathLike, given: str | None, known: tuple[str, ...], call:
             ".gz)"
         )
     return found
-
-
-def _summary(partition: Partition) -> str:
-    count = len(partition.chromosomes)
-    texts = [f"{count} chromosome" + ("s" if count != 1 else "")]
-    if partition.fends is not None:
-        texts.append(
-            f"{len(partition.fends):,} fends, median fragment {partition.median_fragment:,.0f} bp"
-        )
-    if partition.bins is not None:
-        bins = partition.bins
-        size = f"{partition.binned:,}"
-        if not partition.binned:
-            size = f"{np.median(bins.stop.astype(np.int64) - bins.start):,.0f} (median)"
-        texts.append(f"{len(bins):,} bins of {size} bp")
-    return ", ".join(texts)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask._store.places import Location, absolute
 from hifive_dask._store.project import ProjectContent, check_sizes, read_project, write_project
+from hifive_dask.about import Described, Fact, counted
 from hifive_dask.arrays import Arrays
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.exporting import Exporting
@@ -48,7 +50,7 @@ _ARRAYS = {
 }
 
 
-class HiC(Learning, Arrays, Exporting):
+class HiC(Described, Learning, Arrays, Exporting):
     """A Hi-C project: which fends to trust, what biases they have, and heatmaps free of them.
 
     Parameters
@@ -158,15 +160,25 @@ class HiC(Learning, Arrays, Exporting):
         self._hifive: dict[str, Any] = {}
         self._hifive_arrays: dict[str, NDArray[Any]] = {}
 
-    def __repr__(self) -> str:
-        name = Path(self.file).name
-        if self._data is None:
-            return f"<HiC {name}: empty>"
+    def _facts(self) -> Iterator[Fact]:
+        if self._data is None or self._fends is None:
+            yield "project", "empty; call load_data first"
+            return
+        partition = self._fends.partition
+        yield "genome", ", ".join(filter(None, [partition.genome_name, partition.text]))
+        yield "reads", self._data._reads
         valid = int(np.count_nonzero(self.filter))
-        return (
-            f"<HiC {name}: {valid:,} of {len(self.filter):,} {self._kind} in use, "
-            f"{len(self._data.store):,} pairs, normalization {self.normalization}>"
-        )
+        yield "filter", f"{valid:,} of {counted(len(self.filter), self._kind[:-1])} in use"
+        segments = self.distance_parameters
+        known = "not measured" if segments is None else counted(len(segments), "segment")
+        yield "distance", known
+        learned = [self.normalization]
+        if self.model_parameters is not None:
+            learned.append(f"model of {', '.join(map(str, self.model_parameters))}")
+        if self.trace is not None:
+            learned.append(counted(len(self.trace), "iteration"))
+        yield "corrections", ", ".join(filter(None, learned))
+        yield "pairs", self._data.file
 
     def __getitem__(self, key: str) -> Any:
         """Return an attribute by name, or None."""
@@ -364,6 +376,34 @@ class HiC(Learning, Arrays, Exporting):
         )
         return unit_table(problem, self._applied_corrections(), silent=self.silent)
 
+    def mean_corrections(self) -> NDArray[np.float64]:
+        """Return one correction for every unit, whatever was learned.
+
+        A binning model has none of single units, but a factor of every two; here it is the mean
+        of those of a unit with all units in use. Otherwise these are `corrections`. After both,
+        their product.
+
+        Returns
+        -------
+        float64 (N); NaN for units that are not in use or have no correction, 1 for all others
+        before a normalization.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.filter_fends(mininteractions=5)
+        >>> float(np.nanmax(hic.mean_corrections()))
+        1.0
+        """
+        corrections, model = self._applied_corrections(), self._applied_binning()
+        used = self._usable()
+        values = np.ones(len(used)) if corrections is None else corrections.astype(np.float64)
+        if model is not None:
+            values = values * model.unit_means(used)
+        return np.where(used, values, np.nan)
+
     # Heatmaps
 
     def heatmap(
@@ -438,7 +478,10 @@ class HiC(Learning, Arrays, Exporting):
         if dynamically_binned:
             growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
         recipe = self._recipe(datatype, maxdistance or 0)
-        return heatmap(recipe, region=region, region2=region2, binsize=binsize, growth=growth)
+        cells = heatmap(recipe, region=region, region2=region2, binsize=binsize, growth=growth)
+        return cells.assign_attrs(
+            genome_name=self.fends.genome_name, source=PurePosixPath(self.file).name
+        )
 
 
 def _mpi() -> tuple[Any, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from hifive_dask._store.pairs_hdf5 import (
 )
 from hifive_dask._store.places import Location, Place, absolute, local, same
 from hifive_dask._store.zarr_store import is_hdf5
+from hifive_dask.about import Described, Fact
 from hifive_dask.errors import InputWarning, LinkError, ParameterError, StateError
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Units
@@ -51,7 +52,7 @@ from hifive_dask.schema import PAIRS
 __all__ = ["HiCData"]
 
 
-class HiCData(Loading):
+class HiCData(Described, Loading):
     """Counted pairs of units: fends, or bins if the partition has bins.
 
     Parameters
@@ -105,15 +106,30 @@ class HiCData(Loading):
         if mode == "r":
             self.load()
 
-    def __repr__(self) -> str:
-        name = Path(self.file).name
-        if self._store is None:
-            return f"<HiCData {name}: empty>"
-        return (
-            f"<HiCData {name}: {len(self._store):,} pairs, "
-            f"{self.stats.get('valid_cis_reads', 0):,} cis and "
-            f"{self.stats.get('valid_trans_reads', 0):,} trans reads>"
+    def _facts(self) -> Iterator[Fact]:
+        if self._store is None or self._fends is None:
+            yield "pairs", "empty; load_data_from_raw and others fill it"
+            return
+        partition = self._fends.partition
+        names = filter(None, [partition.genome_name, partition.text])
+        yield "genome", ", ".join(names)
+        yield "pairs", f"{len(self._store):,} pairs of {'fends' if self.units.fends else 'bins'}"
+        yield "reads", self._reads
+        limit = self._store.attributes.get("maxinsert")
+        if isinstance(limit, int):
+            yield "maxinsert", f"{limit:,} bp"
+        yield "partition", self._fends.file
+
+    @property
+    def _reads(self) -> str:
+        """Valid reads, in words."""
+        cis, trans, total = (
+            int(self.stats.get(name, 0))
+            for name in ("valid_cis_reads", "valid_trans_reads", "total_reads")
         )
+        share = f", {100 * cis / (cis + trans):.1f} % cis" if cis + trans else ""
+        of_all = f", of {total:,} in all" if total else ""
+        return f"{cis:,} cis and {trans:,} trans reads{share}{of_all}"
 
     def __getitem__(self, key: str) -> Any:
         """Return an attribute by name, or None."""

@@ -370,6 +370,7 @@ HEATMAPS = StoreSchema(
         "datatype": "What is expected: raw, fend, distance, enrichment or expected; of coolers "
         "`balanced` (by their weights) or `counts` (1 per cell).",
         "maxdistance": "bp: largest distance of a cis pair, inclusive; 0 for all.",
+        "genome_name": "Name of the genome; empty or absent when not given.",
         "source": "Link to the project or cooler the maps are of: relative path, or empty.",
         "pairs_token": "Token of the pair store; empty for coolers.",
         "binsize": "Of a group: its bin size, bp.",

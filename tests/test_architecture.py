@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "hifive_dask"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "schema", "regions", "provenance"}
+BASE = {"about", "errors", "schema", "regions", "provenance"}
 TOOLS = BASE | {"_kernels", "_graph", "_store"}
 STAGES = ("genome", "reads", "model", "heatmap")
 CLASSES = {"fend", "hic_data", "hic"}
@@ -44,8 +44,10 @@ ALLOWED: dict[str, set[str]] = {
     "testing": TOOLS | CLASSES | {"simulate"},
     "cluster": BASE,
     "cli": TOOLS | set(STAGES) | CLASSES | {"cluster", "convert", "export", "plot", "simulate"},
+    "accessor": TOOLS | set(STAGES) | {"plot"},
+    "_on_import": set(),
     "__main__": {"cli"},
-    "__init__": CLASSES | {"convert", "export"},
+    "__init__": CLASSES | {"_on_import", "convert", "export"},
 }
 OTHERS = {"_kernels": {"numpy", "numba"}}
 MPI = {"dask_mpi", "mpi4py"}
@@ -99,7 +101,7 @@ def own_parts(path: Path) -> set[str]:
     """Parts of the package that a module imports; its version does not count."""
     found = {name.split(".")[1] for name in imports(path) if name.startswith("hifive_dask.")}
     classes = {"Fend": "fend", "HiCData": "hic_data", "HiC": "hic", "open_heatmaps": "export"}
-    classes |= dict.fromkeys(("open_mrh", "select_region", "import_heatmaps"), "heatmap")
+    classes |= dict.fromkeys(("open_mrh", "import_heatmaps"), "heatmap")
     classes |= dict.fromkeys(("import_project", "export_project"), "convert")
     return {classes.get(name, name) for name in found} - {"__version__", part_of(path)}
 

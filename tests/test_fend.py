@@ -100,7 +100,13 @@ def test_fend__fends_saved_and_opened(tmp_path: Path, sites: Path, name: str) ->
             "Fend.load_fends(filename='g1_sites.bed', genome_name='g1', re_name='RE', "
             "format='bed', content='sites') - Success\n"
         )
-        assert repr(one) == f"<Fend {name}: 2 chromosomes, 10 fends, median fragment 1,000 bp>"
+        assert repr(one).splitlines() == [
+            f"<Fend {name}>",
+            "  genome     g1, cut by RE",
+            "  partition  2 chromosomes, 10 fends, median fragment 1,000 bp",
+            "  features   map, gc",
+            f"  file       {tmp_path / name}",
+        ]
     assert again.token == fend.token
 
 
@@ -117,7 +123,7 @@ def test_fend__fends_in_bins(tmp_path: Path, sites: Path) -> None:
     assert fend.bin_indices is not None
     assert fend.bin_indices.tolist() == [0, 3, 6]
     assert fend["genome_name"] == ""
-    assert repr(fend).endswith("10 fends, median fragment 1,000 bp, 6 bins of 1,000 bp>")
+    assert "10 fends, median fragment 1,000 bp, 6 bins of 1,000 bp\n" in repr(fend)
     assert "binned=1000" in fend.history
     with pytest.raises(ParameterError, match=r"binned is 5, but .* was made with 1000"):
         hd.Fend(tmp_path / "g.zarr", binned=5)
@@ -132,7 +138,7 @@ def test_fend__bins_alone(tmp_path: Path, sites: Path, lengths: Path) -> None:
     assert fend.bins is not None
     assert fend.bins.dtype.names == ("chr", "start", "stop", "mid")
     assert fend.bins["mid"].tolist() == [25, 75, 25, 75, 25, 75, 125]
-    assert repr(fend) == "<Fend g.fends: 3 chromosomes, 7 bins of 50 bp>"
+    assert "partition  3 chromosomes, 7 bins of 50 bp\n" in repr(fend)
     bed = tmp_path / "bins.bed"
     bed.write_text("chr2\t0\t50\nchr1\t100\t175\nchr1\t0\t100\n")
     for binned in (None, 0):
@@ -141,7 +147,7 @@ def test_fend__bins_alone(tmp_path: Path, sites: Path, lengths: Path) -> None:
         fend.save()
         fend = hd.Fend(tmp_path / "a.zarr")
         assert (fend.binned, fend.partition.kind) == (0, "arbitrary bins")
-        assert repr(fend).endswith("2 chromosomes, 3 bins of 75 (median) bp>")
+        assert "2 chromosomes, 3 bins of 75 (median) bp\n" in repr(fend)
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".fends"])
@@ -217,7 +223,7 @@ def test_token__follows_borders_only(tmp_path: Path, sites: Path) -> None:
 
 def test_fend__refuses_calls_before_anything_is_loaded(tmp_path: Path) -> None:
     fend = hd.Fend(tmp_path / "g.zarr", "a", binned=7)
-    assert repr(fend) == "<Fend g.zarr: empty>"
+    assert "<Fend g.zarr>\n  partition  empty; load_fends" in repr(fend)
     assert (fend.binned, fend.history, fend["fends"]) == (7, "", None)
     for name in ("fends", "chromosomes", "units", "token", "chr2int", "re_name"):
         with pytest.raises(

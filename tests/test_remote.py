@@ -114,7 +114,7 @@ def query(base: str | Path) -> list[Any]:
     maps = hd.open_heatmaps(f"{base}/maps.zarr")
     found = [
         hic.heatmap("chr1", binsize=50_000)["enrichment"].values,
-        hd.select_region(maps, "chr1:100k-200k", "chr2", binsize=10_000)["enrichment"].values,
+        maps.hic.region("chr1:100k-200k", "chr2", binsize=10_000)["enrichment"].values,
     ]
     return [np.nan_to_num(values, nan=-1).tolist() for values in found]
 

@@ -16,14 +16,72 @@ from hifive_dask.errors import ClusterError
 __all__ = ["hold", "progress", "run"]
 
 _SHOW_AFTER = 1.0  # seconds: quicker work shows no bar
+_WRITE_EVERY = 0.5  # seconds: notebooks keep every text that was written
 # Graphs of ours hold arrays as long as the genome, once; Dask's default warns above 10 MB.
 _LARGE_GRAPH = "distributed.admin.large-graph-warning-threshold"
 
 
+def _notebook() -> bool:
+    return "ipykernel" in sys.modules
+
+
 def _interactive() -> bool:
-    if "ipykernel" in sys.modules:
-        return True
-    return sys.stderr.isatty()
+    return _notebook() or sys.stderr.isatty()
+
+
+class _Line:
+    """Progress in a notebook: one line that is written again, as notebooks keep it."""
+
+    def __init__(self, title: str, total: int, start: float) -> None:
+        self._title, self._total, self._start = title, total, start
+        self._next, self._text = 0.0, ""
+
+    def update(self, done: int) -> None:
+        now = time.monotonic()
+        elapsed = int(now - self._start)
+        minutes = f"{elapsed // 60}:{elapsed % 60:02}"
+        self._text = f"{self._title or 'working'}  {100 * done // self._total:3}%  {minutes}"
+        if now >= self._next:
+            self._next = now + _WRITE_EVERY
+            self._write("")
+
+    def stop(self) -> None:
+        self._write("\n")
+
+    def _write(self, end: str) -> None:
+        sys.stderr.write(f"\r{self._text}{end}")
+        sys.stderr.flush()
+
+
+class _Terminal:
+    """Progress in a terminal."""
+
+    def __init__(self, title: str, total: int, start: float) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._progress.start()
+        self._task = self._progress.add_task(title, total=total)
+
+    def update(self, done: int) -> None:
+        self._progress.update(self._task, completed=done)
+
+    def stop(self) -> None:
+        self._progress.stop()
 
 
 class _Bar:
@@ -31,8 +89,7 @@ class _Bar:
 
     def __init__(self, title: str, total: int, silent: bool) -> None:
         self._title, self._total, self._done = title, max(total, 1), 0
-        self._progress: Any = None
-        self._task: Any = None
+        self._shown: _Line | _Terminal | None = None
         self._start = time.monotonic()
         self._silent = silent or not _interactive()
 
@@ -40,32 +97,15 @@ class _Bar:
         self._done += steps
         if self._silent:
             return
-        if self._progress is None and time.monotonic() - self._start > _SHOW_AFTER:
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                Progress,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.percentage:>3.0f}%"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
-            self._progress.start()
-            self._task = self._progress.add_task(self._title, total=self._total)
-        if self._progress is not None:
-            self._progress.update(self._task, completed=min(self._done, self._total))
+        if self._shown is None and time.monotonic() - self._start > _SHOW_AFTER:
+            kind = _Line if _notebook() else _Terminal
+            self._shown = kind(self._title, self._total, self._start)
+        if self._shown is not None:
+            self._shown.update(min(self._done, self._total))
 
     def close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        if self._shown is not None:
+            self._shown.stop()
 
 
 @contextmanager

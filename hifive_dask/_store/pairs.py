@@ -133,6 +133,10 @@ class PairStore:
     def __len__(self) -> int:
         return int(self.block_offset[-1])
 
+    def __repr__(self) -> str:
+        blocks = len(self.block_chrom1)
+        return f"<PairStore: {len(self):,} pairs in {blocks:,} pairs of chromosomes>"
+
     @cached_property
     def blocks(self) -> dict[tuple[int, int], tuple[int, int]]:
         """Row range of every stored pair of chromosomes."""

@@ -60,7 +60,8 @@ def open_map(store: Place, region: str, region2: str | None, options: dict[str, 
 
 def _stored_map(path: Place, region: str, region2: str | None, options: dict[str, Any]) -> Map:
     """The map of a store; its finest one of up to `_BINS` bins if no bin size was given."""
-    from hifive_dask import open_heatmaps, select_region
+    from hifive_dask import open_heatmaps
+    from hifive_dask.heatmap.opened import open_level, select_region
 
     tree = open_heatmaps(path)
     for name in ("datatype", "maxdistance"):
@@ -76,7 +77,7 @@ def _stored_map(path: Place, region: str, region2: str | None, options: dict[str
         trans = [size for size in sizes if tree[f"r{size}"].attrs["trans"]]
         sizes = trans if trans and (whole or region2 is not None) else sizes
     for binsize in sizes:
-        dataset = select_region(tree, None if whole else region, region2, binsize=binsize)
+        dataset = select_region(open_level(tree, binsize), None if whole else region, region2)
         if max(dataset.sizes.values()) <= _BINS:
             break
     return Map(dataset, int(binsize), tree.attrs["datatype"], _title(region, region2, whole))

@@ -19,8 +19,11 @@ from hifive_dask._store.hdf5 import open_hdf5, plain, text_array
 from hifive_dask._store.kinds import replacing_store
 from hifive_dask._store.places import Location, local
 from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.heatmap.axes import coordinates
+from hifive_dask.heatmap.labels import describe
 from hifive_dask.heatmap.maps import Map, MapSet, upper_cells
 from hifive_dask.heatmap.opened import open_store
+from hifive_dask.heatmap.ratios import ratio
 
 __all__ = ["datasets", "enrichment", "open_heatmaps", "write_hdf5", "write_heatmaps"]
 
@@ -46,9 +49,9 @@ def open_heatmaps(path: Location) -> xr.DataTree:
         start, stop and mid of both, and are read when asked for.
 
         Of a ``.zarr`` store there is a node per bin size, such as ``"r10000"``: the map of the
-        genome, symmetric. `select_region` finds regions in it. Node attributes are those of
-        `HiC.heatmap` and ``trans``: whether there are cells of two chromosomes, which else are -1
-        in ``observed`` and NaN in the others. Root attributes are ``resolutions`` (bp),
+        genome, symmetric. ``hic.region`` of the tree finds regions in it. Node attributes are those
+        of `HiC.heatmap` and ``trans``: whether there are cells of two chromosomes, which else are
+        -1 in ``observed`` and NaN in the others. Root attributes are ``resolutions`` (bp),
         ``chromosomes``, ``datatype``, ``maxdistance``, ``history``, ``source``, ``pairs_token`` and
         ``uuid``. With datatype "expected", ``observed`` is float32.
 
@@ -89,10 +92,14 @@ def open_heatmaps(path: Location) -> xr.DataTree:
             name: file[f"{name}.positions"][...] for name in names if f"{name}.positions" in file
         }
     diagonal = bool(attributes.get("diagonal", False))
-    nodes = _nodes(where, names, bins, shapes, diagonal)
+    size = int(attributes["resolution"])
+    nodes = {
+        name: node.assign_attrs(binsize=size, source=os.path.basename(where))
+        for name, node in _nodes(where, names, bins, shapes, diagonal).items()
+    }
     root = xr.Dataset(
         attrs={
-            "resolution": int(attributes["resolution"]),
+            "resolution": size,
             "diagonal": diagonal,
             "history": str(attributes.get("history", "")),
             "chromosomes": names,
@@ -167,18 +174,18 @@ def _node(
         da.from_delayed(read(where, f"{name}.{dataset}", shape, diagonal), shape, dtype)
         for dataset, dtype in _DATASETS.values()
     )
-    ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.nan)
-    dims = ("bin1", "bin2")
+    both = da.map_blocks(ratio, seen, expected, dtype=np.float32)
+    cells = {"observed": seen, "expected": expected, "enrichment": both}
     return xr.Dataset(
-        {
-            "observed": (dims, seen, {"units": "reads"}),
-            "expected": (dims, expected, {"units": "reads"}),
-            "enrichment": (dims, ratio.astype(np.float32), {"units": "1"}),
-        },
+        {name: (("bin1", "bin2"), data, describe(name)) for name, data in cells.items()},
         coords={
             key: value
             for number, chromosome in enumerate(chromosomes, 1)
             for key, value in _coords(number, chromosome, bins, shape[number - 1]).items()
+        },
+        attrs={
+            "region": chromosomes[0],
+            "region2": "" if diagonal is not None else chromosomes[1],
         },
     )
 
@@ -186,19 +193,13 @@ def _node(
 def _coords(
     number: int, chromosome: str, bins: Mapping[str, NDArray[np.int32]], size: int
 ) -> dict[str, Any]:
-    dim = f"bin{number}"
-    coords = {f"chromosome{number}": (dim, np.full(size, chromosome))}
-    if chromosome not in bins:  # HiFive leaves them out with maps of less than two bins
-        return coords | {dim: (dim, np.arange(size))}
-    start, stop = bins[chromosome].astype(np.int64).T
-    units = {"units": "bp"}
-    return {
-        dim: (dim, start),
-        **coords,
-        f"start{number}": (dim, start, units),
-        f"stop{number}": (dim, stop, units),
-        f"mid{number}": (dim, (start + stop) // 2, units),
-    }
+    names = np.full(size, chromosome)
+    if chromosome in bins:
+        start, stop = bins[chromosome].astype(np.int64).T
+        return coordinates(number, names, start, stop, positions=True)
+    # HiFive leaves out the bins of chromosomes whose maps have less than two.
+    known = coordinates(number, names, *np.zeros((2, size), np.int64), positions=False)
+    return {name: known[name] for name in (f"bin{number}", f"chromosome{number}")}
 
 
 def _read(where: str, name: str, shape: tuple[int, int], diagonal: bool | None) -> NDArray[Any]:

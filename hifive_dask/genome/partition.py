@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from hifive_dask.about import counted
 from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.regions import find_chromosome
 
@@ -50,6 +51,10 @@ class Units:
 
     def __len__(self) -> int:
         return len(self.mid)
+
+    def __repr__(self) -> str:
+        number = counted(len(self), "fend" if self.fends else "bin")
+        return f"<Units: {number} on {counted(len(self.chromosomes), 'chromosome')}>"
 
     @cached_property
     def chromosome(self) -> Int32:
@@ -164,6 +169,23 @@ class Partition:
         if self.bins is None:
             return replace(self, fends=units, windows=windows)
         return replace(self, bins=units, windows=windows)
+
+    @property
+    def text(self) -> str:
+        """What it is made of, in words."""
+        texts = [counted(len(self.chromosomes), "chromosome")]
+        if self.fends is not None:
+            fends = counted(len(self.fends), "fend")
+            texts.append(f"{fends}, median fragment {self.median_fragment:,.0f} bp")
+        if self.bins is not None:
+            bins, size = self.bins, f"{self.binned:,}"
+            if not self.binned:
+                size = f"{np.median(bins.stop.astype(np.int64) - bins.start):,.0f} (median)"
+            texts.append(f"{counted(len(bins), 'bin')} of {size} bp")
+        return ", ".join(texts)
+
+    def __repr__(self) -> str:
+        return f"<Partition: {self.text}>"
 
     @property
     def kind(self) -> str:

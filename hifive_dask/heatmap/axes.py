@@ -18,6 +18,7 @@ __all__ = [
     "Segment",
     "Stretch",
     "align",
+    "coordinates",
     "cut",
     "cut_region",
     "genome_segment",
@@ -266,16 +267,25 @@ def align(one: Segment, two: Segment, binsize: int) -> Segment:
 
 
 def coordinates(
-    axis: int, index: NDArray[Any], names: NDArray[np.str_], start: Int64, stop: Int64
+    axis: int, names: NDArray[np.str_], start: Int64, stop: Int64, *, positions: bool
 ) -> dict[str, Any]:
-    """Coordinates of the bins of axis 1 or 2 of a Dataset, by their name."""
-    dim, units = f"bin{axis}", {"units": "bp"}
+    """Coordinates of the bins of axis 1 or 2 of a Dataset, by their name.
+
+    The index are `positions`, the starts of bins of one chromosome, or else numbers of bins.
+    """
+    dim = f"bin{axis}"
+
+    def described(values: NDArray[Any], name: str, units: str = "bp") -> Any:
+        return dim, values, {"long_name": name, "units": units}
+
     return {
-        dim: (dim, index),
-        f"chromosome{axis}": (dim, names),
-        f"start{axis}": (dim, start, units),
-        f"stop{axis}": (dim, stop, units),
-        f"mid{axis}": (dim, (start + stop) // 2, units),
+        dim: described(start, f"position on {names[0]}")
+        if positions
+        else described(np.arange(len(names)), "bin", "1"),
+        f"chromosome{axis}": described(names, "chromosome", "1"),
+        f"start{axis}": described(start, "start of the bin"),
+        f"stop{axis}": described(stop, "end of the bin"),
+        f"mid{axis}": described((start + stop) // 2, "middle of the bin"),
     }
 
 

@@ -140,11 +140,17 @@ def import_heatmaps(
         attributes={
             "datatype": "counts" if plain == {True} else "balanced",
             "maxdistance": 0,
+            "genome_name": _assembly(next(iter(found.values()))),
             "source": relative_link(file, path),
             "pairs_token": "",
         },
         silent=silent,
     )
+
+
+def _assembly(uri: str) -> str:
+    name = str(open_cooler(uri).info.get("genome-assembly") or "")
+    return "" if name == "unknown" else name
 
 
 def _resolutions(address: str, binsizes: Sequence[int] | None) -> dict[int, str]:

@@ -19,6 +19,7 @@ from hifive_dask._kernels.mrh import Pyramid
 from hifive_dask._store.places import local
 from hifive_dask.errors import ParameterError, RegionError, StoreError
 from hifive_dask.heatmap.axes import coordinates
+from hifive_dask.heatmap.labels import describe
 from hifive_dask.heatmap.mrh_file import Header, PathLike, Scale, pair_chromosomes, read_header
 from hifive_dask.regions import Region, parse_region
 
@@ -212,7 +213,7 @@ class MrhFile:
         )
         start = self._scale(trans).start
         return xr.Dataset(
-            {"score": (("bin1", "bin2"), score, {"long_name": "log2(observed / expected)"})},
+            {"score": (("bin1", "bin2"), score, describe("score"))},
             coords={
                 key: value
                 for axis, (span, bins) in enumerate(((one, rows), (two, columns)), 1)
@@ -225,6 +226,7 @@ class MrhFile:
                 "region2": "" if region2 is None else self._text(two),
                 "binsize": binsize,
                 "minobservations": self.minobservations,
+                "source": Path(self.path).name,
             },
         )
 
@@ -443,4 +445,4 @@ def _pieces(bins: range) -> list[range]:
 
 def _coords(axis: int, name: str, start: int, bins: range, size: int) -> dict[str, Any]:
     lower = start + size * np.array(bins, dtype=np.int64)
-    return coordinates(axis, lower, np.full(len(bins), name), lower, lower + size)
+    return coordinates(axis, np.full(len(bins), name), lower, lower + size, positions=True)

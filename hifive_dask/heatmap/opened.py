@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import PurePosixPath
 from typing import Any
 
 import dask.array as da
@@ -16,9 +17,11 @@ from hifive_dask._store.heatmaps import CHUNK, Layer, Level, StoredLevel, Stored
 from hifive_dask._store.places import Location
 from hifive_dask.errors import ParameterError, RegionError, StoreError
 from hifive_dask.heatmap.axes import coordinates
+from hifive_dask.heatmap.labels import describe
+from hifive_dask.heatmap.ratios import is_lazy, ratio
 from hifive_dask.regions import Region, parse_region
 
-__all__ = ["RegionLike", "open_store", "select_region"]
+__all__ = ["RegionLike", "open_level", "open_store", "select_region"]
 
 RegionLike = str | Region | tuple[Any, ...] | None
 
@@ -66,7 +69,7 @@ class _Cells(BackendArray):
         if self.layer is not None:
             return self.stored.read(self.layer, rows, columns)
         layers: tuple[Layer, Layer] = ("observed", "expected")
-        return _ratio(*(self.stored.read(layer, rows, columns) for layer in layers))
+        return ratio(*(self.stored.read(layer, rows, columns) for layer in layers))
 
 
 def _runs(wanted: NDArray[np.int64]) -> list[tuple[slice, NDArray[np.int64]]]:
@@ -78,18 +81,12 @@ def _runs(wanted: NDArray[np.int64]) -> list[tuple[slice, NDArray[np.int64]]]:
     return [(place, wanted[place]) for place in places]
 
 
-def _ratio(observed: NDArray[Any], expected: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Enrichment: NaN where nothing is expected, or not stored."""
-    ratio = np.full(observed.shape, np.nan)
-    np.divide(observed, expected, out=ratio, where=expected > 0)
-    return ratio.astype(np.float32)
-
-
 def open_store(path: Location) -> xr.DataTree:
     """Open a store of heatmaps; see `hifive_dask.open_heatmaps`."""
     maps = StoredMaps.open(path)
     nodes = {f"/{level.name}": _node(maps, level) for level in maps.levels}
     attributes = {name: maps.attributes[name] for name in _KEPT}
+    attributes["genome_name"] = maps.attributes.get("genome_name", "")
     attributes |= {"chromosomes": list(maps.chromosomes), "history": maps.attributes["history"]}
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attributes), **nodes})
 
@@ -97,110 +94,109 @@ def open_store(path: Location) -> xr.DataTree:
 def _node(maps: StoredMaps, level: Level) -> xr.Dataset:
     stored, dims = maps.reader(level), ("bin1", "bin2")
 
-    def lazy(layer: Layer | None, units: str) -> xr.Variable:
+    def lazy(layer: Layer | None) -> xr.Variable:
         cells = indexing.LazilyIndexedArray(_Cells(stored, layer))
-        return xr.Variable(dims, cells, {"units": units})
+        return xr.Variable(dims, cells, describe(layer or "enrichment", datatype))
 
-    possible = maps.attributes["datatype"] == "expected"
+    datatype = str(maps.attributes["datatype"])
     names = np.array(maps.chromosomes)[level.chrom]
-    index = np.arange(len(level))
     return xr.Dataset(
         {
-            "observed": lazy("observed", "1" if possible else "reads"),
-            "expected": lazy("expected", "reads"),
-            "enrichment": lazy(None, "1"),
+            "observed": lazy("observed"),
+            "expected": lazy("expected"),
+            "enrichment": lazy(None),
         },
         coords={
             name: value
             for axis in (1, 2)
-            for name, value in coordinates(axis, index, names, level.start, level.stop).items()
+            for name, value in coordinates(
+                axis, names, level.start, level.stop, positions=False
+            ).items()
         },
         attrs={
             "region": "genome",
             "region2": "",
             "binsize": level.binsize,
-            "datatype": maps.attributes["datatype"],
+            "datatype": datatype,
             "maxdistance": maps.attributes["maxdistance"],
+            "genome_name": maps.attributes.get("genome_name", ""),
+            "source": PurePosixPath(str(maps.attributes["source"])).name,
             "trans": level.trans,
         },
     )
 
 
 def select_region(
-    maps: xr.DataTree | xr.Dataset,
-    region: RegionLike = None,
-    region2: RegionLike = None,
-    *,
-    binsize: int | None = None,
+    maps: xr.Dataset, region: RegionLike = None, region2: RegionLike = None
 ) -> xr.Dataset:
-    """Select the map of a region, or of two, from stored heatmaps.
+    """Select the map of a region, or of two, from a larger map.
 
     Parameters
     ----------
     maps
-        What `hifive_dask.open_heatmaps` returned for a ``.zarr`` store, or one level of it.
+        A level of a store, or another Dataset with bins on dims bin1 and bin2.
     region
-        ``"chr2:10,000,000-20,000,000"``, ``"chr2:10M-20M"``, ``"chr2"``, or (name, start, stop) in
-        bp; None for the whole genome. All stored bins that overlap it.
+        None for all that is there. All bins that overlap it.
     region2
         Second axis; by default the same region.
-    binsize
-        bp, one of those stored; not needed if there is one level.
 
     Returns
     -------
     xarray.Dataset
-        As `HiC.heatmap` returns it: ``observed``, ``expected`` and ``enrichment`` on dims bin1 and
-        bin2, which are the starts of bins in bp if an axis is on one chromosome. Lazy; a window of
-        a few hundred bins is one chunk.
+        The same variables. Those of a store are lazy; a window of a few hundred bins is one chunk.
 
     Raises
     ------
     ParameterError
-        If the bin size is not stored, or not given where there are several.
+        If there is only a `region2`, or the Dataset is no map.
     RegionError
         If a region is unknown or has no bins.
     StoreError
         If it needs cells of two chromosomes and the level has none.
-
-    Examples
-    --------
-    >>> import hifive_dask as hd
-    >>> from hifive_dask.testing import toy_project
-    >>> project = toy_project()
-    >>> hic = hd.HiC(project, silent=True)
-    >>> hic.write_heatmap(project.with_name("maps.zarr"), [10_000, 50_000], datatype="raw")
-    >>> maps = hd.open_heatmaps(project.with_name("maps.zarr"))
-    >>> hd.select_region(maps, "chr1:100k-200k", binsize=10_000)["bin1"].values[:3].tolist()
-    [100000, 110000, 120000]
     """
-    if not isinstance(maps, xr.DataTree | xr.Dataset):
-        raise ParameterError(
-            f"maps is a {type(maps).__name__}, expected what open_heatmaps returns for a store"
-        )
-    level = _level_of(maps, binsize)
+    _check_map(maps)
     if region is None and region2 is not None:
         raise ParameterError("region2 needs a region; leave both out for the whole genome")
-    one = _place(level, 1, region)
-    two = _place(level, 2, region if region2 is None else region2)
-    chosen = level.isel(bin1=one[1], bin2=two[1])
-    if not level.attrs["trans"] and not _same(one[0], two[0]):
+    one = _place(maps, 1, region)
+    two = _place(maps, 2, region if region2 is None else region2)
+    chosen = maps.isel(bin1=one[1], bin2=two[1])
+    if not maps.attrs.get("trans", True) and not _same(one[0], two[0]):
         raise StoreError(
-            f"the level of {level.attrs['binsize']:,} bp has no cells of two chromosomes, as "
+            f"the level of {maps.attrs['binsize']:,} bp has no cells of two chromosomes, as "
             f"{one[0]} by {two[0]} needs; take a level with the attribute trans=True, or write the "
             "store with them"
         )
-    for axis, (name, _) in enumerate((one, two), 1):
-        if name is not None:
-            chosen = chosen.assign_coords({f"bin{axis}": chosen[f"start{axis}"].values})
-    chunks = {"bin1": _pieces(one[1]), "bin2": _pieces(two[1])}
+    for axis, (place, _) in enumerate((one, two), 1):
+        if place is not None:
+            start = chosen[f"start{axis}"]
+            name = {**start.attrs, "long_name": f"position on {place.chromosome}"}
+            chosen = chosen.assign_coords({f"bin{axis}": (f"bin{axis}", start.values, name)})
+    if region is None:
+        own = {name: maps.attrs.get(name, "") for name in ("region", "region2")}
+    else:
+        own = {"region": str(one[0]), "region2": "" if region2 is None else str(two[0])}
+    if "observed" in maps and is_lazy(maps):
+        chosen = chosen.assign(_chunked(chosen, one[1], two[1]))
+    return chosen.assign_attrs(own)
+
+
+def _chunked(chosen: xr.Dataset, rows: slice, columns: slice) -> dict[str, xr.Variable]:
+    """The layers of a part of a store, in chunks."""
+    chunks = {"bin1": _pieces(rows), "bin2": _pieces(columns)}
     layers = {name: chosen[name].variable.chunk(chunks) for name in ("observed", "expected")}
-    ratio = da.map_blocks(_ratio, *(each.data for each in layers.values()), dtype=np.float32)
-    layers["enrichment"] = xr.Variable(("bin1", "bin2"), ratio, chosen["enrichment"].attrs)
-    return chosen.assign(layers).assign_attrs(
-        region="genome" if one[0] is None else str(one[0]),
-        region2="" if region2 is None else str(two[0]),
-    )
+    both = da.map_blocks(ratio, *(each.data for each in layers.values()), dtype=np.float32)
+    layers["enrichment"] = xr.Variable(("bin1", "bin2"), both, chosen["enrichment"].attrs)
+    return layers
+
+
+def _check_map(maps: xr.Dataset) -> None:
+    needed = [f"{name}{axis}" for axis in (1, 2) for name in ("chromosome", "start", "stop")]
+    missing = [name for name in needed if name not in maps.coords]
+    if missing:
+        raise ParameterError(
+            f"the dataset has no coordinate {missing[0]}, so it is no map; take what HiC.heatmap "
+            "returned, or open a store with open_heatmaps"
+        )
 
 
 def _same(one: Region | None, two: Region | None) -> bool:
@@ -208,8 +204,15 @@ def _same(one: Region | None, two: Region | None) -> bool:
     return one is None or two is None or one.chromosome == two.chromosome
 
 
-def _level_of(maps: xr.DataTree | xr.Dataset, binsize: int | None) -> xr.Dataset:
-    if "resolutions" in maps.attrs and isinstance(maps, xr.DataTree):
+def open_level(maps: xr.DataTree, binsize: int | None = None) -> xr.Dataset:
+    """The level of a bin size.
+
+    Raises
+    ------
+    ParameterError
+        If the bin size is not stored, or not given where there are several.
+    """
+    if "resolutions" in maps.attrs:
         sizes = [int(size) for size in maps.attrs["resolutions"]]
         if binsize is None and len(sizes) == 1:
             binsize = sizes[0]
@@ -217,16 +220,14 @@ def _level_of(maps: xr.DataTree | xr.Dataset, binsize: int | None) -> xr.Dataset
             held = "no binsize was given" if binsize is None else f"binsize={binsize} is not stored"
             raise ParameterError(f"{held}; stored are {', '.join(map(str, sizes))}")
         return maps[f"r{sizes[sizes.index(binsize)]}"].to_dataset()  # of 1e4, too
-    level = maps.to_dataset() if isinstance(maps, xr.DataTree) else maps
-    if "binsize" not in level.attrs or "trans" not in level.attrs:
+    if "binsize" not in maps.attrs:
         raise ParameterError(
-            "these are no heatmaps of a .zarr store, nor one of their levels; open them with "
-            "open_heatmaps, or ask HiC.heatmap for a region"
+            "this node holds no map; take a node below it, or open a store with open_heatmaps"
         )
-    own = int(level.attrs["binsize"])
+    own = int(maps.attrs["binsize"])
     if binsize not in (None, own):
         raise ParameterError(f"binsize={binsize} is not that of this level, {own}")
-    return level
+    return maps.to_dataset()
 
 
 def _place(level: xr.Dataset, axis: int, region: RegionLike) -> tuple[Region | None, slice]:

@@ -23,6 +23,8 @@ from hifive_dask.heatmap.axes import (
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.chunks import Axis
 from hifive_dask.heatmap.dynamic import Growth, grown_layers
+from hifive_dask.heatmap.labels import describe
+from hifive_dask.heatmap.ratios import ratio
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.regions import Region, parse_region, whole_bp
 
@@ -81,9 +83,11 @@ def heatmap(
     units, genome = recipe.units, recipe.genome
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
-    rows = _segment(units, genome, one, binsize)
     other = None if two == one else two
-    columns = rows if other is None else _second(units, genome, one, other, rows, binsize)
+    rows = _segment(units, genome, one and _on_grid(units, one, other, binsize), binsize)
+    columns = rows
+    if other is not None:
+        columns = _second(units, genome, one, _on_grid(units, other, one, binsize), rows, binsize)
     if len(rows) * len(columns) > _MOST_CELLS:
         raise ParameterError(
             f"a map of {len(rows):,} by {len(columns):,} bins has too many chunks, expected up to "
@@ -97,13 +101,12 @@ def heatmap(
     if growth is not None:
         small = _growth_units(recipe, one, two, axes, growth)
         seen, expected, radius = grown_layers(recipe, growth, (seen, expected), axes, small)
-        variables["radius"] = (dims, radius, {"units": "bp"})
-    ratio = da.where(expected > 0, seen / da.where(expected > 0, expected, 1), np.float32(np.nan))
+        variables["radius"] = (dims, radius, describe("radius"))
+    both = da.map_blocks(ratio, seen, expected, dtype=np.float32)
+    cells = {"observed": seen, "expected": expected, "enrichment": both}
     return xr.Dataset(
         {
-            "observed": (dims, seen, {"units": "1" if recipe.datatype == "expected" else "reads"}),
-            "expected": (dims, expected, {"units": "reads"}),
-            "enrichment": (dims, ratio.astype(np.float32), {"units": "1"}),
+            **{name: (dims, data, describe(name, recipe.datatype)) for name, data in cells.items()},
             **variables,
         },
         coords={**_coords(units, rows, 1), **_coords(units, columns, 2)},
@@ -145,6 +148,17 @@ def _growth_units(
     return rows, columns
 
 
+def _on_grid(units: Units, own: Region, other: Region | None, binsize: int) -> Region:
+    """A region that leaves its start open, begun so that its bins are those of the other one."""
+    if other is None or own.start is not None or other.start is None:
+        return own
+    span = units.span(units.index[own.chromosome])
+    if own.chromosome != other.chromosome or binsize <= 0 or span.start == span.stop:
+        return own
+    first = int(units.mid[span.start])
+    return own._replace(start=first - (first - other.start) % binsize)
+
+
 def _segment(units: Units, genome: Stretch, region: Region | None, binsize: int) -> Segment:
     """Bins of a region, or of all chromosomes that have units."""
     if region is not None:
@@ -170,5 +184,5 @@ def _coords(units: Units, bins: Segment, axis: int) -> dict[str, Any]:
     single = bins.chrom[0] == bins.chrom[-1]
     shown, which = np.unique(bins.chrom, return_inverse=True)
     names = np.array([units.chromosomes[c] for c in shown])[which]
-    index = bins.start if single else np.arange(len(bins))
-    return coordinates(axis, index, names, bins.start, bins.stop)
+    start = np.maximum(bins.start, 0)  # bins that follow another region may begin before it
+    return coordinates(axis, names, start, bins.stop, positions=bool(single))

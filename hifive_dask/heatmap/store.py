@@ -89,6 +89,7 @@ def write_store(
     trans_minbinsize: int | None = None,
     most_bytes: int = MOST_BYTES,
     source: Location | None = None,
+    genome_name: str = "",
     history: History | None = None,
     silent: bool = False,
 ) -> None:
@@ -115,6 +116,8 @@ def write_store(
         Largest size of all cells before compression, 8 bytes each.
     source
         The project, to be linked.
+    genome_name
+        What the genome is called.
     history
         What led here; by default only this call.
     silent
@@ -170,6 +173,7 @@ def write_store(
         attributes={
             "datatype": recipe.datatype,
             "maxdistance": recipe.maxdistance,
+            "genome_name": genome_name,
             "source": "" if source is None else relative_link(source, path),
             "pairs_token": recipe.store.token,
         },

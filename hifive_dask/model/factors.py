@@ -56,6 +56,10 @@ class BinningModel:
                 "find_binning_fend_corrections again"
             )
 
+    def __repr__(self) -> str:
+        sizes = zip(self.features, self.num_bins.tolist(), strict=True)
+        return f"<BinningModel: {', '.join(f'{name} ({size} bins)' for name, size in sizes)}>"
+
     @classmethod
     def of_bins(
         cls,
@@ -75,6 +79,16 @@ class BinningModel:
     ) -> NDArray[np.float64]:
         """float64: the product over the features, for pairs of units."""
         return pair_factors(first, second, self.fend_indices, self.corrections)
+
+    def unit_means(self, used: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """float64 (N): the mean factor of every unit with all those that are used."""
+        bins = self.fend_indices[:, :, 0]
+        classes, one, of = np.unique(bins, axis=0, return_index=True, return_inverse=True)
+        weight = np.bincount(of.ravel()[used], minlength=len(classes)) / max(1, used.sum())
+        # Units of one class have the same factors.
+        means = [float(self.factors(np.full(len(one), unit), one) @ weight) for unit in one]
+        found: NDArray[np.float64] = np.array(means)[of.ravel()]
+        return found
 
 
 def triangle_sizes(num_bins: Int32) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
-from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, adorn, new_axes
+from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, Picture, adorn, new_axes
 
 __all__ = ["biases", "chromosomes", "marginals"]
 
@@ -71,7 +71,7 @@ def biases(
             f"{', '.join(c for c in table.columns if c not in _OWN)}"
         )
     height = 2.3 * len(names) + 0.4
-    figure = Figure(figsize=(5.0, height), dpi=150, layout="constrained", facecolor="white")
+    figure = Picture(5.0, height)
     for k, name in enumerate(names):
         ax = figure.add_subplot(len(names), 1, k + 1)
         _draw_feature(ax, table, name)

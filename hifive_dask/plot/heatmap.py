@@ -10,6 +10,7 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from hifive_dask.errors import ParameterError, unknown
+from hifive_dask.heatmap.labels import describe
 from hifive_dask.plot.map_axes import colour_bar, label_axis, map_title
 from hifive_dask.plot.pixels import reduce_map
 from hifive_dask.plot.scales import Scale, of_scores, one_colour, two_colours
@@ -20,15 +21,6 @@ __all__ = ["Variable", "check_map", "heatmap", "map_scale"]
 Variable = Literal["observed", "expected", "enrichment", "score"]
 
 _SIZE = 5.4  # inches of the longer axis
-_LABELS = {
-    ("observed", "expected"): "possible pairs",
-    ("expected", "raw"): "possible pairs",
-    ("enrichment", "raw"): "reads per possible pair",
-    ("enrichment", "fend"): "reads per possible pair, corrected",
-    ("enrichment", "expected"): "possible pairs per expected read",
-    ("enrichment", "balanced"): "balanced reads",
-    ("enrichment", "counts"): "reads",
-}
 _NEEDED: dict[str, tuple[str, ...]] = {
     "observed": ("observed",),
     "expected": ("expected",),
@@ -36,7 +28,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "score": ("score",),
 }
 _COORDINATES = ("chromosome", "start", "stop")
-_PLAIN_LABELS = {"observed": "reads", "expected": "expected reads"}
+_LABELS = {"observed": "reads", "expected": "expected reads"}
 
 
 def heatmap(
@@ -178,13 +170,13 @@ def map_scale(
     sums, factor = reduce_map(dataset, pixels, _NEEDED[variable], reach)
     if "expected" in sums:  # nothing can be there
         sums["expected"][~(sums["expected"] > 0)] = np.nan
+    label = describe(variable, datatype)["long_name"]
     if variable != "enrichment":
-        label = _LABELS.get((variable, datatype), _PLAIN_LABELS[variable])
+        label = _LABELS[variable] if label == variable else label
         return one_colour(sums[variable], label, vmin, vmax, log), factor
     observed, expected = sums["observed"], sums["expected"]
     if datatype in ("distance", "enrichment"):
         return two_colours(observed, expected, pseudocount, vmin, vmax, log), factor
-    label = _LABELS[variable, datatype]
     return one_colour(observed / expected, label, vmin, vmax, log), factor
 
 

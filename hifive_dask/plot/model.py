@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from hifive_dask.errors import ParameterError
-from hifive_dask.plot.style import INK, MUTED, SEQUENTIAL, adorn, length_unit
+from hifive_dask.plot.style import INK, MUTED, SEQUENTIAL, Picture, adorn, length_unit
 
 __all__ = ["model"]
 
@@ -61,8 +60,7 @@ def model(coordinates: ArrayLike, *, title: str = "") -> Figure:
     place = points[:, 3] / bp
     middle = (points[:, :3].max(axis=0) + points[:, :3].min(axis=0)) / 2
     reach = 0.54 * max(np.ptp(points[:, :3], axis=0).max(), 1e-12)
-    figure = Figure(figsize=(8.4, 3.1), dpi=150, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = Picture(8.4, 3.1)
     panels = figure.subplots(1, 3)
     shown = ScalarMappable(Normalize(place[0], place[-1]), _THREAD)
     colours = shown.to_rgba(place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import uuid
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ __all__ = [
     "REJECTED",
     "SEQUENTIAL",
     "WARM",
+    "Picture",
     "adorn",
     "colour_map",
     "length_text",
@@ -42,6 +44,7 @@ ACCENT = "#2f6db3"  # data
 MISSING = "#d9dbde"  # cells without a value
 REJECTED = "#c3c8ce"  # data that were left out
 SUFFIXES = (".png", ".svg", ".pdf")
+_SHOWN = 100  # pixels of a notebook per inch
 
 _FALL = ["#fff3d6", "#fdd38a", "#f89a4b", "#e2512f", "#b01a2b", "#6a0f2a", "#250a1b"]
 _BALANCE = ["#14305c", "#2f6db3", "#8fbadd", "#f8f8f8", "#f2a48a", "#d0402f", "#6e0d1d"]
@@ -55,10 +58,30 @@ SEQUENTIAL = LinearSegmentedColormap.from_list("fall", _FALL, N=512).with_extrem
 DIVERGING = LinearSegmentedColormap.from_list("balance", _BALANCE, N=512).with_extremes(bad=MISSING)
 
 
+class Picture(Figure):
+    """A figure that notebooks show by themselves, with or without ``%matplotlib inline``.
+
+    Parameters
+    ----------
+    width, height
+        Inches.
+    """
+
+    def __init__(self, width: float, height: float) -> None:
+        super().__init__(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
+        FigureCanvasAgg(self)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Pixels for sharp screens, and the size to show them at."""
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        width, height = (round(_SHOWN * inches) for inches in self.get_size_inches())
+        return file.getvalue(), {"width": width, "height": height}
+
+
 def new_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, Any]:
     """Figure with axes below each other, sizes in inches; the axes in an array if several."""
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = Picture(width, height)
     axes = figure.subplots(rows, sharex=True)
     return figure, axes
 
