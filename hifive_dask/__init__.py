@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hifive_dask.heatmap.opened import select_region
     from hifive_dask.hic import HiC
     from hifive_dask.hic_data import HiCData
+    from hifive_dask.report.write import write_report
 
 __all__ = [
     "Fend",
@@ -30,6 +31,7 @@ __all__ = [
     "open_heatmaps",
     "open_mrh",
     "select_region",
+    "write_report",
 ]
 
 __version__ = "0.1.0"
@@ -44,6 +46,7 @@ _HOME = {
     "open_heatmaps": "hifive_dask.export.heatmap_hdf5",
     "open_mrh": "hifive_dask.heatmap.mrh_reader",
     "select_region": "hifive_dask.heatmap.opened",
+    "write_report": "hifive_dask.report.write",
 }
 
 
