@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hifive_dask.heatmap.mrh_reader import open_mrh
     from hifive_dask.hic import HiC
     from hifive_dask.hic_data import HiCData
+    from hifive_dask.report.write import write_report
 
 __all__ = [
     "Fend",
@@ -30,6 +31,7 @@ __all__ = [
     "import_project",
     "open_heatmaps",
     "open_mrh",
+    "write_report",
 ]
 
 __version__ = "0.1.0"
@@ -43,6 +45,7 @@ _HOME = {
     "import_project": "hifive_dask.convert",
     "open_heatmaps": "hifive_dask.export.heatmap_hdf5",
     "open_mrh": "hifive_dask.heatmap.mrh_reader",
+    "write_report": "hifive_dask.report.write",
 }
 
 

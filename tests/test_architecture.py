@@ -40,14 +40,18 @@ ALLOWED: dict[str, set[str]] = {
     | set(STAGES)
     | {"arrays", "exporting", "fend", "hic_data", "learning", "measuring"},
     "convert": TOOLS | set(STAGES) | {"fend", "hic_data"},
+    "report": TOOLS | set(STAGES) | {"hic", "hic_data", "measuring", "plot"},
     "simulate": TOOLS,
     "testing": TOOLS | CLASSES | {"simulate"},
     "cluster": BASE,
-    "cli": TOOLS | set(STAGES) | CLASSES | {"cluster", "convert", "export", "plot", "simulate"},
+    "cli": TOOLS
+    | set(STAGES)
+    | CLASSES
+    | {"cluster", "convert", "export", "plot", "report", "simulate"},
     "accessor": TOOLS | set(STAGES) | {"plot"},
     "_on_import": set(),
     "__main__": {"cli"},
-    "__init__": CLASSES | {"_on_import", "convert", "export"},
+    "__init__": CLASSES | {"_on_import", "convert", "export", "report"},
 }
 OTHERS = {"_kernels": {"numpy", "numba"}}
 MPI = {"dask_mpi", "mpi4py"}
@@ -103,6 +107,7 @@ def own_parts(path: Path) -> set[str]:
     classes = {"Fend": "fend", "HiCData": "hic_data", "HiC": "hic", "open_heatmaps": "export"}
     classes |= dict.fromkeys(("open_mrh", "import_heatmaps"), "heatmap")
     classes |= dict.fromkeys(("import_project", "export_project"), "convert")
+    classes |= {"write_report": "report"}
     return {classes.get(name, name) for name in found} - {"__version__", part_of(path)}
 
 

@@ -40,6 +40,7 @@ def run(*arguments: object, code: int = 0) -> Result:
 @pytest.fixture(autouse=True)
 def _coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
+    monkeypatch.setattr("hifive_dask.report.write.draw", lambda *_: [])
 
 
 @pytest.fixture(scope="module")
@@ -531,22 +532,25 @@ def test_run__does_again_only_what_changed(files: testing.ToyFiles, tmp_path: Pa
 
     def states(*options: object) -> dict[str, str]:
         lines = run(*base, *options).output.splitlines()
-        steps = ("fends", "pairs", "project", "pictures")
+        steps = ("fends", "pairs", "project", "pictures", "report")
         found = [line.split(": ", 1) for line in lines if line.split(": ")[0] in steps]
         return {name: state for name, state in found if state in ("done", "already done")}
 
     new, old = "done", "already done"
     options = ("--minsize", 2000, "--minchange", 0.01)
-    all_new = {"fends": new, "pairs": new, "project": new, "pictures": new}
+    all_new = dict.fromkeys(("fends", "pairs", "project", "pictures", "report"), new)
     assert states(*options) == all_new
-    for name in ("fends.zarr", "pairs.zarr", "project.zarr", "summary.md", "run.json"):
+    stores = ("fends.zarr", "pairs.zarr", "project.zarr")
+    for name in (*stores, "summary.md", "report.html", "report.json", "run.json"):
         assert (out / name).exists()
     assert len(list((out / "pictures").glob("*.png"))) >= 5
     assert set(states(*options).values()) == {old}
     changed = states("--minsize", 2000, "--minchange", 0.02)
-    assert changed == {"fends": old, "pairs": old, "project": new, "pictures": new}
+    assert changed == {**all_new, "fends": old, "pairs": old}
     region = (*options[:2], "--minchange", 0.02, "--region", "chr2:0-100k")
-    assert states(*region) == {**dict.fromkeys(all_new, old), "pictures": new}
+    assert states(*region) == {**dict.fromkeys(all_new, old), "pictures": new, "report": new}
+    (out / "report.html").unlink()
+    assert states(*region) == {**dict.fromkeys(all_new, old), "report": new}
     # A store that was damaged, or an input that was touched, counts as not done.
     shutil.rmtree(out / "pairs.zarr")
     assert states(*region) == {**dict.fromkeys(all_new, old), "pairs": new}
@@ -641,6 +645,7 @@ def test_demo__says_where_the_pictures_are(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     output = run("demo", "--preset", "toy", "--out", out).output
     assert f"Pictures: {out / 'pictures'}" in output
+    assert f"Report:   {out / 'report.html'} (12 good, " in output
     assert list((out / "pictures").glob("*.png"))
     again = run("demo", "--preset", "toy", "--out", out).output
     assert "simulation: already done" in again

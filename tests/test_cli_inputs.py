@@ -220,6 +220,7 @@ def test_run__takes_counted_pairs(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
+    monkeypatch.setattr("hifive_dask.report.write.draw", lambda *_: [])
     arguments = (
         "run", "--sites", toy / "sites.bed", "--reads", toy / "fends.mat", "--minsize", 2000,
         "--out", tmp_path,

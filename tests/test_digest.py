@@ -546,6 +546,7 @@ def test_run__goes_from_a_sequence_to_a_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
+    monkeypatch.setattr("hifive_dask.report.write.draw", lambda *_: [])
     toy = testing.toy_files(tmp_path)
     sequences: dict[str, bytearray] = {}
     for line in bed_lines(toy.sites)[1:]:

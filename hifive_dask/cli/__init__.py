@@ -41,6 +41,7 @@ _COMMANDS = {
     "project": "Filter fends and learn the distance dependence.",
     "normalize": "Learn the corrections of a project.",
     "diagnose": "Draw what tells whether a project can be trusted.",
+    "report": "Write a quality report: one page with numbers, verdicts and pictures.",
     "query": "Write a region of a map as text or arrays.",
     "plot": "Draw a region of a map.",
     "heatmap": "Write maps of all chromosomes for other programs.",

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from hifive_dask.genome.partition import Units
     from hifive_dask.heatmap.query import Datatype
 
-__all__ = ["Map", "best_datatype", "check_region", "open_map", "query_map", "round_binsize"]
+__all__ = ["Map", "best_datatype", "check_region", "open_map", "query_map"]
 
 _BINS = 400  # most bins along a map whose bin size was not given
-_UNITS = 4  # least fends per bin of such a map: with fewer it is mostly noise
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,6 @@ class Map:
     binsize: int
     datatype: str
     title: str
-
-
-def round_binsize(least: float) -> int:
-    """Smallest of 1, 2, 5, 10, ... bp that is not below a size."""
-    power = 1
-    while True:
-        for step in (1, 2, 5):
-            if step * power >= least:
-                return step * power
-        power *= 10
 
 
 def open_map(store: Place, region: str, region2: str | None, options: dict[str, Any]) -> Map:
@@ -130,25 +119,14 @@ def _is_whole(region: str, region2: str | None, names: Container[str]) -> bool:
 
 
 def _choose_binsize(units: Units, region: str | None) -> int:
-    import numpy as np
+    from hifive_dask.heatmap.sizes import choose_binsize
 
-    unit = float(np.mean(units.stop - units.start))
-    return round_binsize(max(_length(units, region) / _BINS, _UNITS * unit))
-
-
-def _length(units: Units, region: str | None) -> int:
-    from hifive_dask.regions import parse_region
-
-    spans = [units.span(c) for c in range(len(units.chromosomes))]
-    lengths = [int(units.stop[s].max(initial=0)) for s in spans]
-    if region is None:
-        return sum(lengths)
-    place = parse_region(region, units.chromosomes)
-    stop = lengths[units.index[place.chromosome]] if place.stop is None else place.stop
-    return stop - (place.start or 0)
+    return choose_binsize(units, region, _BINS)
 
 
 def best_datatype(hic: HiC) -> Datatype:
-    if hic.distance_parameters is None:
-        return "raw" if hic.corrections is None else "fend"
-    return "distance" if hic.corrections is None else "enrichment"
+    from hifive_dask.heatmap.sizes import best_datatype
+
+    return best_datatype(
+        distance=hic.distance_parameters is not None, corrections=hic.normalization != "none"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ _PROJECT = (
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Fends, pairs, project, pictures and summary in a directory.
+    """Fends, pairs, project, pictures, summary and report in a directory.
 
     Parameters
     ----------
@@ -67,10 +68,12 @@ class Pipeline:
         self.settings.table("Read pairs", stats_rows(data.stats))
         hic = self._project(data)
         pictures = self._pictures(hic, data)
+        verdicts = self._report(hic, data)
         self.settings.say(f"{self._state(hic)}.")
         self.settings.say(f"Stores:   {', '.join(str(s) for s in self._stores())}")
         self.settings.say(f"Summary:  {self.out / 'summary.md'}")
         self.settings.say(f"Pictures: {self.out / 'pictures'} ({', '.join(pictures)})")
+        self.settings.say(f"Report:   {self.out / 'report.html'} ({verdicts})")
         self.settings.document(lambda: self._document(hic, pictures))
 
     def _document(self, hic: HiC, pictures: list[str]) -> dict[str, Any]:
@@ -179,6 +182,38 @@ class Pipeline:
                 "pairs": data.token,
                 "options": given(self.options, *_PROJECT, "region", "binsize"),
             },
+            make,
+            reopen,
+        )
+
+    def _report(self, hic: HiC, data: HiCData) -> str:
+        """Write the quality report, and return its verdicts in a line."""
+        from hifive_dask import write_report
+        from hifive_dask.cli.report import verdict_line
+
+        page, numbers = self.out / "report.html", self.out / "report.json"
+        # Bins are chosen to suit the page. That of the genome is there in any case.
+        regions = [
+            region
+            for region in self.options["region"]
+            if region != "all" or region in hic.units.index
+        ]
+
+        def make() -> str:
+            title = self.out.absolute().name
+            return verdict_line(write_report(hic, page, json=numbers, regions=regions, title=title))
+
+        def reopen() -> str:
+            try:
+                if page.exists():
+                    return verdict_line(json.loads(numbers.read_text("utf-8")))
+            except (OSError, ValueError, KeyError):
+                pass
+            raise StoreError(f"{page} or {numbers} is missing")
+
+        return self.steps.do(
+            "report",
+            {"pairs": data.token, "options": given(self.options, *_PROJECT, "region")},
             make,
             reopen,
         )

@@ -16,7 +16,7 @@ from hifive_dask.model.express import possible_partners
 from hifive_dask.model.rows import Piece, cis_groups, cis_pieces, group_span, rows_by_kind
 from hifive_dask.model.weights import Problem, Settings, settings_of, weigh
 
-__all__ = ["unit_table"]
+__all__ = ["profile", "unit_table"]
 
 Float64 = NDArray[np.float64]
 
@@ -82,6 +82,49 @@ def unit_table(
     for name, own in zip(("coverage", "corrected"), sums[:, use] / possible[use], strict=True):
         table[name] = own / (own.mean() or 1.0)
     return table
+
+
+def profile(table: pd.DataFrame, feature: str, groups: int = 20) -> pd.DataFrame:
+    """Reads against a feature: units in groups of equal number by its value.
+
+    Parameters
+    ----------
+    table
+        As `unit_table` returns it.
+    feature
+        A column; units without a finite value are left out.
+    groups
+        Their number; there are fewer if many units have the same value.
+
+    Returns
+    -------
+    One row per group: ``middle``, the median of the feature, ``units``, and for ``coverage`` and
+    ``corrected`` the mean and the quartiles, as ``coverage_mean``, ``coverage_low``,
+    ``coverage_high``, ...
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from hifive_dask.model.diagnostics import profile
+    >>> reads = [1.0, 3.0, 2.0, 4.0]
+    >>> table = pd.DataFrame({"gc": [0.1, 0.2, 0.5, 0.6], "coverage": reads, "corrected": reads})
+    >>> profile(table, "gc", 2)["coverage_mean"].tolist()
+    [2.0, 3.0]
+    """
+    values = table[feature].to_numpy(dtype=np.float64)
+    use = np.isfinite(values)
+    values = values[use]
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)))
+    group = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    by_value = pd.Series(values).groupby(group)
+    result = pd.DataFrame({"middle": by_value.median(), "units": by_value.size()})
+    for column in ("coverage", "corrected"):
+        reads = pd.Series(table[column].to_numpy()[use]).groupby(group)
+        result[f"{column}_mean"] = reads.mean()
+        result[f"{column}_low"], result[f"{column}_high"] = (
+            reads.quantile(quartile) for quartile in (0.25, 0.75)
+        )
+    return result.reset_index(drop=True)
 
 
 def _sums(

@@ -15,6 +15,7 @@ Examples
 """
 
 from hifive_dask.plot.biases import biases, chromosomes, marginals
+from hifive_dask.plot.coverage import coverage
 from hifive_dask.plot.decay import decay
 from hifive_dask.plot.diagnostics import corrections, insert_sizes, trace
 from hifive_dask.plot.heatmap import heatmap
@@ -27,6 +28,7 @@ __all__ = [
     "biases",
     "chromosomes",
     "corrections",
+    "coverage",
     "decay",
     "heatmap",
     "insert_sizes",

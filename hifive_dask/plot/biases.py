@@ -13,11 +13,11 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
+from hifive_dask.model.diagnostics import profile
 from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, Picture, adorn, new_axes
 
 __all__ = ["biases", "chromosomes", "marginals"]
 
-_BINS = 20
 _FLOOR = 2.0**-6  # of coverages: units without reads stand here
 _OWN = ("chromosome", "start", "stop", "correction", "possible", "observed", "corrected")
 _LABELS = {"length": "length, bp", "gc": "GC content", "coverage": "coverage before"}
@@ -87,21 +87,16 @@ def biases(
 
 
 def _draw_feature(ax: Any, table: pd.DataFrame, name: str) -> None:
-    values = table[name].to_numpy(dtype=np.float64)
-    use = np.isfinite(values)
-    edges = np.unique(np.quantile(values[use], np.linspace(0, 1, _BINS + 1)))
-    group = np.clip(np.searchsorted(edges, values[use], side="right") - 1, 0, len(edges) - 2)
+    groups = profile(table, name)
+    middle = groups["middle"].to_numpy()
     for column, colour in (("coverage", MUTED), ("corrected", ACCENT)):
-        reads = pd.Series(table[column].to_numpy()[use]).groupby(group)
-        middle = pd.Series(values[use]).groupby(group).median().to_numpy()
-        low, high = (_log2(reads.quantile(q).to_numpy()) for q in (0.25, 0.75))
+        low, high, mean = (
+            _log2(groups[f"{column}_{part}"].to_numpy()) for part in ("low", "high", "mean")
+        )
         ax.fill_between(middle, low, high, color=colour, alpha=0.18, linewidth=0)
-        ax.plot(
-            middle, _log2(reads.mean().to_numpy()), color=colour, linewidth=1.4, marker="o",
-            markersize=2.5,
-        )  # fmt: skip
+        ax.plot(middle, mean, color=colour, linewidth=1.4, marker="o", markersize=2.5)
     ax.axhline(0, color=INK, linewidth=0.6, linestyle=":")
-    if name in ("length", "coverage") and (values[use] > 0).all():
+    if name in ("length", "coverage") and (table[name] > 0).all():
         ax.set_xscale("log")
         ax.xaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

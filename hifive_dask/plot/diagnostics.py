@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import ACCENT, INK, MUTED, adorn, length_text, new_axes
+from hifive_dask.reads.classes import share_up_to
 
 __all__ = ["corrections", "insert_sizes", "trace"]
 
@@ -133,19 +134,13 @@ def insert_sizes(
     axes.set_xscale("log")
     if maxinsert is not None:
         axes.axvline(maxinsert, color=INK, linewidth=0.8, linestyle="--")
-        share = _share_up_to(maxinsert, count, lower)
+        share = share_up_to(maxinsert, count, lower)
         _annotate(axes, f"maxinsert {maxinsert:,} bp\n{share:.1%} of read pairs up to it")
     axes.set_ylim(0, 1.2 * height.max())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: length_text(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     adorn(axes, title=title, xlabel="insert size", ylabel="read pairs per doubling", frame=False)
     return figure
-
-
-def _share_up_to(size: int, count: NDArray[Any], lower: NDArray[Any]) -> float:
-    """Part of the read pairs up to a size; a row that it divides counts in proportion."""
-    width = np.r_[np.diff(lower), 1]
-    return float((count * np.clip((size + 1 - lower) / width, 0, 1)).sum() / count.sum())
 
 
 def _annotate(axes: Any, note: str) -> None:

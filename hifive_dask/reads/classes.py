@@ -17,7 +17,14 @@ from hifive_dask._store.pairs import PairRows, PairStore
 from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Units
 
-__all__ = ["DISTANCE_CLASSES", "READ_CLASSES", "SHORT", "class_table", "reads_by_distance"]
+__all__ = [
+    "DISTANCE_CLASSES",
+    "READ_CLASSES",
+    "SHORT",
+    "class_table",
+    "reads_by_distance",
+    "share_up_to",
+]
 
 SHORT = 20_000  # bp: below, cis pairs are mostly polymer contacts and by-products of the library
 DISTANCE_CLASSES = ("cis_short_reads", "cis_long_reads", "trans_reads")
@@ -106,6 +113,15 @@ def class_table(stats: Mapping[str, int], distances: Mapping[str, int]) -> pd.Da
         },
         index=pd.Index(names, name="class"),
     )
+
+
+def share_up_to(size: int, count: NDArray[np.int64], lower: NDArray[np.int64]) -> float:
+    """Part of the read pairs up to an insert size; a row that it divides counts in proportion.
+
+    `count` and the lower edges are the columns of `HiCData.insert_distribution`.
+    """
+    width = np.r_[np.diff(lower), 1]
+    return float((count * np.clip((size + 1 - lower) / width, 0, 1)).sum() / count.sum())
 
 
 def _share(reads: NDArray[np.int64], total: int) -> NDArray[np.float64]:

@@ -1,0 +1,71 @@
+"""Partners and reads of every unit, whether it is in use or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import dask
+import numpy as np
+from numpy.typing import NDArray
+
+from hifive_dask._graph.reduce import tree_reduce
+from hifive_dask._graph.run import run
+from hifive_dask._store.pairs import PairStore
+from hifive_dask.genome.partition import Units
+from hifive_dask.model.rows import Piece, piece_groups, rows_by_kind
+from hifive_dask.model.stretches import Stretches, add_stretches, extent
+
+__all__ = ["Marginals", "count_marginals"]
+
+Int64 = NDArray[np.int64]
+
+
+class Marginals(NamedTuple):
+    """int64 (N) each: partners are distinct; a read counts at both of its ends."""
+
+    cis_partners: Int64
+    cis_reads: Int64
+    trans_partners: Int64
+    trans_reads: Int64
+
+
+_COLUMNS = len(Marginals._fields)
+
+
+def count_marginals(units: Units, store: PairStore, *, silent: bool = False) -> Marginals:
+    """Count partners and reads of every unit, in one pass over all pairs."""
+    task = dask.delayed(_count, pure=True)
+    shared = dask.delayed(units)
+    parts = [task(pieces, shared) for pieces in piece_groups(store, list(store.blocks))]
+    if not parts:
+        return Marginals(*np.zeros((_COLUMNS, len(units)), dtype=np.int64))
+    (total,) = run([tree_reduce(parts, add_stretches)], title="counting reads", silent=silent)
+    table = total.whole(_COLUMNS * len(units)).astype(np.int64).reshape(-1, _COLUMNS)
+    return Marginals(*np.ascontiguousarray(table.T))
+
+
+def _count(pieces: Sequence[Piece], units: Units) -> Stretches:
+    """Sums of some rows: stretches of the table that has a row for every unit, as one line."""
+    parts = []
+    for piece in pieces:
+        for cis, (first, second, count) in rows_by_kind(piece, units, "all"):
+            if not len(first):
+                continue
+            new = first != second  # a bin that meets itself has one partner, and both ends
+            for ends, partner in ((first, np.ones(len(first))), (second, new)):
+                parts.append(_sums(ends, partner, count, 0 if cis else 2))
+    return add_stretches(parts)
+
+
+def _sums(
+    ends: NDArray[np.int32], partner: NDArray[np.generic], count: NDArray[np.int32], column: int
+) -> Stretches:
+    span = extent(ends)
+    whole = slice(_COLUMNS * span.start, _COLUMNS * span.stop)
+    sums = Stretches.zeros([whole], np.int64)
+    table = sums.at(whole).reshape(-1, _COLUMNS)
+    place, size = ends - np.int32(span.start), span.stop - span.start
+    for k, weight in enumerate((partner, count)):
+        table[:, column + k] = np.bincount(place, weight, size)
+    return sums

@@ -1,0 +1,311 @@
+"""Verdicts on the numbers of a report: with reasons, limits, and what these rest upon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from hifive_dask.plot.style import length_text, share_text
+
+__all__ = ["Check", "Verdict", "grade", "judge"]
+
+Verdict = Literal["good", "check", "poor", "none"]
+Numbers = Mapping[str, Any]
+
+MAMMAL = 1_000_000_000  # bp of a genome for which limits of mammals are taken
+
+_PAIRSQC = "pairsqc of the 4DN consortium, after Rao et al., Cell 159, 1665 (2014); for mammals"
+_RULE = "rule of thumb of this report; compare with libraries of the same kind"
+_FACT = "follows from the data"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One verdict.
+
+    Parameters
+    ----------
+    key
+        Stable name.
+    section
+        Part of the report that has more.
+    title, text
+        What was looked at, and its value as text.
+    value
+        The value, if it is a number: shares and slopes as such, sizes in bp.
+    verdict
+        ``"good"``, ``"check"`` (look at it), ``"poor"``, or ``"none"``: there is no verdict.
+    reason
+        Why, in a sentence.
+    limits
+        ``good`` and ``poor`` values that were compared with, if there are.
+    basis
+        What these rest upon.
+    """
+
+    key: str
+    section: str
+    title: str
+    text: str
+    value: float | None
+    verdict: Verdict
+    reason: str
+    limits: dict[str, float | None] | None = None
+    basis: str = _RULE
+
+
+def judge(numbers: Numbers) -> list[dict[str, Any]]:
+    """All verdicts that the numbers allow, as plain values."""
+    parts = (_library, _signal, _decay, _filter, _convergence, _corrections)
+    return [asdict(check) for part in parts for check in part(numbers)]
+
+
+def grade(value: float, good: float, poor: float) -> Verdict:
+    """Verdict on a number, between two limits; the order of the limits says what is better.
+
+    Examples
+    --------
+    >>> from hifive_dask.report.checks import grade
+    >>> grade(0.05, good=0.1, poor=0.3), grade(0.2, good=0.4, poor=0.15)
+    ('good', 'check')
+    """
+    sign = 1 if good >= poor else -1
+    if sign * value >= sign * good:
+        return "good"
+    return "poor" if sign * value < sign * poor else "check"
+
+
+def _reads(numbers: Numbers, name: str, column: str = "reads") -> float:
+    rows = numbers["reads"]["classes"]
+    value = next(row[column] for row in rows if row["class"] == name)
+    return 0.0 if value is None else float(value)
+
+
+def _percent(share: float) -> str:
+    return share_text(100 * share)
+
+
+# What became of the reads
+
+# Class, title, good, poor (None: never worse than "check"), what a high share means.
+_LOSSES: tuple[tuple[str, str, float, float | None, str], ...] = (
+    (
+        "chr_not_in_fends", "Unknown chromosomes", 0.05, None,
+        "names of chromosomes may differ, or contigs and unmapped ends were left out",
+    ),
+    (
+        "out_of_bounds", "Outside of all fragments", 0.01, 0.1,
+        "the cut sites may be of another assembly",
+    ),
+    (
+        "insert_size", "Far from cut sites", 0.15, 0.4,
+        "maxinsert may be below the size selection, or the enzyme another one",
+    ),
+    (
+        "same_fragment", "Within one fragment", 0.1, 0.3,
+        "DNA was not ligated (dangling ends), or onto itself (self-circles)",
+    ),
+    (
+        "failed_cut", "Not cut", 0.1, 0.3,
+        "neighbouring fragments still hang together: digestion was short, or the enzyme is another",
+    ),
+)  # fmt: skip
+
+
+def _library(numbers: Numbers) -> Iterator[Check]:
+    """Losses and duplicates."""
+    reads = numbers["reads"]
+    if not reads["known"]:
+        yield Check(
+            "losses", "reads", "Rejected reads", "not known", None, "none",
+            "the pairs came counted and filtered: the store knows none that were rejected",
+            basis=_FACT,
+        )  # fmt: skip
+        return
+    if reads["duplicates"] is not None:
+        yield _duplicates(reads)
+    for name, title, good, poor, meaning in _LOSSES:
+        share = _reads(numbers, name, "of_all")
+        verdict = grade(share, good, 2.0 if poor is None else poor)
+        reason = "" if verdict == "good" else meaning
+        yield Check(
+            name, "reads", title, _percent(share), share, verdict, reason,
+            {"good": good, "poor": poor},
+        )  # fmt: skip
+
+
+def _duplicates(reads: Numbers) -> Check:
+    share, size = reads["duplicates"], reads["library_size"]
+    good, poor = 0.2, 0.5
+    verdict = grade(share, good, poor)
+    if not share:
+        verdict, reason = "none", "none were found: they were removed before, or nothing was"
+    elif size is None:
+        reason = "all reads are duplicates"
+    else:
+        reason = f"they tell of about {size:,.0f} distinct pairs in the library"
+        if verdict != "good":
+            reason += "; more sequencing of it gives little"
+    if reads["duplicates_kept"]:
+        verdict, reason = "check", "duplicates were kept and count as reads"
+    return Check(
+        "duplicates", "reads", "PCR duplicates", _percent(share), share, verdict, reason,
+        {"good": good, "poor": poor},
+    )  # fmt: skip
+
+
+def _signal(numbers: Numbers) -> Iterator[Check]:
+    """How much of the valid reads is signal."""
+    valid = _reads(numbers, "valid_reads")
+    if not valid:
+        yield Check(
+            "valid", "reads", "Valid reads", "none", 0.0, "poor", "there is nothing to see",
+            basis=_FACT,
+        )  # fmt: skip
+        return
+    long, trans = _reads(numbers, "cis_long_reads"), _reads(numbers, "valid_trans_reads")
+    limit = length_text(numbers["reads"]["short"])
+    mammal = numbers["project"]["length"] >= MAMMAL and numbers["reads"]["short"] == 20_000
+    foreign = "limits are known for mammals and 20 kb only; compare with libraries of this organism"
+    share = long / valid
+    yield Check(
+        "long_cis", "reads", f"Cis reads from {limit}", _percent(share), share,
+        grade(share, 0.4, 0.15) if mammal else "none",
+        "of valid reads; loops, domains and compartments are seen in these" if mammal else foreign,
+        {"good": 0.4, "poor": 0.15} if mammal else None, _PAIRSQC if mammal else _FACT,
+    )  # fmt: skip
+    if long + trans:
+        share = long / (long + trans)
+        yield Check(
+            "long_cis_of_far", "reads", "Long cis of long cis and trans", _percent(share), share,
+            grade(share, 0.4, 0.4) if mammal else "none",
+            "below 40 % noise of random ligation prevails" if mammal else foreign,
+            {"good": 0.4, "poor": 0.4} if mammal else None, _PAIRSQC if mammal else _FACT,
+        )  # fmt: skip
+    yield _trans(numbers, trans / valid)
+
+
+def _trans(numbers: Numbers, share: float) -> Check:
+    """Trans reads against those that ligation at random would give."""
+    title, text, chance = "Trans reads", _percent(share), numbers["reads"]["random_trans"]
+    known = _reads(numbers, "valid_trans_reads") > 0
+    if chance < 0.2 or not known:
+        reason = (
+            "one chromosome has nearly all of the genome"
+            if known
+            else "the store has none: it may hold cis reads alone"
+        )
+        return Check("trans", "reads", title, text, share, "none", reason, basis=_FACT)
+    good, poor = 0.5 * chance, 0.85 * chance
+    return Check(
+        "trans", "reads", title, text, share, grade(share, good, poor),
+        f"of valid reads; ligation at random alone would give {_percent(chance)}",
+        {"good": good, "poor": poor},
+    )  # fmt: skip
+
+
+# What was learned
+
+
+def _decay(numbers: Numbers) -> Iterator[Check]:
+    decay = numbers["decay"]
+    if decay is None or not decay["slopes"]:
+        reason = "no range of distances has reads enough for a slope"
+        yield Check("slope", "decay", "Decay with distance", "not known", None, "none", reason)
+        return
+    found = decay["slopes"][-1]
+    value, good, poor = found["slope"], -0.5, -0.2
+    text = f"slope {value:.2f}".replace("-", "\N{MINUS SIGN}")
+    where = f"from {length_text(found['from'])} to {length_text(round(found['to'], -3))}"
+    reason = f"{where}; a human genome has about \N{MINUS SIGN}1, and random ligation 0"
+    yield Check(
+        "slope", "decay", "Decay with distance", text, value,
+        grade(value, good, poor), reason, {"good": good, "poor": poor},
+        "slope of human interphase: Lieberman-Aiden et al., Science 326, 289 (2009); the limits "
+        "are those of this report",
+    )  # fmt: skip
+
+
+def _filter(numbers: Numbers) -> Iterator[Check]:
+    found, kind = numbers["filter"], numbers["project"]["units"]
+    share, good, poor = found["in_use"] / max(1, found["units"]), 0.7, 0.2
+    if found["in_use"] == found["units"] and found["mininteractions"] is None:
+        yield Check(
+            "in_use", "filter", f"{kind.capitalize()} in use", "all", share, "check",
+            f"no filter was applied: {kind} with hardly any partner are noise", basis=_FACT,
+        )  # fmt: skip
+    else:
+        least = found["mininteractions"]
+        reason = "others lack partners"
+        if least is not None:
+            reason = f"others have fewer than {least} partners in use"
+        if share < good:
+            reason += "; larger bins, or more reads, use more of the genome"
+        yield Check(
+            "in_use", "filter", f"{kind.capitalize()} in use", _percent(share), share,
+            grade(share, good, poor), reason, {"good": good, "poor": poor},
+        )  # fmt: skip
+    size = found["resolution"]
+    yield Check(
+        "resolution", "filter", "Map resolution", "none" if size is None else length_text(size),
+        size, "none",
+        "no bin size gives 80 % of bins 1000 reads" if size is None
+        else "least bin size at which 80 % of bins have 1000 reads",
+        basis="definition of Rao et al., Cell 159, 1665 (2014)",
+    )  # fmt: skip
+
+
+def _convergence(numbers: Numbers) -> Iterator[Check]:
+    found, title = numbers["convergence"], "Convergence"
+    if found is None:
+        reason = "no corrections were learned yet: maps show the biases of fends"
+        yield Check("converged", "corrections", title, "not normalized", None, "check", reason,
+                    basis=_FACT)  # fmt: skip
+        return
+    done, text = found["converged"], found["method"]
+    if found["iterations"] is not None:
+        text += f", {found['iterations']:,} iterations"
+    if done is None:
+        yield Check("converged", "corrections", title, text, None, "none",
+                    "the project does not tell how it ended", basis=_FACT)  # fmt: skip
+        return
+    change = found["last_change"]
+    reason = "" if change is None else f"last change {change:.2g}"
+    if found["limit"] is not None:
+        reason += f", {'limit' if done else 'not below'} {found['limit']:g}"
+    if found["stalled"]:
+        reason += f"; no further step on {', '.join(found['stalled'][:5])}"
+    yield Check("converged", "corrections", title, text, change, "good" if done else "poor",
+                reason.lstrip(", "), basis=_FACT)  # fmt: skip
+
+
+def _corrections(numbers: Numbers) -> Iterator[Check]:
+    """What is left in the corrected reads."""
+    found = numbers["corrections"]
+    if found is None or numbers["convergence"] is None:
+        return
+    spread = [found[when]["95%"] / max(found[when]["5%"], 1e-9) for when in ("before", "after")]
+    texts = [f"{each:.{1 if each >= 10 else 2}f}" if each < 1000 else "1000" for each in spread]
+    # Corrections of features do not balance units, and are not meant to.
+    balancing = numbers["project"]["normalization"] != "binning"
+    yield Check(
+        "balance", "corrections", "Spread of coverage", f"{texts[0]}-fold to {texts[1]}-fold",
+        spread[1], grade(spread[1], 1.5, 4.0) if balancing else "none",
+        "95th over 5th percentile of cis reads per partner, before and after the corrections",
+        {"good": 1.5, "poor": 4.0} if balancing else None,
+    )  # fmt: skip
+    strongest = {
+        name: (own["strongest_before"], own["strongest_after"])
+        for name, own in found["features"].items()
+        if own["strongest_after"] is not None
+    }
+    if strongest:
+        name = max(strongest, key=lambda each: strongest[each][1])
+        before, after = (2**value - 1 for value in strongest[name])
+        yield Check(
+            "features", "corrections", "Biases of features",
+            f"{100 * before:.0f} % to {_percent(after)}", after, grade(after, 0.1, 0.4),
+            f"largest deviation of a group of equal {name}, before and after the corrections",
+            {"good": 0.1, "poor": 0.4},
+        )  # fmt: skip

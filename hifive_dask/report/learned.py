@@ -1,0 +1,177 @@
+"""What was learned: decay with distance, convergence, what the corrections did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hifive_dask.errors import HifiveDaskError, StateError
+from hifive_dask.hic import HiC
+from hifive_dask.measuring import DISTANCE_SUMS
+from hifive_dask.model.diagnostics import profile
+from hifive_dask.model.distance import fit_distance
+
+__all__ = [
+    "convergence_numbers",
+    "correction_numbers",
+    "decay_numbers",
+    "features_of",
+    "measured_table",
+    "slope",
+]
+
+Float64 = NDArray[np.float64]
+
+_NUMBINS = 60
+# bp: what pairsqc looks at, and Lieberman-Aiden et al. 2009.
+RANGES = ((10_000, 10**5.5), (500_000, 7_000_000))
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_CALLS = {
+    "HiC.find_express_fend_corrections": "minchange",
+    "HiC.find_probability_fend_corrections": "minchange",
+    "HiC.find_binning_fend_corrections": "learning_threshold",
+}
+
+
+def decay_numbers(hic: HiC) -> dict[str, Any] | None:
+    """Reads per possible pair by distance; measured here if the project has not learned it.
+
+    None if no distance has reads enough.
+    """
+    sums, learned = hic.distance_sums, bool(hic.distance_sums)
+    if not learned:
+        units = hic.units
+        least = 4 * float(np.median(units.stop - units.start)) if len(units) else 0
+        try:
+            model = fit_distance(
+                units,
+                hic.filter,
+                hic.data.store,
+                numbins=_NUMBINS,
+                minsize=max(1000, int(least)),
+                maxsize=0,
+                silent=hic.silent,
+            )
+        except HifiveDaskError:
+            return None
+        sums = {name: getattr(model, name) for name in DISTANCE_SUMS}
+    kept = (sums["signal"] > 0) & (sums["possible"] > 0)
+    if not kept.any():
+        return None
+    distance = np.exp(sums["mean_log_distance"][kept])
+    signal = sums["signal"][kept] / sums["possible"][kept]
+    return {
+        "learned": learned,
+        "parameters": hic.distance_parameters is not None,
+        "distance": distance.tolist(),
+        "signal": signal.tolist(),
+        "slopes": [
+            {"from": lo, "to": round(hi), "slope": value}
+            for lo, hi in RANGES
+            if (value := slope(distance, signal, lo, hi)) is not None
+        ],
+    }
+
+
+def slope(distance: Float64, signal: Float64, lo: float, hi: float) -> float | None:
+    """Slope of ln(signal) by ln(distance) between two distances, by least squares.
+
+    None if the points do not reach over at least 80 % of the range, on the logarithmic axis, or are
+    fewer than three.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hifive_dask.report.learned import slope
+    >>> distance = np.array([1e4, 3e4, 1e5, 3e5])
+    >>> round(slope(distance, distance**-0.75, 1e4, 3e5), 6)
+    -0.75
+    """
+    inside = (distance >= lo) & (distance <= hi)
+    x, y = np.log(distance[inside]), np.log(signal[inside])
+    if len(x) < 3 or np.ptp(x) < 0.8 * np.log(hi / lo):
+        return None
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
+    """How the last normalization ended; None if there was none."""
+    if hic.normalization == "none":
+        return None
+    records = hic.records.records
+    record = next((each for each in reversed(records) if each.get("call") in _CALLS), None)
+    parameters = {} if record is None else record["parameters"]
+    results = {} if record is None else record["results"]
+    trace = hic.trace
+    return {
+        "method": _method(hic.normalization, parameters),
+        "converged": results.get("converged"),
+        "iterations": results.get("iterations", None if trace is None else len(trace)),
+        "limit": None if record is None else parameters.get(_CALLS[record["call"]]),
+        "last_change": None if trace is None else float(trace[-1, 1]),
+        "cost": None if trace is None else trace[:, 0].tolist(),
+        "change": None if trace is None else trace[:, 1].tolist(),
+        "stalled": list(results.get("stalled", ())),
+    }
+
+
+def _method(normalization: str, parameters: dict[str, Any]) -> str:
+    if normalization.endswith("express"):
+        name = "Knight-Ruiz" if parameters.get("kr") else "Express"
+        if parameters.get("accelerate"):
+            name += ", accelerated"
+    elif normalization.endswith("probability"):
+        name = f"Probability ({parameters['model']})" if "model" in parameters else "Probability"
+    else:
+        return "Binning"
+    return f"Binning, then {name}" if normalization.startswith("binning-") else name
+
+
+def measured_table(hic: HiC) -> pd.DataFrame | None:
+    """`HiC.unit_table`; None if no unit has a partner."""
+    try:
+        return hic.unit_table()
+    except StateError:
+        return None
+
+
+def features_of(hic: HiC, table: pd.DataFrame) -> list[str]:
+    """Length and features of the partition that differ between units."""
+    names = dict.fromkeys(["length", *hic.units.features])
+    return [
+        name for name in names if table[name][np.isfinite(table[name].astype(float))].nunique() > 1
+    ]
+
+
+def correction_numbers(hic: HiC, table: pd.DataFrame) -> dict[str, Any]:
+    """How reads of units in use spread before and after, as a whole and against features."""
+    profiles = {name: profile(table, name) for name in features_of(hic, table)}
+    return {
+        "units": len(table),
+        "correction": _quantiles(table["correction"]),
+        "before": _quantiles(table["coverage"]),
+        "after": _quantiles(table["corrected"]),
+        "features": {
+            name: {
+                "strongest_before": _strongest(groups, "coverage_mean"),
+                "strongest_after": _strongest(groups, "corrected_mean"),
+                "groups": {column: groups[column].tolist() for column in groups},
+            }
+            for name, groups in profiles.items()
+        },
+    }
+
+
+def _strongest(groups: pd.DataFrame, column: str) -> float | None:
+    """Largest deviation of the mean of a group from the mean of all, as abs(log2)."""
+    means = groups[column].to_numpy(dtype=np.float64)
+    means = means[means > 0]
+    return float(np.abs(np.log2(means)).max()) if len(means) else None
+
+
+def _quantiles(values: pd.Series) -> dict[str, float]:
+    found = np.quantile(values.to_numpy(dtype=np.float64), _QUANTILES).tolist()
+    return {f"{100 * q:g}%": value for q, value in zip(_QUANTILES, found, strict=True)}

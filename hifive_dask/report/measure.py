@@ -1,0 +1,138 @@
+"""All numbers of a report, as plain values; pictures are drawn from the same."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hifive_dask import __version__
+from hifive_dask.hic import HiC
+from hifive_dask.model.marginals import Marginals, count_marginals
+from hifive_dask.provenance import content_token
+from hifive_dask.report.checks import judge
+from hifive_dask.report.coverage import filter_numbers
+from hifive_dask.report.learned import (
+    convergence_numbers,
+    correction_numbers,
+    decay_numbers,
+    measured_table,
+)
+from hifive_dask.report.reads import insert_numbers, read_numbers
+
+__all__ = ["FORMAT", "Findings", "measure"]
+
+FORMAT = 1  # of the JSON: keys may be added under the same number, not removed or renamed
+
+_PACKAGES = ("dask", "distributed", "numpy", "numba", "scipy", "xarray", "zarr", "h5py")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured of a project.
+
+    Parameters
+    ----------
+    numbers
+        Plain values, as `hifive_dask.write_report` returns them.
+    counted
+        Partners and reads of every unit.
+    table
+        Reads of units in use before and after the corrections; None if no unit has a partner.
+    """
+
+    numbers: dict[str, Any]
+    counted: Marginals
+    table: pd.DataFrame | None
+
+
+def measure(hic: HiC, short: int) -> Findings:
+    """Measure a project: some passes over its pairs, none over pairs of units.
+
+    Parameters
+    ----------
+    hic
+        The project.
+    short
+        bp: cis reads closer than this are short.
+    """
+    data = hic.data
+    counted = count_marginals(hic.units, data.store, silent=hic.silent)
+    table = measured_table(hic)
+    numbers: dict[str, Any] = {
+        "type": "report",
+        "format": FORMAT,
+        "version": __version__,
+        "project": _project(hic),
+        "reads": read_numbers(data, short),
+        "inserts": insert_numbers(data),
+        "decay": decay_numbers(hic),
+        "filter": filter_numbers(hic, counted),
+        "convergence": convergence_numbers(hic),
+        "corrections": None if table is None else correction_numbers(hic, table),
+        "provenance": _provenance(hic),
+    }
+    numbers["checks"] = judge(numbers)
+    return Findings(numbers, counted, table)
+
+
+def _project(hic: HiC) -> dict[str, Any]:
+    units, partition = hic.units, hic.fends.partition
+    ends = (units.stop[units.span(c)].max(initial=0) for c in range(len(units.chromosomes)))
+    return {
+        "file": hic.file,
+        "name": Path(hic.file).name,
+        "genome": partition.genome_name,
+        "enzyme": partition.re_name,
+        "kind": partition.kind,
+        "binned": partition.binned,
+        "units": "fends" if units.fends else "bins",
+        "fends": None if partition.fends is None else len(partition.fends),
+        "median_fragment": None if partition.fends is None else partition.median_fragment,
+        "number_of_units": len(units),
+        "chromosomes": len(units.chromosomes),
+        "length": int(sum(int(end) for end in ends)),
+        "pairs": len(hic.data.store),
+        "normalization": hic.normalization,
+    }
+
+
+def _provenance(hic: HiC) -> dict[str, Any]:
+    return {
+        "stores": [
+            {"role": "partition", "file": hic.fends.file, "token": hic.fends.token},
+            {"role": "pairs", "file": hic.data.file, "token": hic.data.token},
+            {"role": "project", "file": hic.file, "token": _token(hic)},
+        ],
+        "sources": list(hic.data.store.attributes.get("sources") or ()),
+        "versions": _versions(),
+        "history": hic.records.records,
+    }
+
+
+def _token(hic: HiC) -> str:
+    """Digest of what was learned, and of the pairs it was learned from."""
+    learned = (
+        hic.filter,
+        hic.corrections,
+        hic.distance_parameters,
+        hic.chromosome_means,
+        hic.binning_corrections,
+    )
+    arrays = [np.zeros(0) if each is None else each for each in learned]
+    return content_token(hic.data.token, hic.normalization, *arrays)
+
+
+def _versions() -> dict[str, str]:
+    found = {"hifive-dask": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # packed without metadata
+            continue
+    return found
