@@ -9,8 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hifive_dask._on_import import register_accessor
-
 if TYPE_CHECKING:
     from hifive_dask.convert import export_project, import_project
     from hifive_dask.export.heatmap_hdf5 import open_heatmaps
@@ -52,12 +50,10 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     # Imported on first use: numba and Dask cost seconds that `hifive-dask --help` need not pay.
     if name in _HOME:
+        import_module("hifive_dask.accessor")  # gives maps of xarray their `.hic`
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-register_accessor()

@@ -49,9 +49,8 @@ ALLOWED: dict[str, set[str]] = {
     | CLASSES
     | {"cluster", "convert", "export", "plot", "report", "simulate"},
     "accessor": TOOLS | set(STAGES) | {"plot"},
-    "_on_import": set(),
     "__main__": {"cli"},
-    "__init__": CLASSES | {"_on_import", "convert", "export", "report"},
+    "__init__": CLASSES | {"accessor", "convert", "export", "report"},
 }
 OTHERS = {"_kernels": {"numpy", "numba"}}
 MPI = {"dask_mpi", "mpi4py"}
