@@ -12,7 +12,7 @@ ESSENTIAL := $(patsubst %,tests/test_%.py,foundation partition fend digest featu
 # Of old versions it does not matter what they announce.
 QUIET := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
-.PHONY: help demo test test-lowest lint docs linkcheck clean
+.PHONY: help demo test test-lowest lint docs clean
 
 help:
 	@echo "make demo   simulate a genome, run everything on it, draw pictures into $(DEMO)/pictures"
@@ -59,13 +59,14 @@ lint: $(VENV)/.installed-lint
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
 
+.PHONY: linkcheck
+linkcheck: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -q -D nb_execution_mode=off -b linkcheck docs docs/_build/linkcheck
+
 docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	$(BIN)/python docs/check_links.py docs/_build/html
 	@echo "Open $(abspath docs/_build/html/index.html)"
-
-linkcheck: $(VENV)/.installed-docs
-	$(BIN)/python -m sphinx -q -D nb_execution_mode=off -b linkcheck docs docs/_build/linkcheck
 
 clean:
 	rm -rf $(VENV) $(LOWEST) docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
