@@ -108,7 +108,10 @@ def test_plan__holds(
     assert step["memory"] > 0
 
 
-def test_run__plans_what_is_not_done_yet(files: testing.ToyFiles, tmp_path: Path) -> None:
+def test_run__plans_what_is_not_done_yet(
+    files: testing.ToyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
     out = tmp_path / "results"
     base = ("run", "--sites", files.sites, "--reads", files.raw, "--minsize", "2kb", "-o", out)
     options = ("--minchange", "0.05")
@@ -127,7 +130,8 @@ def test_run__plans_what_is_not_done_yet(files: testing.ToyFiles, tmp_path: Path
     run(*base, *options)
     for name in ("fends", "pairs", "project", "pictures"):
         path = out / name if name == "pictures" else out / f"{name}.zarr"
-        assert 0.3 * first[name]["size"] <= size_of(path) <= first[name]["size"]
+        least = 0.01 if name == "pictures" else 0.3  # coarse here
+        assert least * first[name]["size"] <= size_of(path) <= first[name]["size"]
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     assert all(step["done"] for step in plan(*options).values())
     changed = plan("--minchange", "0.04")

@@ -141,6 +141,11 @@ def command(
 
     chosen = choose_format(out, form)
     check_output(out, project, kind=HEATMAPS if chosen == "zarr" else None)
+    if 0 in binsize and chosen in ("zarr", "cool", "mcool"):
+        raise click.UsageError(
+            f"the format {chosen} has bins of equal size; give --binsize such as 10kb. 0, one bin "
+            "per fend, is for .hch, .npz and txt"
+        )
     _settle_growth(options)
     options["chroms"] = list(options["chroms"])
     hic = HiC(project, silent=settings.quiet)

@@ -406,6 +406,10 @@ def _likely(
 
 
 def _binned(hic: HiC, options: dict[str, Any]) -> None:
+    names = ("features", "num_bins", "types")
+    if len({len(options[name]) for name in names}) > 1:
+        seen = ", ".join(f"--{name.replace('_', '-')} has {len(options[name])}" for name in names)
+        raise click.UsageError(f"{seen}; give one of each for every feature")
     hic.find_binning_fend_corrections(
         **given(options, *_WINDOW, "chroms", "num_bins", "usereads", "pseudocounts"),
         model=options["features"],
