@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,11 @@ def run(*arguments: object, code: int = 0) -> Result:
         raise result.exception
     assert result.exit_code == code, result.output
     return result
+
+
+@pytest.fixture(autouse=True)
+def _coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
 
 
 def commands() -> dict[str, click.Command]:
@@ -222,6 +228,33 @@ def test_near_misses__are_suggested(toy: Path, line: str, message: str) -> None:
     assert message in " ".join(text.split())
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("info {folder}/projekt.zarr", 2, "does not exist. Did you mean 'project.zarr'?"),
+        ("info {folder}/reads.raw", 1, "has the suffix '.raw'; expected one of .zarr, .hdf5"),
+        ("project {project} -o x.zarr", 1, "expected 'pairs'; `hifive-dask pairs` makes one"),
+        ("pairs {folder}/reads.raw {folder}/fends.zarr -o x.zarr", 2, "is the order right?"),
+        ("mrh read {project}", 2, "is a store, expected a file"),
+        ("query {project} chr1:9Mb-10Mb", 1, "holds no unit; 'chr1' has units"),
+        ("query {project} chr1:a-b", 1, "region 'chr1:a-b': 'a' is not a number of bp"),
+        ("query {project} chr1 --binsize 10kbb", 2, "'10kbb' is not a number of bp, such as"),
+        ("plot {project} chr1 --binsize -5 -o x.png", 2, "'-5' is not a number of bp"),
+        ("heatmap {project} --binsize 0 -o x.zarr", 2, "give --binsize such as 10kb. 0, one bin"),
+        ("heatmap {project} --binsize 10,000 -o x.zarr", 2, "commas are between sizes"),
+        ("fends --chrom-sizes {folder}/chrom.sizes -o x.zarr", 2, "needs a bin size: --binned"),
+        ("normalize binning {project} --num-bins 9", 2, "--num-bins has 1, --types has 3; give"),
+    ],
+)
+def test_wrong_lines__are_answered_with_what_was_seen_and_a_cure(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [word.format(project=toy, folder=toy.parent) for word in line.split()]
+    assert message in " ".join(run(*words, code=code).stderr.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 # Facts, as JSON and as text
 
 
@@ -358,3 +391,40 @@ def test_completion__works_in_bash(tmp_path: Path) -> None:
     assert "complete -o nosort" in result.stdout
     for shell in ("zsh", "fish"):
         assert "hifive-dask" in run("completion", shell).stdout
+
+
+def test_exit_codes__are_those_of_the_documentation(toy: Path) -> None:
+    text = (ROOT / "docs" / "commands.md").read_text()
+    section = text[text.index("## Exit codes") :].split("\n## ")[0]
+    codes = [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.M)]
+    assert codes == [0, 1, 2, 128 + signal.SIGINT, 128 + signal.SIGTERM]  # these in test_cli.py
+    run("info", toy, code=0)
+    run("query", toy, "chr9", code=1)
+    run("query", toy, "chr1", "--size", "1", code=2)
+    # The reader ends first.
+    command = [sys.executable, "-m", "hifive_dask", "query", str(toy), "all", "--binsize", "2kb"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "scheduler"),
+    [
+        ("--scheduler mpi info x", "mpi"),
+        ("--scheduler=mpi info x", "mpi"),
+        ("--spill info --scheduler mpi run", "mpi"),
+        ("--workers 2 pairs --scheduler mpi", "threads"),
+        ("plot x --title --scheduler=mpi", "threads"),
+        ("--scheduler", "threads"),
+        ("--nothing --scheduler mpi info", "threads"),
+    ],
+)
+def test_mpi__is_asked_for_by_the_option_alone(line: str, scheduler: str) -> None:
+    assert main._own_options(line.split()).get("scheduler", "threads") == scheduler  # type: ignore[attr-defined]

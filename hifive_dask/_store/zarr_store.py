@@ -249,7 +249,10 @@ def open_verified(path: Location, schema: StoreSchema, *, apart: Sequence[str] =
         raise StoreError(f"{where}: not a Zarr store: {error}") from error
     found = attributes.get("type")
     if found != schema.type:
-        raise StoreError(f"{where}: holds {found!r}, expected {schema.type!r}")
+        maker = {"heatmaps": "heatmap"}.get(schema.type, schema.type)  # a command
+        raise StoreError(
+            f"{where}: holds {found!r}, expected {schema.type!r}; `hifive-dask {maker}` makes one"
+        )
     if int(attributes.get("version", 0)) > schema.version:
         raise StoreError(
             f"{where}: layout version {attributes['version']} is newer than {schema.version}, the "

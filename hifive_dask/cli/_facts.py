@@ -40,10 +40,17 @@ def open_any(path: Place) -> Fend | HiCData | HiC | StoredMaps | MapFile:
     from hifive_dask import Fend, HiC, HiCData
     from hifive_dask._store.heatmaps import StoredMaps
     from hifive_dask._store.kinds import describe_held, kind_of
+    from hifive_dask._store.zarr_store import HDF5_SUFFIXES
 
     suffix = path.suffix if "::" not in str(path) else ".cool"
     if suffix in _FILES:
         return _FILES[suffix](path)
+    if suffix != ".zarr" and suffix not in HDF5_SUFFIXES:
+        known = ", ".join([".zarr", *HDF5_SUFFIXES, *_FILES])
+        raise StoreError(
+            f"{path}: nothing that is known here has the suffix {suffix!r}; expected one of "
+            f"{known} (`hifive-dask pairs` counts files of reads)"
+        )
     kind = kind_of(path)
     if kind == "fends":
         return Fend(path, "r", silent=True)

@@ -37,7 +37,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 existing = FilePath(exists=True, dir_okay=False)
 
 
-class _Address(click.Path):
+class _Address(FilePath):
     """A file that must be there, standard input, a template, or a cooler in a file."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -52,7 +52,7 @@ class _Address(click.Path):
         return Path(value)
 
 
-address = _Address(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+address = _Address(exists=True, dir_okay=False, allow_dash=True)
 
 
 def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -268,7 +268,7 @@ class GenomeInput:
             raise click.UsageError(f"give exactly one of {names}")
         kind, binned = found[0], options["binned"]
         if kind == "chrom_sizes" and binned is None:
-            raise click.UsageError("--chrom-sizes needs a bin size: --binned BP")
+            raise click.UsageError("--chrom-sizes needs a bin size: --binned SIZE")
         if kind == "bins" and binned is not None:
             raise click.UsageError("--bins has the sizes in the file; leave --binned out")
         digest = {name: options[name] for name in _DIGEST if options[name] not in (None, ())}

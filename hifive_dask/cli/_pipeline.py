@@ -24,6 +24,7 @@ from hifive_dask.errors import StoreError
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
+    from hifive_dask.cli._plan import Step
 
 __all__ = ["Pipeline"]
 
@@ -88,40 +89,89 @@ class Pipeline:
     def _stores(self) -> list[Path]:
         return [self.out / f"{name}.zarr" for name in ("fends", "pairs", "project")]
 
-    def _fends(self) -> Fend:
+    def plan(self, kind: str) -> list[Step]:
+        """Say what `run` would do; `kind` is the format of the reads."""
+        from hifive_dask.cli._amounts import amount_of_reads, number_of_units
+        from hifive_dask.cli._plan import plan_fends, plan_pairs, plan_pictures, plan_uncounted
+
+        fends, pairs, project = self._stores()
+        fend = self.steps.reopened("fends", self._fends_sources(), self._reopen_fends)
+        units = number_of_units(self.source) if fend is None else len(fend.units)
+        steps = [plan_fends(fends, units, done=fend is not None)]
+        data = hic = None
+        if fend is not None:
+            data = self.steps.reopened("pairs", self._pairs_sources(fend), self._reopen_pairs)
+        amount = amount_of_reads(self.reads, kind, self.options)
+        steps.append(plan_pairs(pairs, amount, units, done=data is not None))
+        if data is not None:
+            hic = self.steps.reopened("project", self._project_sources(data), self._reopen_project)
+        rows = amount.reads if data is None else len(data.store)
+        done = hic is not None
+        most = self.options["max_iterations"]
+        steps.append(plan_uncounted(project, rows, units, max_iterations=most, done=done))
+        drawn = (
+            data is not None
+            and hic is not None
+            and self.steps.reopened("pictures", self._pictures_sources(data), self._reopen_pictures)
+            is not None
+        )
+        return [*steps, plan_pictures(self.out / "pictures", rows, done=drawn)]
+
+    def _fends_sources(self) -> dict[str, Any]:
+        source = self.source
+        return {
+            "files": [file_state(file) for file in source.files],
+            "options": [
+                source.kind,
+                source.binned,
+                source.genome,
+                source.enzyme,
+                source.digest,
+            ],
+        }
+
+    def _pairs_sources(self, fend: Fend) -> dict[str, Any]:
+        return {
+            "files": [file_state(read) for read in self.reads],
+            "mates": [[file_state(read) for read in pair] for pair in self.options["mates"]],
+            "options": given(self.options, *_READS),
+            "fends": fend.token,
+        }
+
+    def _project_sources(self, data: HiCData) -> dict[str, Any]:
+        return {"pairs": data.token, "options": given(self.options, *_PROJECT)}
+
+    def _reopen_fends(self) -> Fend:
         from hifive_dask import Fend
 
+        return Fend(self.out / "fends.zarr", "r", silent=True)
+
+    def _reopen_pairs(self) -> HiCData:
+        from hifive_dask import HiCData
+
+        return HiCData(self.out / "pairs.zarr", "r", silent=self.settings.quiet)
+
+    def _reopen_project(self) -> HiC:
+        from hifive_dask import HiC
+
+        return HiC(self.out / "project.zarr", "r", silent=self.settings.quiet)
+
+    def _fends(self) -> Fend:
         path, source = self.out / "fends.zarr", self.source
         return self.steps.do(
             "fends",
-            {
-                "files": [file_state(file) for file in source.files],
-                "options": [
-                    source.kind,
-                    source.binned,
-                    source.genome,
-                    source.enzyme,
-                    source.digest,
-                ],
-            },
+            self._fends_sources(),
             lambda: make_fends(path, source, silent=self.settings.quiet),
-            lambda: Fend(path, "r", silent=True),
+            self._reopen_fends,
         )
 
     def _pairs(self, fend: Fend) -> HiCData:
-        from hifive_dask import HiCData
-
         path, silent = self.out / "pairs.zarr", self.settings.quiet
         return self.steps.do(
             "pairs",
-            {
-                "files": [file_state(read) for read in self.reads],
-                "mates": [[file_state(read) for read in pair] for pair in self.options["mates"]],
-                "options": given(self.options, *_READS),
-                "fends": fend.token,
-            },
+            self._pairs_sources(fend),
             lambda: count_reads(path, Path(fend.file), self.reads, self.options, silent=silent),
-            lambda: HiCData(path, "r", silent=silent),
+            self._reopen_pairs,
         )
 
     def _project(self, data: HiCData) -> HiC:
@@ -140,12 +190,7 @@ class Pipeline:
             hic.save()
             return hic
 
-        return self.steps.do(
-            "project",
-            {"pairs": data.token, "options": given(self.options, *_PROJECT)},
-            make,
-            lambda: HiC(path, "r", silent=silent),
-        )
+        return self.steps.do("project", self._project_sources(data), make, self._reopen_project)
 
     def _pictures(self, hic: HiC, data: HiCData) -> list[str]:
         from hifive_dask.cli._pictures import draw_project
@@ -169,22 +214,19 @@ class Pipeline:
             self.steps.remember_pictures(drawn)
             return self.steps.pictures
 
-        def reopen() -> list[str]:
-            paths = [summary, *(folder / name for name in self.steps.pictures)]
-            missing = [str(path) for path in paths if not path.exists()]
-            if missing:
-                raise StoreError(f"missing: {', '.join(missing)}")
-            return self.steps.pictures
+        return self.steps.do("pictures", self._pictures_sources(data), make, self._reopen_pictures)
 
-        return self.steps.do(
-            "pictures",
-            {
-                "pairs": data.token,
-                "options": given(self.options, *_PROJECT, "region", "binsize"),
-            },
-            make,
-            reopen,
-        )
+    def _pictures_sources(self, data: HiCData) -> dict[str, Any]:
+        options = given(self.options, *_PROJECT, "region", "binsize")
+        return {"pairs": data.token, "options": options}
+
+    def _reopen_pictures(self) -> list[str]:
+        paths = [self.out / "summary.md"]
+        paths += [self.out / "pictures" / name for name in self.steps.pictures]
+        missing = [str(path) for path in paths if not path.exists()]
+        if missing:
+            raise StoreError(f"missing: {', '.join(missing)}")
+        return self.steps.pictures
 
     def _report(self, hic: HiC, data: HiCData) -> str:
         """Write the quality report, and return its verdicts in a line."""

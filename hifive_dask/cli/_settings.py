@@ -12,7 +12,14 @@ from typing import Any
 
 import click
 
-__all__ = ["Settings", "json_option", "logging_to_stderr", "pass_settings", "stats_rows"]
+__all__ = [
+    "Settings",
+    "dry_run_option",
+    "json_option",
+    "logging_to_stderr",
+    "pass_settings",
+    "stats_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,12 @@ json_option = click.option(
     expose_value=False,
     callback=_answer_as_json,
     help="For programs: one JSON document on standard output in place of text.",
+)
+
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say how many tasks, how much memory and how large files it would take; write nothing.",
 )
 
 

@@ -34,6 +34,11 @@ def file_state(path: Path) -> list[Any]:
     return [str(path.absolute()), status.st_size, status.st_mtime_ns]
 
 
+def _digest(sources: Mapping[str, Any]) -> str:
+    text = json.dumps([__version__, sources], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 class Steps:
     """The steps of a run in one directory, remembered in ``run.json``.
 
@@ -93,24 +98,28 @@ class Steps:
         reopen
             Opens it; raises `StoreError` if it is missing, incomplete, or not to be trusted.
         """
-        text = json.dumps([__version__, sources], sort_keys=True, default=str)
-        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        if self._done.get(name) == digest:
-            try:
-                result = reopen()
-            except StoreError as error:
-                self._say(f"{name}: made anew ({error})")
-            else:
-                self._tell(name, "already done")
-                return result
+        result = self.reopened(name, sources, reopen)
+        if result is not None:
+            self._tell(name, "already done")
+            return result
         # Until it is done, the step counts as not done.
         self._done.pop(name, None)
         self._write()
         result = make()
-        self._done[name] = digest
+        self._done[name] = _digest(sources)
         self._write()
         self._tell(name, "done")
         return result
+
+    def reopened(self, name: str, sources: Mapping[str, Any], reopen: Callable[[], T]) -> T | None:
+        """Open a result, or return None if it has to be made; the arguments are those of `do`."""
+        if self._done.get(name) != _digest(sources):
+            return None
+        try:
+            return reopen()
+        except StoreError as error:
+            self._say(f"{name}: made anew ({error})")
+            return None
 
     def _tell(self, name: str, state: str) -> None:
         self.states[name] = state

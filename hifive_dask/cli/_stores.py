@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.errors import did_you_mean
+
 if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
@@ -41,6 +43,8 @@ class FilePath(click.Path):
                 param,
                 ctx,
             )
+        if self.exists and not self.dir_okay and Path(value, "zarr.json").exists():
+            self.fail(f"{value} is a store, expected a file; is the order right?", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -64,10 +68,10 @@ class StorePath(StoreOut):
     Parameters
     ----------
     maker
-        The command that makes such a store, to be named when it is missing.
+        The command that makes such a store, to be named when it is missing; None for any store.
     """
 
-    def __init__(self, maker: str) -> None:
+    def __init__(self, maker: str | None = None) -> None:
         super().__init__()
         self._maker = maker
 
@@ -75,7 +79,10 @@ class StorePath(StoreOut):
         found = super().convert(value, param, ctx)
         # At a URL it is asked for but once, when it is opened.
         if isinstance(found, Path) and not Path(str(found).partition("::")[0]).exists():
-            self.fail(f"{value} does not exist; `hifive-dask {self._maker}` makes it.", param, ctx)
+            there = [path.name for path in found.parent.iterdir()] if found.parent.is_dir() else []
+            cure = f"; `hifive-dask {self._maker}` makes it." if self._maker else "."
+            near = did_you_mean(found.name, there)
+            self.fail(f"{value} does not exist{cure}{near}", param, ctx)
         return found
 
 

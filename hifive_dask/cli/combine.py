@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
 from hifive_dask.cli._command import Command
-from hifive_dask.cli._settings import Settings, json_option, pass_settings, stats_rows
+from hifive_dask.cli._settings import (
+    Settings,
+    dry_run_option,
+    json_option,
+    pass_settings,
+    stats_rows,
+)
 from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 
 
@@ -23,9 +29,10 @@ from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 )
 @click.argument("pairs", nargs=-1, required=True, type=StorePath("pairs"))
 @click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .hcd.")
+@dry_run_option
 @json_option
 @pass_settings
-def command(settings: Settings, /, pairs: tuple[Place, ...], out: Place) -> None:
+def command(settings: Settings, /, pairs: tuple[Place, ...], out: Place, dry_run: bool) -> None:
     """Add up the pair stores PAIRS of replicates, at least two, of the same partition.
 
     Reads of all stores count; duplicates between them are not looked for.
@@ -36,6 +43,13 @@ def command(settings: Settings, /, pairs: tuple[Place, ...], out: Place) -> None
     if len(pairs) < 2:
         raise click.UsageError("give at least two pair stores")
     check_output(out, *pairs, kind="pairs")
+    if dry_run:
+        from hifive_dask.cli._plan import plan_combined, show_plan
+
+        found = [HiCData(path, silent=True) for path in pairs]
+        units = len(found[0].fends.units)
+        show_plan(settings, [plan_combined(out, [each.store for each in found], units)])
+        return
     with settings.session():
         data = HiCData(out, "w", silent=settings.quiet)
         data.combine(pairs)

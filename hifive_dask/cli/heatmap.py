@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hifive_dask.cli._command import Command
+from hifive_dask.cli._inputs import given
 from hifive_dask.cli._maps import best_datatype
-from hifive_dask.cli._settings import Settings, json_option, pass_settings
+from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._stores import HEATMAPS, StoreOut, StorePath, check_output
 from hifive_dask.cli._types import CHROMOSOME, Choice, Size, Sizes
 
@@ -26,6 +27,7 @@ _GROWTH = {"minobservations": 20, "searchdistance": 0, "expansion_binsize": 10_0
     examples=[
         "hifive-dask heatmap project.zarr --binsize 10kb,100kb,1Mb -o maps.zarr",
         "hifive-dask heatmap project.zarr --binsize 5kb -o maps.mcool",
+        "hifive-dask heatmap project.zarr --binsize 1kb -o maps.zarr --dry-run",
         "hifive-dask heatmap project.zarr --binsize 100kb --dynamic --no-trans -o maps.hch",
     ],
 )
@@ -110,6 +112,7 @@ _GROWTH = {"minobservations": 20, "searchdistance": 0, "expansion_binsize": 10_0
     is_flag=True,
     help="With --dynamic: set cells to 0 that do not get enough reads.",
 )
+@dry_run_option
 @json_option
 @pass_settings
 def command(
@@ -120,6 +123,7 @@ def command(
     binsize: list[int],
     form: str | None,
     datatype: Datatype | None,
+    dry_run: bool,
     **options: Any,
 ) -> None:
     """Write the maps of PROJECT into a store, or for other programs.
@@ -137,10 +141,21 @@ def command(
 
     chosen = choose_format(out, form)
     check_output(out, project, kind=HEATMAPS if chosen == "zarr" else None)
+    if 0 in binsize and chosen in ("zarr", "cool", "mcool"):
+        raise click.UsageError(
+            f"the format {chosen} has bins of equal size; give --binsize such as 10kb. 0, one bin "
+            "per fend, is for .hch, .npz and txt"
+        )
     _settle_growth(options)
     options["chroms"] = list(options["chroms"])
     hic = HiC(project, silent=settings.quiet)
     kind = datatype or _datatype(hic, chosen)
+    if dry_run:
+        from hifive_dask.cli._plan import plan_maps, show_plan
+
+        which = given(options, "chroms", "includetrans", "trans_minbinsize")
+        show_plan(settings, [plan_maps(out, hic, chosen, binsize, **which)])
+        return
     with settings.session():
         hic.write_heatmap(
             out,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         "hifive-dask info map.mcool::/resolutions/10000",
     ],
 )
-@click.argument("store", type=StorePath("run"))
+@click.argument("store", type=StorePath())
 @short_option
 @json_option
 @pass_settings

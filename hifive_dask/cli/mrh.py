@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from hifive_dask import HiC
     from hifive_dask._store.places import Place
 
 from hifive_dask.cli._command import Group
 from hifive_dask.cli._inputs import colour_options, existing
 from hifive_dask.cli._pictures import DPI, check_picture
-from hifive_dask.cli._settings import Settings, json_option, pass_settings
+from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._stores import STDOUT, FilePath, StorePath, check_output, write_text
 from hifive_dask.cli._types import CHROMOSOME, REGION, Choice, Size
+from hifive_dask.errors import HifiveDaskWarning
 
 _MOST = 1000  # squares along a picture
 
@@ -95,10 +98,17 @@ def command() -> None:
     is_flag=True,
     help="Keep chr at the beginning of names. The reader of HiFive does not find such names.",
 )
+@dry_run_option
 @json_option
 @pass_settings
 def write(
-    settings: Settings, /, project: Place, out: Path, keep_names: bool, **options: Any
+    settings: Settings,
+    /,
+    project: Place,
+    out: Path,
+    keep_names: bool,
+    dry_run: bool,
+    **options: Any,
 ) -> None:
     """Write the maps of PROJECT, as fine as there are reads."""
     from hifive_dask import HiC
@@ -107,11 +117,30 @@ def write(
     check_output(out, project)
     options["chroms"] = list(options["chroms"]) or None
     hic = HiC(project, silent=settings.quiet)
+    if dry_run:
+        _plan(settings, out, hic, options)
+        return
     with settings.session():
         hic.write_multiresolution_heatmap(out, **options, reference_names=not keep_names)
     facts = facts_of(open_any(out))
     settings.say(f"{out}: {facts['scores']:,} scores, {out.stat().st_size:,} bytes.")
     settings.document(lambda: facts)
+
+
+def _plan(settings: Settings, out: Path, hic: HiC, options: dict[str, Any]) -> None:
+    from hifive_dask.cli._plan import plan_mrh, show_plan
+
+    sizes = options["maxbinsize"], options["minbinsize"]
+    trans = [options[f"trans_{name}"] or options[name] for name in ("maxbinsize", "minbinsize")]
+    step = plan_mrh(
+        out,
+        hic,
+        sizes=sizes,
+        trans_sizes=(trans[0], trans[1]) if options["includetrans"] else None,
+        minobservations=options["minobservations"],
+        chroms=options["chroms"] or (),
+    )
+    show_plan(settings, [step])
 
 
 @command.command(
@@ -159,6 +188,9 @@ def read(
         table = mrh.summary()
     else:
         table = mrh.squares(region, region2, minbinsize=minbinsize, maxbinsize=maxbinsize)
+    if region is not None and table.empty:
+        where = f"{region} / {region2}" if region2 else region
+        warnings.warn(f"{file} has no squares in {where}", HifiveDaskWarning, stacklevel=1)
     write_text(out, [table.to_csv(sep="\t", index=False, float_format="%f")])
     if out != STDOUT:
         settings.say(f"{out}: {len(table):,} lines.")

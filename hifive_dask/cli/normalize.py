@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hifive_dask.cli._command import Group
 from hifive_dask.cli._inputs import express_options, given, stack, usereads_option
-from hifive_dask.cli._settings import Settings, json_option, pass_settings
+from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 from hifive_dask.cli._types import CHROMOSOME, Choice, Numbers, Size, Words
 
@@ -211,11 +212,12 @@ def command() -> None:
 @_where
 @_balance
 @_policy("warn")
+@dry_run_option
 @json_option
 @pass_settings
 def express(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
     """Express: balance observed against expected reads of every fend."""
-    _run(settings, project, out, lambda hic, file: _balanced(hic, file, options))
+    _run(settings, project, out, options, lambda hic, file: _balanced(hic, file, options))
 
 
 @command.command(
@@ -229,11 +231,12 @@ def express(settings: Settings, /, project: Place, out: Place | None, **options:
 @_where
 @_balance
 @_policy("error")
+@dry_run_option
 @json_option
 @pass_settings
 def kr(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
     """Knight-Ruiz: balance the matrix of observed pairs so that all row sums are equal."""
-    _run(settings, project, out, lambda hic, file: _balanced(hic, file, options, kr=True))
+    _run(settings, project, out, options, lambda hic, file: _balanced(hic, file, options, kr=True))
 
 
 @command.command(
@@ -246,11 +249,12 @@ def kr(settings: Settings, /, project: Place, out: Place | None, **options: Any)
 @_probability
 @_where
 @_policy("warn")
+@dry_run_option
 @json_option
 @pass_settings
 def probability(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
     """Probability: the corrections under which the observed pairs are most likely."""
-    _run(settings, project, out, lambda hic, file: _likely(hic, file, options))
+    _run(settings, project, out, options, lambda hic, file: _likely(hic, file, options))
 
 
 @command.command(
@@ -265,11 +269,12 @@ def probability(settings: Settings, /, project: Place, out: Place | None, **opti
 @usereads_option
 @_where
 @_policy("warn")
+@dry_run_option
 @json_option
 @pass_settings
 def binning(settings: Settings, /, project: Place, out: Place | None, **options: Any) -> None:
     """Binning: corrections for combinations of features of fends."""
-    _run(settings, project, out, lambda hic, _: _binned(hic, options))
+    _run(settings, project, out, options, lambda hic, _: _binned(hic, options))
 
 
 @command.command(
@@ -285,6 +290,7 @@ def binning(settings: Settings, /, project: Place, out: Place | None, **options:
 @_where
 @_balance
 @_policy("warn")
+@dry_run_option
 @json_option
 @pass_settings
 def binning_express(
@@ -296,7 +302,7 @@ def binning_express(
         _binned(hic, options)
         _balanced(hic, file, options, precorrect=True)
 
-    _run(settings, project, out, learn)
+    _run(settings, project, out, options, learn)
 
 
 @command.command(
@@ -310,6 +316,7 @@ def binning_express(
 @_probability
 @_where
 @_policy("warn")
+@dry_run_option
 @json_option
 @pass_settings
 def binning_probability(
@@ -321,11 +328,15 @@ def binning_probability(
         _binned(hic, {**options, "usereads": "cis"})
         _likely(hic, file, options, precorrect=True)
 
-    _run(settings, project, out, learn)
+    _run(settings, project, out, options, learn)
 
 
 def _run(
-    settings: Settings, project: Place, out: Place | None, learn: Callable[[HiC, Place], None]
+    settings: Settings,
+    project: Place,
+    out: Place | None,
+    options: dict[str, Any],
+    learn: Callable[[HiC, Place], None],
 ) -> None:
     """Open a project, learn, save, and say how it went."""
     from hifive_dask import HiC
@@ -334,13 +345,32 @@ def _run(
     if out is not None:
         check_output(out, kind="project")  # PROJECT itself may be meant
     target = out or project
+    hic = HiC(project, silent=settings.quiet)
+    if options["dry_run"]:
+        _plan(settings, target, hic, options)
+        return
     with settings.session():
-        hic = HiC(project, silent=settings.quiet)
         learn(hic, target.with_name(f"{target.name}.checkpoint.npz"))
         hic.save(out)
     settings.say(f"{hic.normalization}: {_verdict(hic)}; {int(hic.filter.sum()):,} units in use.")
     settings.say(f"{target} is complete.")
     settings.document(lambda: facts_of(hic))
+
+
+def _plan(settings: Settings, target: Place, hic: HiC, options: dict[str, Any]) -> None:
+    from hifive_dask.cli._plan import plan_balancing, plan_fit, show_plan
+
+    chroms, steps = options["chroms"], []
+    if "sweeps" in options:
+        classes = prod(number * (number + 1) // 2 for number in options["num_bins"])
+        sweeps = options["sweeps"]
+        steps.append(plan_fit(target, hic, chroms, max_iterations=sweeps, classes=classes))
+    if "likelihood" in options:
+        steps.append(plan_fit(target, hic, chroms, **given(options, "max_iterations")))
+    elif "binary" in options:
+        which = given(options, "usereads", "max_iterations")
+        steps.append(plan_balancing(target, hic, chroms, **which))
+    show_plan(settings, steps)
 
 
 def _balanced(
@@ -376,6 +406,10 @@ def _likely(
 
 
 def _binned(hic: HiC, options: dict[str, Any]) -> None:
+    names = ("features", "num_bins", "types")
+    if len({len(options[name]) for name in names}) > 1:
+        seen = ", ".join(f"--{name.replace('_', '-')} has {len(options[name])}" for name in names)
+        raise click.UsageError(f"{seen}; give one of each for every feature")
     hic.find_binning_fend_corrections(
         **given(options, *_WINDOW, "chroms", "num_bins", "usereads", "pseudocounts"),
         model=options["features"],

@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 
 from hifive_dask.cli._command import Command
 from hifive_dask.cli._inputs import address
-from hifive_dask.cli._reads import count_reads, files_of, reads_options
-from hifive_dask.cli._settings import Settings, json_option, pass_settings, stats_rows
+from hifive_dask.cli._reads import count_reads, files_of, reads_format, reads_options
+from hifive_dask.cli._settings import (
+    Settings,
+    dry_run_option,
+    json_option,
+    pass_settings,
+    stats_rows,
+)
 from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 
 
@@ -34,10 +40,17 @@ from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 @click.argument("reads", nargs=-1, type=address)
 @reads_options
 @click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .hcd.")
+@dry_run_option
 @json_option
 @pass_settings
 def command(
-    settings: Settings, /, fends: Place, reads: tuple[Path, ...], out: Place, **options: Any
+    settings: Settings,
+    /,
+    fends: Place,
+    reads: tuple[Path, ...],
+    out: Place,
+    dry_run: bool,
+    **options: Any,
 ) -> None:
     """Count the read pairs of the files READS on the partition FENDS, or take counted pairs.
 
@@ -49,8 +62,23 @@ def command(
     from hifive_dask.cli._facts import facts_of
 
     check_output(out, fends, *files_of(reads, options), kind="pairs")
+    if dry_run:
+        _plan(settings, fends, reads, out, options)
+        return
     with settings.session():
         data = count_reads(out, fends, reads, options, silent=settings.quiet)
     settings.table("Read pairs", stats_rows(data.stats))
     settings.say(f"{out} is complete.")
     settings.document(lambda: facts_of(data))
+
+
+def _plan(
+    settings: Settings, fends: Place, reads: tuple[Path, ...], out: Place, options: dict[str, Any]
+) -> None:
+    from hifive_dask import Fend
+    from hifive_dask.cli._amounts import amount_of_reads
+    from hifive_dask.cli._plan import plan_pairs, show_plan
+
+    units = len(Fend(fends, silent=True).units)
+    amount = amount_of_reads(reads, reads_format(reads, options), options)
+    show_plan(settings, [plan_pairs(out, amount, units)])

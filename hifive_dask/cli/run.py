@@ -17,7 +17,7 @@ from hifive_dask.cli._inputs import (
 )
 from hifive_dask.cli._pipeline import Pipeline
 from hifive_dask.cli._reads import reads_format, reads_options
-from hifive_dask.cli._settings import Settings, json_option, pass_settings
+from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._steps import Steps
 from hifive_dask.cli._stores import FilePath
 from hifive_dask.cli._types import REGION, Size
@@ -29,6 +29,7 @@ from hifive_dask.cli._types import REGION, Size
     examples=[
         "hifive-dask run --sites sites.bed --reads reads.pairs.gz -o results",
         "hifive-dask run --fasta genome.fa.gz --enzyme DpnII --reads reads.bam -o results",
+        "hifive-dask run --sites sites.bed --reads reads.pairs.gz -o results --dry-run",
     ],
 )
 @genome_options
@@ -48,10 +49,17 @@ from hifive_dask.cli._types import REGION, Size
 )
 @click.option("-o", "--out", required=True, type=FilePath(file_okay=False), help="Directory.")
 @click.option("--restart", is_flag=True, help="Do all steps anew.")
+@dry_run_option
 @json_option
 @pass_settings
 def command(
-    settings: Settings, /, reads: tuple[Path, ...], out: Path, restart: bool, **options: Any
+    settings: Settings,
+    /,
+    reads: tuple[Path, ...],
+    out: Path,
+    restart: bool,
+    dry_run: bool,
+    **options: Any,
 ) -> None:
     """From cut sites and reads to a normalized project with pictures, in one directory.
 
@@ -60,8 +68,13 @@ def command(
     source = GenomeInput.choose(options)
     if not reads and not options["mates"]:
         raise click.UsageError("give files of reads: --reads FILE, or --mates FILE1 FILE2")
-    reads_format(reads, options)  # before any work is done
-    out.mkdir(parents=True, exist_ok=True)
+    kind = reads_format(reads, options)  # before any work is done
     steps = Steps(out, restart=restart, say=settings.say)
+    if dry_run:
+        from hifive_dask.cli._plan import show_plan
+
+        show_plan(settings, Pipeline(settings, steps, out, source, reads, options).plan(kind))
+        return
+    out.mkdir(parents=True, exist_ok=True)
     with settings.session():
         Pipeline(settings, steps, out, source, reads, options).run()

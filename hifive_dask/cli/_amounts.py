@@ -1,0 +1,76 @@
+"""How much there is in files that were not read yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from hifive_dask.cli._inputs import GenomeInput
+from hifive_dask.cli._plan import Amount
+from hifive_dask.reads.bgzf import RATIO
+from hifive_dask.reads.text import BLOCK_BYTES, is_stream, open_text, read_head
+
+__all__ = ["amount_of_reads", "number_of_units"]
+
+_LINES = 100  # whose mean length is taken for that of all
+_ALIGNMENT = 168  # bytes of an inflated BAM file, about
+
+
+def amount_of_reads(reads: Sequence[Path], kind: str, options: dict[str, Any]) -> Amount:
+    """Reads, or counted pairs, of files of one format; 0 of standard input and pipes."""
+    from hifive_dask.cli._reads import files_of
+
+    files = [path for path in files_of(reads, options) if not is_stream(path)]
+    if kind == "cool":
+        from hifive_dask.genome.cool import list_coolers, open_cooler
+
+        cells = max(int(open_cooler(uri).info["nnz"]) for uri in list_coolers(files[0]))
+        return Amount(cells, 0, -(-cells // (1 << 20)))
+    if kind == "matrix":
+        found = [path for each in files for path in sorted(glob(str(each)))]
+        size = sum(os.path.getsize(path) for path in found)
+        return Amount(size // 4, size, max(len(found), -(-size // (1 << 23))))
+    total = text = jobs = packed = 0
+    for path in files:
+        file = open_text(path, spill="")
+        size = os.path.getsize(path) * (1 if file.codec == "plain" else RATIO)
+        text += size
+        jobs += -(-size // BLOCK_BYTES)
+        if kind == "bam":
+            total += size // _ALIGNMENT // 2
+            continue
+        packed += size if file.codec == "gzip" else 0
+        lines = [line for line in read_head(file, _LINES)[1] if line.strip()]
+        total += size * len(lines) // max(1, sum(len(line) + 1 for line in lines))
+    return Amount(total, text, jobs, packed)
+
+
+def number_of_units(source: GenomeInput) -> int:
+    """About how many fends or bins a genome would have."""
+    if source.kind == "cool":
+        from hifive_dask.genome.cool import list_coolers, open_cooler
+
+        return max(int(open_cooler(uri).info["nbins"]) for uri in list_coolers(source.path))
+    size = os.path.getsize(source.path)
+    if source.kind == "fasta":
+        from hifive_dask.genome.enzymes import parse_enzymes
+
+        assert source.enzyme is not None
+        sites = {p.site for each in parse_enzymes(source.enzyme) for p in each.patterns}
+        bases = size * (RATIO if source.path.suffix == ".gz" else 1)
+        units = 2 * bases * sum(4.0 ** -len(site.replace("N", "")) for site in sites)
+    elif source.kind == "chrom_sizes":
+        assert source.binned is not None
+        lines = source.path.read_text().split("\n")
+        words = [line.split() for line in lines if line.strip()]
+        units = sum(1 + int(word[1]) // source.binned for word in words if word[1:2] != ["length"])
+    else:
+        with open(source.path, "rb") as handle:
+            lines_seen = sum(
+                chunk.count(b"\n") for chunk in iter(lambda: handle.read(1 << 20), b"")
+            )
+        units = 2 * lines_seen if source.kind in ("sites", "fragments") else lines_seen
+    return max(1, int(units))
