@@ -218,9 +218,11 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
     assert [check["key"] for check in numbers["checks"]] == [
         "duplicates", "chr_not_in_fends", "out_of_bounds", "insert_size", "same_fragment",
         "failed_cut", "long_cis", "long_cis_of_far", "trans", "slope", "in_use", "resolution",
-        "converged", "balance", "features",
+        "converged", "balance", "features", "expected",
     ]  # fmt: skip
     assert [each["region"] for each in numbers["maps"]] == [None, "chr2", "chr1:0-100,000"]
+    for each in numbers["maps"]:
+        assert set(each) == {"region", "binsize", "datatype", "bins", "observed", "expected"}
 
 
 def test_numbers__are_those_of_the_project(hic: hd.HiC, numbers: Numbers) -> None:
@@ -325,6 +327,11 @@ def test_verdicts__on_what_was_learned(numbers: Numbers) -> None:
         slopes = [{"from": 10_000, "to": 316_228, "slope": slope}]
         assert found("decay", slopes=slopes)["slope"] == verdict
     assert verdicts({**numbers, "decay": None})["slope"] == "none"
+    chosen = numbers["maps"][1]
+    for reads, verdict in ((1.0, "good"), (0.5, "check"), (0.1, "poor"), (9.0, "poor")):
+        maps = [{**chosen, "observed": reads * chosen["expected"]}]
+        assert verdicts({**numbers, "maps": maps})["expected"] == verdict
+    assert "expected" not in verdicts({**numbers, "maps": numbers["maps"][:1]})
     wide = {"5%": 0.5, "95%": 1.5}
     assert found("corrections", after=wide)["balance"] == "check"
     assert found("reads", duplicates=0.6)["duplicates"] == "poor"
@@ -644,7 +651,7 @@ def test_command__writes_the_page_and_tells_the_verdicts(
     output = run("report", toy / "project.zarr", "--region", "chr2").stdout
     assert (tmp_path / "report.html").exists()
     assert "PCR duplicates" in output
-    assert "report.html: 12 good, 3 without a verdict." in output
+    assert "report.html: 13 good, 3 without a verdict." in output
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 

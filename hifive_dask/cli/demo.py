@@ -60,7 +60,7 @@ def command(
 ) -> None:
     """Simulate a small genome, run everything on it, draw pictures.
 
-    Shows domains, compartments and biases with known truth. Takes about ten seconds on
+    Shows domains, compartments and biases with known truth. Takes about a quarter of a minute on
     two cores, and half a minute when it is the first command after installation.
     """
     inputs = out / "input"

@@ -60,10 +60,7 @@ def to_svg(figure: Figure, name: str, *, label: str, dpi: int = 170) -> str:
     '<svg class="plot" role='
     """
     text = io.StringIO()
-    engine = figure.get_layout_engine()
-    if engine is not None:  # once is enough: savefig would draw all for it a second time
-        engine.execute(figure)
-        figure.set_layout_engine("none")
+    _arrange(figure)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(text, format="svg", dpi=dpi, metadata=dict.fromkeys(_METADATA))
     body = text.getvalue()
@@ -81,6 +78,18 @@ def to_svg(figure: Figure, name: str, *, label: str, dpi: int = 170) -> str:
     )
     body = _ROOT.sub(lambda _: root, body, count=1)
     return re.sub(r"\n\s*", "\n", body).strip()
+
+
+def _arrange(figure: Figure) -> None:
+    """Find the places of all axes: savefig would draw everything once more for that.
+
+    Axes of images keep their shape, and it takes some looks until there is room for their labels.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        for _ in range(3 if any(ax.images for ax in figure.axes) else 1):
+            engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 _METADATA = ("Date", "Creator", "Format", "Type")

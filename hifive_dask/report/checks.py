@@ -57,7 +57,7 @@ class Check:
 
 def judge(numbers: Numbers) -> list[dict[str, Any]]:
     """All verdicts that the numbers allow, as plain values."""
-    parts = (_library, _signal, _decay, _filter, _convergence, _corrections)
+    parts = (_library, _signal, _decay, _filter, _convergence, _corrections, _maps)
     return [asdict(check) for part in parts for check in part(numbers)]
 
 
@@ -144,7 +144,7 @@ def _duplicates(reads: Numbers) -> Check:
     elif size is None:
         reason = "all reads are duplicates"
     else:
-        reason = f"they tell of about {size:,.0f} distinct pairs in the library"
+        reason = f"they tell of about {float(f'{size:.2g}'):,.0f} distinct pairs in the library"
         if verdict != "good":
             reason += "; more sequencing of it gives little"
     if reads["duplicates_kept"]:
@@ -309,3 +309,29 @@ def _corrections(numbers: Numbers) -> Iterator[Check]:
             f"largest deviation of a group of equal {name}, before and after the corrections",
             {"good": 0.1, "poor": 0.4},
         )  # fmt: skip
+
+
+def _maps(numbers: Numbers) -> Iterator[Check]:
+    """Whether a region has as many reads as are expected of it."""
+    known = [
+        each
+        for each in numbers["maps"]
+        if each["region"] is not None
+        and each["datatype"] in ("distance", "enrichment")
+        and each["expected"] > 0
+    ]
+    if not known:
+        return
+    found = known[0]
+    ratio, good, poor = found["observed"] / found["expected"], 1.5, 3.0
+    apart = max(ratio, 1 / ratio) if ratio > 0 else float("inf")
+    verdict = grade(apart, good, poor)
+    reason = f"reads of {found['region']} over those expected of it"
+    if verdict != "good":
+        reason += "; far from 1 all ratios of a map are shifted"
+        if numbers["project"]["normalization"].endswith("express"):
+            reason += ". Far pairs with few reads weigh much in Express; try Probability"
+    yield Check(
+        "expected", "maps", "Observed over expected", f"{ratio:.2f}", ratio, verdict, reason,
+        {"good": good, "poor": poor},
+    )  # fmt: skip

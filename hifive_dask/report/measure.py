@@ -15,7 +15,6 @@ from hifive_dask import __version__
 from hifive_dask.hic import HiC
 from hifive_dask.model.marginals import Marginals, count_marginals
 from hifive_dask.provenance import content_token
-from hifive_dask.report.checks import judge
 from hifive_dask.report.coverage import filter_numbers
 from hifive_dask.report.learned import (
     convergence_numbers,
@@ -77,7 +76,6 @@ def measure(hic: HiC, short: int) -> Findings:
         "corrections": None if table is None else correction_numbers(hic, table),
         "provenance": _provenance(hic),
     }
-    numbers["checks"] = judge(numbers)
     return Findings(numbers, counted, table)
 
 

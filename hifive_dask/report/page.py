@@ -116,6 +116,8 @@ def _limit_text(check: Numbers) -> str:
     if not check["limits"]:
         return ""
     good, poor = check["limits"]["good"], check["limits"]["poor"]
+    if check["key"] == "expected":
+        return f"good within a factor of {good:g}, poor beyond {poor:g}"
     show = _short if check["text"].endswith("%") else _plain
     if poor is None:
         return f"good up to {show(good)}"

@@ -26,7 +26,7 @@ from hifive_dask.report.measure import Findings
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Map", "Picture", "draw", "maps_numbers", "plan_maps"]
+__all__ = ["Map", "Picture", "compute_maps", "draw", "maps_numbers", "plan_maps"]
 
 _BINS = 400  # most bins along a map whose bin size was not given
 _MOST = 1000  # most bins along any map
@@ -49,7 +49,7 @@ class Picture(NamedTuple):
 
 
 class Map(NamedTuple):
-    """A lazy map, and how it was asked for; no region is the genome."""
+    """A map, lazy or computed, and how it was asked for; no region is the genome."""
 
     dataset: xr.Dataset
     region: str | None
@@ -103,10 +103,32 @@ def _longest(hic: HiC) -> str:
     return units.chromosomes[int(np.argmax(lengths))]
 
 
-def _maps(maps: Sequence[Map], silent: bool) -> Iterator[Picture]:
+def compute_maps(maps: Sequence[Map], *, silent: bool) -> list[Map]:
+    """Compute reads, and those that are expected."""
     lazy = [each.dataset[["observed", "expected"]] for each in maps]
     computed = run(lazy, title="computing maps", silent=silent)
-    for k, (each, dataset) in enumerate(zip(maps, computed, strict=True)):
+    return [each._replace(dataset=found) for each, found in zip(maps, computed, strict=True)]
+
+
+def maps_numbers(maps: Sequence[Map]) -> list[dict[str, Any]]:
+    """How maps were asked for, and the sums of their cells."""
+    return [
+        {
+            "region": each.region,
+            "binsize": each.binsize,
+            "datatype": each.datatype,
+            "bins": each.dataset.sizes["bin1"],
+            **{
+                name: float(each.dataset[name].sum(dtype=np.float64))
+                for name in ("observed", "expected")
+            },
+        }
+        for each in maps
+    ]
+
+
+def _maps(maps: Sequence[Map]) -> Iterator[Picture]:
+    for k, each in enumerate(maps):
         where = "the whole genome" if each.region is None else each.region
         bins = f"bins of {length_text(each.binsize)}"
         variables: dict[Variable, str] = {
@@ -116,7 +138,7 @@ def _maps(maps: Sequence[Map], silent: bool) -> Iterator[Picture]:
         for variable, words in variables.items():
             figure, axes = new_axes(5.2, 4.4)
             # One read more on both sides keeps cells pale where little is expected.
-            plot.heatmap(dataset, variable=variable, pseudocount=1, title="", ax=axes)
+            plot.heatmap(each.dataset, variable=variable, pseudocount=1, title="", ax=axes)
             yield _picture("maps", f"map-{k}-{variable}", figure, f"{words}, {where}, {bins}.")
 
 
@@ -132,8 +154,8 @@ _RATIOS = {
 
 
 def draw(hic: HiC, findings: Findings, maps: Sequence[Map]) -> list[Picture]:
-    """Draw all pictures that there are numbers for."""
-    return [*_measured(hic, findings), *_learned(hic, findings), *_maps(maps, hic.silent)]
+    """Draw all pictures that there are numbers for; the maps are computed."""
+    return [*_measured(hic, findings), *_learned(hic, findings), *_maps(maps)]
 
 
 def _picture(
@@ -217,16 +239,3 @@ def _by_chromosome(table: pd.DataFrame) -> Iterator[Picture]:
     plot.chromosomes(table, ax=axes)
     caption = "Corrections by chromosome: median, middle half, 5th to 95th percentile."
     yield _picture("corrections", "chromosomes", figure, caption, wide=wide)
-
-
-def maps_numbers(maps: Sequence[Map]) -> list[dict[str, Any]]:
-    """How maps were asked for."""
-    return [
-        {
-            "region": each.region,
-            "binsize": each.binsize,
-            "datatype": each.datatype,
-            "bins": each.dataset.sizes["bin1"],
-        }
-        for each in maps
-    ]

@@ -12,9 +12,10 @@ from hifive_dask._store.places import Location, local
 from hifive_dask.errors import ParameterError
 from hifive_dask.hic import HiC
 from hifive_dask.reads.classes import SHORT
+from hifive_dask.report.checks import judge
 from hifive_dask.report.measure import measure
 from hifive_dask.report.page import render
-from hifive_dask.report.pictures import draw, maps_numbers, plan_maps
+from hifive_dask.report.pictures import compute_maps, draw, maps_numbers, plan_maps
 
 __all__ = ["to_json", "write_report"]
 
@@ -85,8 +86,10 @@ def write_report(
     hic = project if isinstance(project, HiC) else HiC(project, silent=silent)
     chosen = [regions] if isinstance(regions, str) else regions
     maps = plan_maps(hic, chosen, binsize)  # before anything is computed
-    findings = measure(hic, short)
-    numbers = findings.numbers | {"maps": maps_numbers(maps)}
+    findings, maps = measure(hic, short), compute_maps(maps, silent=hic.silent)
+    numbers = findings.numbers
+    numbers["maps"] = maps_numbers(maps)
+    numbers["checks"] = judge(numbers)
     if page is not None:
         text = render(numbers, draw(hic, findings, maps), title)
         with replacing_file(page) as beside:
