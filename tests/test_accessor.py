@@ -19,6 +19,7 @@ from hifive_dask import plot
 from hifive_dask._graph import run
 from hifive_dask.errors import ParameterError, RegionError
 from hifive_dask.heatmap.store import write_store
+from hifive_dask.simulate import PRESETS
 
 from .worlds import learned_toy
 
@@ -272,6 +273,8 @@ def test_repr__says_what_is_held(hic: hd.HiC) -> None:
     assert repr(hic.data.store).startswith("<PairStore: ")
     assert repr(hic.fends.partition).startswith("<Partition: 3 chromosomes, ")
     assert re.fullmatch(r"<Units: [\d,]+ fends on 3 chromosomes>", repr(hic.units))
+    genome = PRESETS["toy"].genome(1)
+    assert re.fullmatch(r"<SimulatedGenome: 3 chromosomes of [\d,]+ bp, \d+ fends>", repr(genome))
     for each in (hic, hic.data, hic.fends):
         page = each._repr_html_()
         assert page.count("<tr") == page.count("</tr>") == len(repr(each).splitlines()) - 1

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._kernels.simulate import ContactTables, guide_table
+from hifive_dask.about import counted
 from hifive_dask.errors import ParameterError
 
 __all__ = ["SimulatedGenome", "simulate_genome"]
@@ -55,6 +56,10 @@ class SimulatedGenome:
 
     def __len__(self) -> int:
         return int(self.offset[-1])
+
+    def __repr__(self) -> str:
+        names, size = counted(len(self.chromosomes), "chromosome"), int(self.lengths.sum())
+        return f"<SimulatedGenome: {names} of {size:,} bp, {counted(len(self), 'fend')}>"
 
     @cached_property
     def offset(self) -> NDArray[np.int64]:
