@@ -38,8 +38,8 @@ _SETTINGS = {
     # A task is done again if its worker dies: so many times, not Dask's 3, since it counts all
     # that waited on a node that fails. A task that kills its workers by itself still ends soon.
     "distributed.scheduler.allowed-failures": 10,
-    # Not Dask's 15 s: so long after a process has died, it gives up the one that replaces it, if that
-    # is not at work just then. On a busy machine it may be starting, or have died and be replaced.
+    # Not Dask's 15 s: so long after a process has died, Dask gives up the one that replaces it, if
+    # that is not at work just then. On a busy machine it may be starting, or have died as well.
     "distributed.deploy.lost-worker-timeout": "30 days",
     # A worker whose memory is not Dask's to spill would pause for ever; without a pause its nanny
     # replaces it when it reaches its limit, and its tasks begin again with empty memory.
