@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def test_plan__holds(
 ) -> None:
     # Small worlds have few tasks, so tasks are made small.
     monkeypatch.setattr("hifive_dask.model.rows.GROUP", 1000)
-    for module in ("_store.heatmaps.SHARD", "cli._plan.MAP_SHARD"):
+    for module in ("cli._plan.MAP_SHARD", "_store.heatmaps.SHARD"):
         monkeypatch.setattr(f"hifive_dask.{module}", 256)
     words, name, functions, least = CASES[case]
     pytest.importorskip("cooler") if name == "x.cool" else None
@@ -106,6 +107,21 @@ def test_plan__holds(
         assert sum(tasks.seen[function] for function in functions) == step["tasks"]
     assert least * step["size"] <= size_of(tmp_path / name) <= step["size"]
     assert step["memory"] > 0
+
+
+@pytest.mark.parametrize("name", ["x.zarr", "x.hch"])
+def test_memory__is_what_a_task_holds(stores: Path, tmp_path: Path, name: str) -> None:
+    command = ("heatmap", stores / "project.zarr", "--binsize", "1kb", "-o", tmp_path / name)
+    (step,) = json.loads(run(*command, "--dry-run", "--json"))["steps"]
+    run(*command)
+    tracemalloc.start()
+    try:
+        run(*command)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    python = 4_000_000  # objects of the interpreter
+    assert 0.4 * step["memory"] <= peak <= step["memory"] + python
 
 
 def test_run__plans_what_is_not_done_yet(

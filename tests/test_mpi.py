@@ -120,6 +120,7 @@ def test_command__gives_the_same_bytes_as_threads(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.replace("/mpi/", "/threads/") == alone.stdout
+    assert done.stderr.count("Dashboard: http") == 1
     assert tree(tmp_path / "mpi") == tree(tmp_path / "threads")
     assert HiC(tmp_path / "mpi" / project.name, silent=True).corrections is not None
 

@@ -20,6 +20,7 @@ from hifive_dask import __version__
 from hifive_dask.cli._command import Group
 from hifive_dask.cli._settings import Settings, logging_to_stderr
 from hifive_dask.cli._signals import stoppable
+from hifive_dask.cli._types import Number
 from hifive_dask.cluster import check_session, mpi_rank, session
 from hifive_dask.errors import (
     HifiveDaskError,
@@ -176,13 +177,13 @@ def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=Number(1),
     show_default="one per core",
     help="Threads, or processes for local.",
 )
 @click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=Number(1),
     show_default="1",
     help="Threads per process for local.",
 )
@@ -214,9 +215,10 @@ def main(
 ) -> None:
     """Hi-C at restriction-fragment resolution: counting, normalization, heatmaps.
 
+    Start with `hifive-dask demo`. The --help of every command ends with examples.
+
     A SIZE is a number of bp, with or without a unit: 5000, 10kb, 1.5Mb. A REGION is chr2,
-    chr2:10Mb-20Mb, or all for the whole genome. The file - is standard input or output. Every
-    command has a help with examples: `hifive-dask COMMAND --help`.
+    chr2:10Mb-20Mb, or all for the whole genome. The file - is standard input or output.
     """
     try:
         check_session(scheduler, workers=workers, threads=threads, memory=memory, spill=spill)

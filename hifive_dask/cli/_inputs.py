@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hifive_dask.cli._stores import FilePath
-from hifive_dask.cli._types import Choice, Size, Words
+from hifive_dask.cli._types import Choice, Number, Size, Words
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC
@@ -133,7 +133,7 @@ _DIGEST = ("chroms", "minlength", "features", "window", "mappability", "mappabil
 filter_options = stack(
     click.option(
         "--mininteractions",
-        type=click.IntRange(0),
+        type=Number(0),
         default=10,
         show_default=True,
         help="Partners that a fend needs to stay in use.",
@@ -150,7 +150,7 @@ filter_options = stack(
     ),
     click.option(
         "--numbins",
-        type=click.IntRange(3),
+        type=Number(3),
         default=90,
         show_default=True,
         help="Bins of the distance dependence.",
@@ -182,14 +182,14 @@ usereads_option = click.option(
 express_options = stack(
     click.option(
         "--iterations",
-        type=click.IntRange(1),
+        type=Number(1),
         default=100,
         show_default=True,
         help="Least number of iterations.",
     ),
     click.option(
         "--max-iterations",
-        type=click.IntRange(1),
+        type=Number(1),
         default=1000,
         show_default=True,
         help="Most iterations.",

@@ -100,6 +100,8 @@ class Pipeline:
         steps = [plan_fends(fends, units, done=fend is not None)]
         data = hic = None
         if fend is not None:
+            for region in self.options["region"]:
+                check_region(fend.units, region, self.options["binsize"])
             data = self.steps.reopened("pairs", self._pairs_sources(fend), self._reopen_pairs)
         amount = amount_of_reads(self.reads, kind, self.options)
         steps.append(plan_pairs(pairs, amount, units, done=data is not None))

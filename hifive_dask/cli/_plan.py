@@ -57,9 +57,10 @@ _ZARR_CELL = 6  # observed are few, expected hardly compress; 8 before compressi
 # Bytes of memory, of what a task holds:
 _PARSED = 9  # per byte of text: the text and its columns
 _READ = 110  # of a tile that is sorted and counted
-_ROW = 40  # that is read, with what is made of it
-_MERGED = 72  # row of a range of several stores
-_CELL = 40  # that is computed
+_ROW = 56  # that is read, with what is made of it
+_MERGED = 48  # row of a range of several stores
+_CELL = 40  # of a shard
+_MAP_CELL = 72  # of a map that is held as a whole
 _TILE = 1 << 20  # reads
 _BLOCK = 1 << 25  # text, or inflated BAM
 _SHUFFLE = 10**9  # what the shuffle keeps before it goes to disk
@@ -298,7 +299,7 @@ def plan_maps(
             tasks += len(bins) * (len(bins) + 1) // 2 if trans else len(bins)
             top = sorted(bins, reverse=True)
             most = max(top[0] ** 2 // 2, top[0] * top[1] if trans and top[1:] else 0)
-            memory = max(memory, _CELL * most)
+            memory = max(memory, _MAP_CELL * most)
             size += cells * (_TEXT_CELL if form == "txt" else _HDF5_CELL)
     return Step("heatmap", str(out), tasks, memory, size)
 
@@ -327,7 +328,7 @@ def plan_mrh(
             size *= 2
     pairs = len(chosen) * (len(chosen) + 1) // 2 if trans_sizes else len(chosen)
     most = max((hi - lo for lo, hi in store.blocks.values()), default=0)
-    return Step("mrh write", str(out), pairs, 4 * _ROW * most, 10_000 + _SCORE * scores)
+    return Step("mrh write", str(out), pairs, 3 * _ROW * most, 10_000 + _SCORE * scores)
 
 
 def _bins(units: Units, chosen: Sequence[int], binsize: int) -> list[int]:

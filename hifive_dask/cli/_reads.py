@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from hifive_dask.cli._inputs import stack
 from hifive_dask.cli._stores import FilePath
-from hifive_dask.cli._types import Choice, Size
+from hifive_dask.cli._types import Choice, Number, Size
 
 if TYPE_CHECKING:
     from hifive_dask import HiCData
@@ -43,7 +43,7 @@ reads_options = stack(
     ),
     click.option(
         "--min-mapq",
-        type=click.IntRange(0, 255),
+        type=Number(0, 255),
         default=0,
         show_default=True,
         help="For bam: least mapping quality of both ends.",
@@ -57,7 +57,7 @@ reads_options = stack(
     ),
     click.option(
         "--base",
-        type=click.IntRange(0, 1),
+        type=Number(0, 1),
         default=1,
         show_default=True,
         help="For raw and pairs: number of the first base of a chromosome.",
@@ -76,8 +76,9 @@ reads_options = stack(
     ),
     click.option(
         "--basefend",
-        type=click.IntRange(0, 1),
-        help="For mat: number of the first fend, 0 by default; 1 for files of HiCPipe.",
+        type=Number(0, 1),
+        show_default="0",
+        help="For mat: number of the first fend; 1 for files of HiCPipe.",
     ),
 )
 

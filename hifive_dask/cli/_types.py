@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from hifive_dask.errors import ParameterError, did_you_mean
 from hifive_dask.regions import parse_bp
 
-__all__ = ["CHROMOSOME", "REGION", "Choice", "Numbers", "Size", "Sizes", "Words"]
+__all__ = ["CHROMOSOME", "REGION", "Choice", "Number", "Numbers", "Size", "Sizes", "Words"]
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]
@@ -84,6 +84,12 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
             return tuple(int(part) for part in value.split(","))
         except ValueError:
             self.fail(f"{value!r} is no list of whole numbers, such as 20,20.", param, ctx)
+
+
+class Number(click.IntRange):
+    """A whole number in a range."""
+
+    name = "number"
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]

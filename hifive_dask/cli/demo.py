@@ -12,7 +12,7 @@ from hifive_dask.cli._command import Command
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._steps import Steps
 from hifive_dask.cli._stores import FilePath
-from hifive_dask.cli._types import Choice
+from hifive_dask.cli._types import Choice, Number
 from hifive_dask.cli.run import command as run_command
 from hifive_dask.cli.simulate import write_simulation
 from hifive_dask.errors import StoreError
@@ -34,7 +34,7 @@ from hifive_dask.errors import StoreError
     show_default=True,
     help="Directory; made if it is not there.",
 )
-@click.option("--pairs", type=click.IntRange(1), show_default="2,000,000", help="Read pairs.")
+@click.option("--pairs", type=Number(1), show_default="2,000,000", help="Read pairs.")
 @click.option(
     "--preset",
     type=Choice(["demo", "toy"]),
@@ -42,9 +42,7 @@ from hifive_dask.errors import StoreError
     show_default=True,
     help="Size of the genome.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of random numbers."
-)
+@click.option("--seed", type=Number(0), default=1, show_default=True, help="Of random numbers.")
 @click.option("--restart", is_flag=True, help="Do all steps anew.")
 @pass_settings
 @click.pass_context

@@ -11,7 +11,7 @@ from hifive_dask.cli._inputs import given
 from hifive_dask.cli._maps import best_datatype
 from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._stores import HEATMAPS, StoreOut, StorePath, check_output
-from hifive_dask.cli._types import CHROMOSOME, Choice, Size, Sizes
+from hifive_dask.cli._types import CHROMOSOME, Choice, Number, Size, Sizes
 
 if TYPE_CHECKING:
     from hifive_dask import HiC
@@ -91,7 +91,7 @@ _GROWTH = {"minobservations": 20, "searchdistance": 0, "expansion_binsize": 10_0
 )
 @click.option(
     "--minobservations",
-    type=click.IntRange(0),
+    type=Number(0),
     help="With --dynamic: reads that a cell needs.",
     show_default="20",
 )

@@ -14,7 +14,7 @@ from hifive_dask.cli import _pictures
 from hifive_dask.cli._command import Command
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import STDOUT, FilePath, StorePath, check_output, write_text
-from hifive_dask.cli._types import CHROMOSOME, Size
+from hifive_dask.cli._types import CHROMOSOME, Number, Size
 
 _SUFFIXES = (".tsv", ".png", ".svg", ".pdf")
 
@@ -38,7 +38,7 @@ _SUFFIXES = (".tsv", ".png", ".svg", ".pdf")
 )
 @click.option(
     "--minobservations",
-    type=click.IntRange(1),
+    type=Number(1),
     default=10,
     show_default=True,
     help="Reads that the cell of every two bins grows to.",

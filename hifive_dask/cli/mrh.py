@@ -17,7 +17,7 @@ from hifive_dask.cli._inputs import colour_options, existing
 from hifive_dask.cli._pictures import DPI, check_picture
 from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._stores import STDOUT, FilePath, StorePath, check_output, write_text
-from hifive_dask.cli._types import CHROMOSOME, REGION, Choice, Size
+from hifive_dask.cli._types import CHROMOSOME, REGION, Choice, Number, Size
 from hifive_dask.errors import HifiveDaskWarning
 
 _MOST = 1000  # squares along a picture
@@ -73,7 +73,7 @@ def command() -> None:
 )
 @click.option(
     "--minobservations",
-    type=click.IntRange(1),
+    type=Number(1),
     default=5,
     show_default=True,
     help="Reads that a cell needs to be stored.",

@@ -12,7 +12,7 @@ from hifive_dask.cli._command import Group
 from hifive_dask.cli._inputs import express_options, given, stack, usereads_option
 from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._stores import StoreOut, StorePath, check_output
-from hifive_dask.cli._types import CHROMOSOME, Choice, Numbers, Size, Words
+from hifive_dask.cli._types import CHROMOSOME, Choice, Number, Numbers, Size, Words
 
 if TYPE_CHECKING:
     from hifive_dask import HiC
@@ -77,7 +77,7 @@ _balance = stack(
     ),
     click.option(
         "--mininteractions",
-        type=click.IntRange(0),
+        type=Number(0),
         default=0,
         help="Partners that a unit needs among the pairs used, with --mindistance or trans reads.",
         show_default="as filtered",
@@ -94,7 +94,7 @@ _accelerate = click.option(
 _kr = stack(
     click.option(
         "--max-iterations",
-        type=click.IntRange(1),
+        type=Number(1),
         default=1000,
         show_default=True,
         help="Most products with the matrix.",
@@ -120,7 +120,7 @@ _probability = stack(
     ),
     click.option(
         "--max-iterations",
-        type=click.IntRange(1),
+        type=Number(1),
         default=1000,
         show_default=True,
         help="Most iterations per chromosome.",
@@ -176,12 +176,10 @@ _binning = stack(
         show_default=True,
         help="Converged when a sweep over the features lowers -log2(likelihood) by less.",
     ),
-    click.option(
-        "--sweeps", type=click.IntRange(1), default=10, show_default=True, help="Most sweeps."
-    ),
+    click.option("--sweeps", type=Number(1), default=10, show_default=True, help="Most sweeps."),
     click.option(
         "--pseudocounts",
-        type=click.IntRange(0),
+        type=Number(0),
         default=0,
         show_default=True,
         help="Added to observed and possible pairs of every class.",

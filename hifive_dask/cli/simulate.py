@@ -10,7 +10,7 @@ import click
 from hifive_dask.cli._command import Command
 from hifive_dask.cli._settings import Settings, pass_settings
 from hifive_dask.cli._stores import FilePath
-from hifive_dask.cli._types import Choice
+from hifive_dask.cli._types import Choice, Number
 
 if TYPE_CHECKING:
     from hifive_dask.simulate import SimulatedGenome
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Size: 0.8 Mb and 20 thousand reads, 33 Mb and 2 million, 3.1 Gb and 100 million.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of random numbers."
-)
-@click.option("--pairs", type=click.IntRange(1), show_default="of the preset", help="Read pairs.")
+@click.option("--seed", type=Number(0), default=1, show_default=True, help="Of random numbers.")
+@click.option("--pairs", type=Number(1), show_default="of the preset", help="Read pairs.")
 @click.option(
     "--format",
     "format_",
