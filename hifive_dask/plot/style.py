@@ -24,6 +24,8 @@ __all__ = [
     "LIGHT",
     "MISSING",
     "MUTED",
+    "OUTSIDE",
+    "PALE",
     "REJECTED",
     "SEQUENTIAL",
     "WARM",
@@ -41,6 +43,8 @@ MUTED = "#8a9099"  # what is there for comparison
 ACCENT = "#2f6db3"  # data
 MISSING = "#d9dbde"  # cells without a value
 REJECTED = "#c3c8ce"  # data that were left out
+PALE = "#b9cfe6"  # areas below lines of data
+OUTSIDE = "#e3e5e8"  # the same, of data that were left out
 SUFFIXES = (".png", ".svg", ".pdf")
 
 _FALL = ["#fff3d6", "#fdd38a", "#f89a4b", "#e2512f", "#b01a2b", "#6a0f2a", "#250a1b"]
