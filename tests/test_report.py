@@ -130,6 +130,17 @@ def test_filter__says_why_units_are_not_in_use(tmp_path: Path) -> None:
     assert found["partners"] is None
 
 
+def test_duplicates__that_were_kept_are_no_class_of_their_own(tmp_path: Path) -> None:
+    hic = tiny_project(tmp_path)
+    data = hd.HiCData(tmp_path / "all.zarr", "w", silent=True)
+    data.load_data_from_raw(hic.fends.file, tmp_path / "reads.raw", 500, dedup="none")
+    hic.load_data(data.file)
+    found = hd.write_report(hic, tmp_path / "report.html")["reads"]
+    assert found["duplicates_kept"]
+    assert found["duplicates"] == 1 / 8
+    assert "All read pairs: 9<" in (tmp_path / "report.html").read_text()
+
+
 def test_marginals__equal_a_plain_count(hic: hd.HiC) -> None:
     count = np.zeros((4, len(hic.units)), dtype=int)
     for column, rows in ((0, hic.data.cis_data), (2, hic.data.trans_data)):
@@ -564,6 +575,19 @@ def test_report__of_counted_pairs_in_bins(tmp_path: Path, no_drawing: None) -> N
     assert "80 bins of 10 kb" in text
 
 
+def test_report__of_replicates_with_several_limits(tmp_path: Path, no_drawing: None) -> None:
+    hic = hd.HiC(testing.toy_project(tmp_path), silent=True)
+    other = hd.HiCData(tmp_path / "other.zarr", "w", silent=True)
+    other.load_data_from_raw(hic.fends.file, tmp_path / "reads.raw", 300)
+    both = hd.HiCData(tmp_path / "both.zarr", "w", silent=True)
+    both.combine([hic.data.file, other.file])
+    hic.load_data(both.file)
+    found = hd.write_report(hic, tmp_path / "report.html")
+    assert found["inserts"]["maxinsert"] == [300, 500]
+    assert found["inserts"]["share_up_to"] is None
+    assert "300 bp and 500 bp" in (tmp_path / "report.html").read_text()
+
+
 def test_report__of_stores_at_urls(toy: Path, tmp_path: Path, no_drawing: None) -> None:
     import fsspec
 
@@ -614,7 +638,19 @@ def test_files__are_replaced_whole_or_not_at_all(
     assert {each.name for each in tmp_path.iterdir()} == {"folder.html", "report.html"}
 
 
-# Pictures as SVG
+# Pictures
+
+
+def test_coverage__has_every_unit_once() -> None:
+    from hifive_dask import plot
+
+    partners, valid = np.r_[np.zeros(7), np.arange(1, 90), 5000].astype(int), np.ones(97)
+    valid[:20] = 0
+    heights = [patch.get_data() for patch in plot.coverage(partners, valid, 10).axes[0].patches]
+    units = [((values - base) * np.diff(np.log2(edges))).sum() for values, edges, base in heights]
+    assert units == pytest.approx([77, 20])
+    with pytest.raises(ParameterError, match=r"have shapes \(2,\) and \(3,\), expected the same"):
+        plot.coverage([1, 2], [1, 1, 1])
 
 
 def test_svg__has_ids_of_its_own_and_equal_text_for_equal_figures() -> None:

@@ -10,14 +10,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
 from hifive_dask.errors import ParameterError
-from hifive_dask.plot.style import ACCENT, INK, MUTED, adorn, length_text, new_axes
+from hifive_dask.plot.style import ACCENT, INK, MUTED, OUTSIDE, PALE, adorn, length_text, new_axes
 from hifive_dask.reads.classes import share_up_to
 
 __all__ = ["corrections", "insert_sizes", "trace"]
 
 _BINS = 60
-_PALE = "#b9cfe6"
-_OUTSIDE = "#e3e5e8"
 _PERCENTILES = (5, 50, 95)
 
 
@@ -66,7 +64,7 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
     figure, axes = new_axes(4.8, 3.2) if ax is None else (ax.figure, ax)
     edges = np.linspace(min(kept.min(), -1) - 0.02, max(kept.max(), 1) + 0.02, _BINS + 1)
     count, _ = np.histogram(kept, edges)
-    axes.stairs(count, edges, fill=True, color=_PALE)
+    axes.stairs(count, edges, fill=True, color=PALE)
     axes.stairs(count, edges, color=ACCENT, linewidth=1.0)
     axes.set_ylim(0, 1.2 * count.max())
     note = [f"{len(kept):,} units in use"]
@@ -128,8 +126,8 @@ def insert_sizes(
     # Rows widen with size: read pairs per doubling of the size make them comparable.
     height = count[shown] / np.diff(np.log2(edge))
     limit = edge[-1] if maxinsert is None else max(maxinsert, edge[0])
-    axes.stairs(height, np.minimum(edge, limit), fill=True, color=_PALE)
-    axes.stairs(height, np.maximum(edge, limit), fill=True, color=_OUTSIDE)
+    axes.stairs(height, np.minimum(edge, limit), fill=True, color=PALE)
+    axes.stairs(height, np.maximum(edge, limit), fill=True, color=OUTSIDE)
     axes.stairs(height, edge, color=ACCENT, linewidth=1.0)
     axes.set_xscale("log")
     if maxinsert is not None:

@@ -25,6 +25,8 @@ __all__ = [
     "LIGHT",
     "MISSING",
     "MUTED",
+    "OUTSIDE",
+    "PALE",
     "REJECTED",
     "SEQUENTIAL",
     "WARM",
@@ -43,6 +45,8 @@ MUTED = "#8a9099"  # what is there for comparison
 ACCENT = "#2f6db3"  # data
 MISSING = "#d9dbde"  # cells without a value
 REJECTED = "#c3c8ce"  # data that were left out
+PALE = "#b9cfe6"  # areas below lines of data
+OUTSIDE = "#e3e5e8"  # the same, of data that were left out
 SUFFIXES = (".png", ".svg", ".pdf")
 _SHOWN = 100  # pixels of a notebook per inch
 

@@ -8,7 +8,7 @@ import re
 import matplotlib
 from matplotlib.figure import Figure
 
-from hifive_dask.plot.style import ACCENT, DEEP, INK, LIGHT, MISSING, MUTED, REJECTED
+from hifive_dask.plot.style import ACCENT, DEEP, INK, LIGHT, MISSING, MUTED, OUTSIDE, PALE, REJECTED
 
 __all__ = ["COLOURS", "to_svg"]
 
@@ -21,8 +21,8 @@ COLOURS = {
     LIGHT: "light",
     MISSING: "missing",
     REJECTED: "rejected",
-    "#b9cfe6": "pale",
-    "#e3e5e8": "outside",
+    PALE: "pale",
+    OUTSIDE: "outside",
 }
 """What a page may change: it defines ``--plot-NAME`` for each, or the colour itself is used."""
 

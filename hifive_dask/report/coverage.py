@@ -29,7 +29,7 @@ def filter_numbers(hic: HiC, counted: Marginals) -> dict[str, Any]:
     """Units kept and dropped, by reason and by chromosome, and how the reads spread over them."""
     units, use = hic.units, hic.filter > 0
     record = hic.records.last("HiC.filter_fends")
-    usereads = "cis" if record is None else str(record["parameters"]["usereads"])
+    usereads = "cis" if record is None else str(record["parameters"].get("usereads", "cis"))
     limit = hic.options.get("mininteractions")
     reads = counted.cis_reads + counted.trans_reads
     partners = partners_of(counted, usereads)

@@ -111,11 +111,16 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
         "converged": results.get("converged"),
         "iterations": results.get("iterations", None if trace is None else len(trace)),
         "limit": None if record is None else parameters.get(_CALLS[record["call"]]),
-        "last_change": None if trace is None else float(trace[-1, 1]),
-        "cost": None if trace is None else trace[:, 0].tolist(),
-        "change": None if trace is None else trace[:, 1].tolist(),
+        "last_change": None if trace is None or not len(trace) else _known(trace[-1:, 1])[0],
+        "cost": None if trace is None else _known(trace[:, 0]),
+        "change": None if trace is None else _known(trace[:, 1]),
         "stalled": list(results.get("stalled", ())),
     }
+
+
+def _known(values: Float64) -> list[float | None]:
+    """JSON has no numbers that are not finite."""
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _method(normalization: str, parameters: dict[str, Any]) -> str:
