@@ -10,7 +10,8 @@ ESSENTIAL := $(patsubst %,tests/test_%.py,foundation partition fend digest featu
 	cool cool_export remote hifive_files filtering distance express binning heatmap heatmap_store \
 	accessor plot cluster mpi cli packaging)
 # Of old versions it does not matter what they announce.
-QUIET := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
+QUIET := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning \
+	-W "ignore:Running on a single-machine scheduler:UserWarning"
 
 .PHONY: help demo test test-lowest lint docs clean
 
