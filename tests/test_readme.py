@@ -42,7 +42,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands__make_what_the_text_says(folder: Path) -> None:
     for name in ("fends.zarr", "pairs.zarr", "project.zarr", "chr1.png"):
         assert (folder / name).exists()
-    for name in ("fends.zarr", "pairs.zarr", "project.zarr", "pictures", "summary.md"):
+    for name in (
+        "fends.zarr",
+        "pairs.zarr",
+        "project.zarr",
+        "pictures",
+        "summary.md",
+        "report.html",
+    ):
         assert (folder / "results" / name).exists()
 
 

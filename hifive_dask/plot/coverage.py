@@ -73,6 +73,8 @@ def coverage(
     width = np.diff(np.log2(edges))
     below = np.zeros(len(edges) - 1)
     for chosen, colour, word in ((use, ACCENT, "in use"), (~use, REJECTED, "not in use")):
+        if not chosen.any():
+            continue
         count = np.histogram(shown[chosen], edges)[0] / width
         axes.stairs(
             below + count, edges, baseline=below, fill=True, color=colour,

@@ -271,7 +271,7 @@ def _convergence(numbers: Numbers) -> Iterator[Check]:
                     "the project does not tell how it ended", basis=_FACT)  # fmt: skip
         return
     change = found["last_change"]
-    reason = "" if change is None else f"last change {change:.2g}"
+    reason = "" if change is None else f"last change {change:.3g}"
     if found["limit"] is not None:
         reason += f", {'limit' if done else 'not below'} {found['limit']:g}"
     if found["stalled"]:

@@ -113,7 +113,7 @@ def _verdicts(numbers: Numbers) -> dict[str, Any]:
 
 def _limit_text(check: Numbers) -> str:
     """The limits in words: which values are good, which poor."""
-    if not check["limits"]:
+    if not check["limits"] or check["verdict"] == "none":
         return ""
     good, poor = check["limits"]["good"], check["limits"]["poor"]
     if check["key"] == "expected":
@@ -121,7 +121,7 @@ def _limit_text(check: Numbers) -> str:
     show = _short if check["text"].endswith("%") else _plain
     if poor is None:
         return f"good up to {show(good)}"
-    if good > poor or (good == poor and check["verdict"] != "none"):
+    if good >= poor:
         return f"good from {show(good)}, poor below {show(poor)}"
     return f"good up to {show(good)}, poor above {show(poor)}"
 
