@@ -494,7 +494,7 @@ def test_names__lose_chr_unless_told_otherwise(toy: hd.HiC, tmp_path: Path) -> N
         ({"minobservations": 0}, ParameterError, "minobservations is 0, expected 1 or more"),
         ({"chroms": ["chr9"]}, ParameterError, "unknown chromosome 'chr9'; known are: chr1"),
         ({"chroms": ["chr1", "chr1"]}, ParameterError, "names a chromosome twice"),
-        ({"datatype": "expected"}, ParameterError, "unknown datatype 'expected'; known here are"),
+        ({"datatype": "expected"}, ParameterError, "unknown datatype 'expected'; known are"),
         ({"datatype": "fend"}, StateError, "needs corrections"),
         ({"datatype": "distance"}, StateError, "needs the distance dependence"),
         ({"maxbinsize": 8, "minbinsize": 8}, ParameterError, "more than 2,147,483,647 bytes"),

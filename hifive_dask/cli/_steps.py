@@ -96,7 +96,8 @@ class Steps:
         make
             Makes the result, whole or not at all.
         reopen
-            Opens it; raises `StoreError` if it is missing, incomplete, or not to be trusted.
+            Opens it, which is not None; raises `StoreError` if it is missing, incomplete, or not to
+            be trusted.
         """
         result = self.reopened(name, sources, reopen)
         if result is not None:

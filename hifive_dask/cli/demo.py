@@ -81,7 +81,8 @@ def command(
             run_command.invoke(run_ctx)
 
 
-def _check(inputs: Path) -> None:
+def _check(inputs: Path) -> Path:
     for name in ("sites.bed", "chrom.sizes", "truth.npz", "reads.raw"):
         if not (inputs / name).exists():
             raise StoreError(f"{inputs / name} is missing")
+    return inputs
