@@ -17,7 +17,7 @@ from hifive_dask.report.measure import measure
 from hifive_dask.report.page import render
 from hifive_dask.report.pictures import compute_maps, draw, maps_numbers, plan_maps
 
-__all__ = ["to_json", "write_report"]
+__all__ = ["write_report"]
 
 _SUFFIXES = (".html", ".htm")
 
@@ -96,13 +96,9 @@ def write_report(
             beside.write_text(text, encoding="utf-8")
     if table is not None:
         with replacing_file(table) as beside:
-            beside.write_text(to_json(numbers), encoding="utf-8")
+            text = json_module.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False)
+            beside.write_text(text + "\n", encoding="utf-8")
     return numbers
-
-
-def to_json(numbers: dict[str, Any]) -> str:
-    """Numbers of a report as text."""
-    return json_module.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _checked(path: Location, suffixes: Sequence[str]) -> Path:
