@@ -10,6 +10,7 @@ from typing import Any
 import dask
 import dask.array as da
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -22,6 +23,7 @@ from hifive_dask import plot
 from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.plot.pixels import reduce_map
 from hifive_dask.plot.style import MISSING, length_text, length_unit
+from hifive_dask.plot.vector import to_svg
 
 from .test_heatmap import t1
 
@@ -230,6 +232,22 @@ def test_heatmap__long_names_are_upright() -> None:
     assert {text.get_rotation() for text in axes.get_xticklabels()} == {90}
     short = plot.heatmap(genome([10] * 3, ["I", "II", "III"])).axes[0]
     assert {text.get_rotation() for text in short.get_xticklabels()} == {0}
+
+
+def test_names__with_signs_of_formulas_are_drawn_as_they_are() -> None:
+    names = ["x$_{$", "$\\no$"]
+    maps = genome([2, 2], names)
+    table = pd.DataFrame({"chromosome": np.repeat(names, 2), "correction": [1.0, 2, 1, 2]})
+    one = maps.isel(bin1=slice(2), bin2=slice(2)).assign_attrs(region=names[0])
+    for figure in (
+        plot.heatmap(maps),
+        plot.heatmap(one),
+        plot.triangle(one),
+        plot.chromosomes(table),
+        plot.statistics({names[0]: dict.fromkeys(("valid_cis_reads", "cis_long_reads"), 9)}),
+    ):
+        drawn = to_svg(figure, "names", label="")  # raises for formulas that do not parse
+        assert f">{names[0]}" in drawn
 
 
 def test_heatmap__positions_do_not_collide_on_narrow_maps() -> None:

@@ -63,10 +63,11 @@ def draw_map(
 ) -> Figure:
     """Draw one variable of a map; `style` is what both kinds of pictures take."""
     from hifive_dask import plot
+    from hifive_dask.plot.style import as_name
 
     draw = plot.triangle if triangle else plot.heatmap
     # One read more on both sides keeps cells pale where little is expected.
-    style |= {"pseudocount": 1, "title": title or f"{chosen.title}: {variable}"}
+    style |= {"pseudocount": 1, "title": title or f"{as_name(chosen.title)}: {variable}"}
     return draw(chosen.dataset, variable=variable, **style)
 
 

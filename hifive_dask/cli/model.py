@@ -74,7 +74,8 @@ def command(
         write_text(out, lines)
     else:
         from hifive_dask import plot
+        from hifive_dask.plot.style import as_name
 
-        plot.save(plot.model(points, title=name), out, dpi=_pictures.DPI)
+        plot.save(plot.model(points, title=as_name(name)), out, dpi=_pictures.DPI)
     if out != STDOUT:
         settings.say(f"{out}: {len(points):,} bins.")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.model.diagnostics import profile
-from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, Picture, adorn, new_axes
+from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, Picture, adorn, as_name, new_axes
 
 __all__ = ["biases", "chromosomes", "marginals"]
 
@@ -156,7 +156,7 @@ def chromosomes(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figu
     groups = table.groupby("chromosome", observed=True)["correction"]
     boxes = [
         {
-            "label": str(name),
+            "label": as_name(str(name)),
             **dict(
                 zip(
                     ("whislo", "q1", "med", "q3", "whishi"),

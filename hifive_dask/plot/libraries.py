@@ -20,6 +20,7 @@ from hifive_dask.plot.style import (
     REJECTED,
     WARM,
     adorn,
+    as_name,
     length_text,
     new_axes,
     share_text,
@@ -143,7 +144,8 @@ def _draw(
     adorn(ax, frame=False)
     ax.set_xlim(0, 100)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    labels = [f"{_shortened(name)}\n{total:,}" for name, total in zip(names, totals, strict=True)]
+    shortened = [as_name(_shortened(name)) for name in names]
+    labels = [f"{name}\n{total:,}" for name, total in zip(shortened, totals, strict=True)]
     ax.set_yticks(place, labels)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)

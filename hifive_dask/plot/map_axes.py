@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from hifive_dask.plot.style import INK, length_text, length_unit
+from hifive_dask.plot.style import INK, as_name, length_text, length_unit
 
 __all__ = ["colour_bar", "label_axis", "map_title"]
 
@@ -19,7 +19,7 @@ _TICK_WIDTH = 44.0  # points that a position needs
 
 
 def map_title(dataset: xr.Dataset, factor: int) -> str:
-    regions = [str(dataset.attrs.get(name, "")) for name in ("region", "region2")]
+    regions = [as_name(str(dataset.attrs.get(name, ""))) for name in ("region", "region2")]
     size = int(dataset.attrs.get("binsize", 0)) * factor
     bins = f"{length_text(size)} bins" if size else "unbinned"
     words = [" / ".join(filter(None, regions)), str(dataset.attrs.get("datatype", "")), bins]
@@ -42,7 +42,7 @@ def label_axis(
         most = points * len(names) / (_TICK_WIDTH if side == "x" else _TICK_WIDTH / 2)
         unit, place, texts = ticks_of(start, stop, int(np.clip(most, 1, 6)))
         axis.set_ticks(place, texts)
-        axis.set_label_text(f"{names[0]} ({unit})")
+        axis.set_label_text(f"{as_name(names[0])} ({unit})")
         return
     middle, shown = (borders[:-1] + borders[1:]) / 2, names[borders[:-1]]
     tall = np.full(len(shown), 1.25 * _NAME_SIZE)
@@ -51,7 +51,8 @@ def label_axis(
     upright = side == "x" and len(_apart(middle * points, wide, np.diff(borders))) < len(kept)
     if side == "x" and not upright:
         kept = _apart(middle * points, wide, np.diff(borders))
-    axis.set_ticks(middle[kept], shown[kept], rotation=90 if upright else 0)
+    texts = [as_name(name) for name in shown[kept]]
+    axis.set_ticks(middle[kept], texts, rotation=90 if upright else 0)
     axis.set_tick_params(length=0, labelsize=_NAME_SIZE)
     for border in borders[1:-1]:
         line = axes.axvline if side == "x" else axes.axhline

@@ -32,6 +32,7 @@ __all__ = [
     "WARM",
     "Picture",
     "adorn",
+    "as_name",
     "colour_map",
     "length_text",
     "length_unit",
@@ -147,6 +148,18 @@ def length_text(size: float) -> str:
         if size >= bp:
             return f"{size / bp:g} {unit}"
     return f"{size:g} bp"
+
+
+def as_name(text: str) -> str:
+    """A name of data as Matplotlib shows it whole: between two ``$`` it would read a formula.
+
+    Examples
+    --------
+    >>> from hifive_dask.plot.style import as_name
+    >>> print(as_name("chr$1"))
+    chr\\$1
+    """
+    return text.replace("$", r"\$")
 
 
 def share_text(share: float) -> str:
