@@ -25,7 +25,7 @@ from hifive_dask.errors import ParameterError, RegionError, StoreError
 from hifive_dask.model.marginals import count_marginals
 from hifive_dask.plot.vector import to_svg
 from hifive_dask.report.checks import judge
-from hifive_dask.report.coverage import map_resolution
+from hifive_dask.report.coverage import filter_numbers, map_resolution
 from hifive_dask.report.measure import measure
 from hifive_dask.report.pictures import plan_maps
 from hifive_dask.report.reads import library_size, random_trans
@@ -215,8 +215,8 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
             "reasons", "partners", "reads", "resolution", "chromosomes",
         },
         "convergence": {
-            "method", "converged", "iterations", "limit", "last_change", "cost", "change",
-            "stalled",
+            "method", "usereads", "converged", "iterations", "limit", "last_change", "cost",
+            "change", "stalled",
         },
         "corrections": {"units", "correction", "before", "after", "features"},
         "provenance": {"stores", "sources", "versions", "history"},
@@ -324,6 +324,33 @@ def test_verdicts__compare_trans_reads_with_chance(numbers: Numbers) -> None:
     assert verdict(0, 0.8) == "none"
 
 
+def test_verdicts__of_cis_reads_alone_are_not_those_of_a_perfect_library(numbers: Numbers) -> None:
+    changed = with_reads(numbers, valid_reads=1000, cis_long_reads=500, valid_trans_reads=0)
+    changed["project"] = {**numbers["project"], "length": 3_000_000_000}
+    for chance, reason in ((0.8, "may hold cis reads alone"), (0.0, "one chromosome has")):
+        changed["reads"]["random_trans"] = chance
+        found = {check["key"]: check for check in judge(changed)}
+        assert "long_cis_of_far" not in found
+        assert reason in found["trans"]["reason"]
+
+
+def test_verdicts__of_bins_without_fragments_know_no_cuts(numbers: Numbers) -> None:
+    bins = {**numbers, "project": {**numbers["project"], "fends": None, "units": "bins"}}
+    titles = {check["key"]: check["title"] for check in judge(bins)}
+    assert not {"same_fragment", "failed_cut"} & set(titles)
+    assert titles["insert_size"] == "Close, on opposite strands"
+    assert titles["out_of_bounds"] == "Outside of all bins"
+
+
+def test_verdicts__of_a_filter_that_was_reset(hic: hd.HiC) -> None:
+    hic.reset_filter()
+    found = filter_numbers(hic, count_marginals(hic.units, hic.data.store, silent=True))
+    assert (found["mininteractions"], found["mindistance"]) == (None, None)
+    hic.filter_fends(mininteractions=0)
+    found = filter_numbers(hic, count_marginals(hic.units, hic.data.store, silent=True))
+    assert found["mininteractions"] == 0
+
+
 def test_verdicts__on_what_was_learned(numbers: Numbers) -> None:
     def found(part: str, **values: Any) -> dict[str, str]:
         return verdicts({**numbers, part: {**numbers[part], **values}})
@@ -344,7 +371,9 @@ def test_verdicts__on_what_was_learned(numbers: Numbers) -> None:
         assert verdicts({**numbers, "maps": maps})["expected"] == verdict
     assert "expected" not in verdicts({**numbers, "maps": numbers["maps"][:1]})
     wide = {"5%": 0.5, "95%": 1.5}
+    trans = {**numbers["convergence"], "usereads": "trans"}
     assert found("corrections", after=wide)["balance"] == "check"
+    assert verdicts({**numbers, "convergence": trans})["balance"] == "none"
     assert found("reads", duplicates=0.6)["duplicates"] == "poor"
     assert found("reads", duplicates_kept=True)["duplicates"] == "check"
     assert "losses" in found("reads", known=False)

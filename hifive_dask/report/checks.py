@@ -111,6 +111,18 @@ _LOSSES: tuple[tuple[str, str, float, float | None, str], ...] = (
         "neighbouring fragments still hang together: digestion was short, or the enzyme is another",
     ),
 )  # fmt: skip
+# Without fragments nothing is known of cuts.
+_LOSSES_OF_BINS = (
+    _LOSSES[0],
+    (
+        "out_of_bounds", "Outside of all bins", 0.01, 0.1,
+        "lengths of chromosomes may be those of another assembly",
+    ),
+    (
+        "insert_size", "Close, on opposite strands", 0.15, 0.4,
+        "DNA was not ligated, or maxinsert is large",
+    ),
+)  # fmt: skip
 
 
 def _library(numbers: Numbers) -> Iterator[Check]:
@@ -125,7 +137,8 @@ def _library(numbers: Numbers) -> Iterator[Check]:
         return
     if reads["duplicates"] is not None:
         yield _duplicates(reads)
-    for name, title, good, poor, meaning in _LOSSES:
+    fragments = numbers["project"]["fends"] is not None
+    for name, title, good, poor, meaning in _LOSSES if fragments else _LOSSES_OF_BINS:
         share = _reads(numbers, name, "of_all")
         verdict = grade(share, good, 2.0 if poor is None else poor)
         reason = "" if verdict == "good" else meaning
@@ -175,7 +188,7 @@ def _signal(numbers: Numbers) -> Iterator[Check]:
         "of valid reads; loops, domains and compartments are seen in these" if mammal else foreign,
         {"good": 0.4, "poor": 0.15} if mammal else None, _PAIRSQC if mammal else _FACT,
     )  # fmt: skip
-    if long + trans:
+    if trans:  # stores of cis reads alone would be perfect
         share = long / (long + trans)
         yield Check(
             "long_cis_of_far", "reads", "Long cis of long cis and trans", _percent(share), share,
@@ -193,7 +206,7 @@ def _trans(numbers: Numbers, share: float) -> Check:
     if chance < 0.2 or not known:
         reason = (
             "one chromosome has nearly all of the genome"
-            if known
+            if chance < 0.2
             else "the store has none: it may hold cis reads alone"
         )
         return Check("trans", "reads", title, text, share, "none", reason, basis=_FACT)
@@ -238,7 +251,9 @@ def _filter(numbers: Numbers) -> Iterator[Check]:
     else:
         least = found["mininteractions"]
         reason = "others lack partners"
-        if least is not None:
+        if found["in_use"] == found["units"]:
+            reason = "the filter left none out"
+        elif least is not None:
             reason = f"others have fewer than {least} partners in use"
         if share < good:
             reason += "; larger bins, or more reads, use more of the genome"
@@ -288,7 +303,9 @@ def _corrections(numbers: Numbers) -> Iterator[Check]:
     spread = [found[when]["95%"] / max(found[when]["5%"], 1e-9) for when in ("before", "after")]
     texts = [f"{each:.{1 if each >= 10 else 2}f}" if each < 1000 else "1000" for each in spread]
     # Corrections of features do not balance units, and are not meant to.
-    balancing = numbers["project"]["normalization"] != "binning"
+    # Nor do those that were learned from trans reads balance cis reads.
+    binning = numbers["project"]["normalization"] == "binning"
+    balancing = not binning and numbers["convergence"]["usereads"] != "trans"
     yield Check(
         "balance", "corrections", "Spread of coverage", f"{texts[0]}-fold to {texts[1]}-fold",
         spread[1], grade(spread[1], 1.5, 4.0) if balancing else "none",

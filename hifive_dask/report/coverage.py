@@ -30,7 +30,8 @@ def filter_numbers(hic: HiC, counted: Marginals) -> dict[str, Any]:
     units, use = hic.units, hic.filter > 0
     record = hic.records.last("HiC.filter_fends")
     usereads = "cis" if record is None else str(record["parameters"].get("usereads", "cis"))
-    limit = hic.options.get("mininteractions")
+    limits = _limits(hic)
+    limit = limits.get("mininteractions")
     reads = counted.cis_reads + counted.trans_reads
     partners = partners_of(counted, usereads)
     reasons = _reasons(use, reads, partners, limit)
@@ -38,8 +39,8 @@ def filter_numbers(hic: HiC, counted: Marginals) -> dict[str, Any]:
         "units": len(use),
         "in_use": int(use.sum()),
         "mininteractions": limit,
-        "mindistance": hic.options.get("mindistance"),
-        "maxdistance": hic.options.get("maxdistance"),
+        "mindistance": limits.get("mindistance"),
+        "maxdistance": limits.get("maxdistance"),
         "usereads": usereads,
         "reasons": {name: int(which.sum()) for name, which in reasons.items()},
         "partners": _quantiles(partners[use]),
@@ -47,6 +48,13 @@ def filter_numbers(hic: HiC, counted: Marginals) -> dict[str, Any]:
         "resolution": map_resolution(units, reads),
         "chromosomes": _chromosomes(units, use, reasons, counted),
     }
+
+
+def _limits(hic: HiC) -> dict[str, int]:
+    """What the filter asked for; nothing once it was reset."""
+    calls = [record.get("call") for record in hic.records.records]
+    changes = [call for call in calls if call in ("HiC.filter_fends", "HiC.reset_filter")]
+    return {} if changes[-1:] == ["HiC.reset_filter"] else hic.options
 
 
 def _reasons(

@@ -108,6 +108,7 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
     trace = hic.trace
     return {
         "method": _method(hic.normalization, parameters),
+        "usereads": parameters.get("usereads"),
         "converged": results.get("converged"),
         "iterations": results.get("iterations", None if trace is None else len(trace)),
         "limit": None if record is None else parameters.get(_CALLS[record["call"]]),
