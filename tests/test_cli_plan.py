@@ -76,6 +76,8 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], float]] = {
                       "--minchange", "0.01"), "x.zarr", ("_build_spans",), 0.5),
     "probability": (("normalize", "probability", "project.zarr"), "x.zarr", ("_fit_group",), 0.5),
     "zarr": (("heatmap", "project.zarr", "--binsize", "1kb,5kb"), "x.zarr", ("_make_shard",), 0.2),
+    "zarr, small": (("heatmap", "project.zarr", "--binsize", "10kb,20kb,100kb"), "x.zarr",
+                    ("_make_shard",), 0.5),
     "zarr, cis": (("heatmap", "project.zarr", "--binsize", "2kb", "--no-trans"), "x.zarr",
                   ("_make_shard",), 0.2),
     "hdf5": (("heatmap", "project.zarr", "--binsize", "5kb"), "x.hch", (), 0.8),

@@ -45,6 +45,7 @@ __all__ = [
 
 # Bytes. Stores have their metadata and short arrays, and then:
 _STORE = 20_000
+_LEVEL = 12_000  # of further bin sizes of a store of maps
 _COOLER = 45_000
 _PICTURES = 2_000_000
 _FEND = 12  # borders and two features
@@ -287,7 +288,7 @@ def plan_maps(
             edge = -(-sum(bins) // MAP_SHARD)
             tasks += edge * (edge + 1) // 2 if trans else max(edge, 2 * edge - 1)
             memory = max(memory, _CELL * min(sum(bins), MAP_SHARD) ** 2)
-            size += _ZARR_CELL * cells
+            size += _ZARR_CELL * cells + (_LEVEL if number else 0)
         elif form in ("cool", "mcool"):
             rows = _rows(store, chosen, trans)
             # So many cells have reads if all are alike; fewer if not.
