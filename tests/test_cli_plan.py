@@ -168,3 +168,11 @@ def test_plan__of_many_tasks_and_other_genomes(files: testing.ToyFiles, tmp_path
         steps = json.loads(run("run", *genome, *reads, "--dry-run", "--json"))["steps"]
         assert steps[0]["size"] == pytest.approx(20_000 + 12 * units, abs=50)
         assert steps[1]["size"] > steps[0]["size"]
+
+
+def test_plan__warns_that_it_leaves_out_standard_input(stores: Path, tmp_path: Path) -> None:
+    command = ("pairs", stores / "fends.zarr", "-", "--format", "raw", "-o", tmp_path / "x.zarr")
+    result = CliRunner().invoke(main, [*map(str, command), "--dry-run", "--json"], input="")
+    assert result.exit_code == 0
+    assert "the plan leaves them out" in result.stderr
+    assert json.loads(result.stdout)["steps"][0]["temporary"] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from hifive_dask.cli._inputs import GenomeInput
 from hifive_dask.cli._plan import Amount
+from hifive_dask.errors import HifiveDaskWarning
 from hifive_dask.reads.bgzf import RATIO
 from hifive_dask.reads.text import BLOCK_BYTES, is_stream, open_text, read_head
 
@@ -23,7 +25,14 @@ def amount_of_reads(reads: Sequence[Path], kind: str, options: dict[str, Any]) -
     """Reads, or counted pairs, of files of one format; 0 of standard input and pipes."""
     from hifive_dask.cli._reads import files_of
 
-    files = [path for path in files_of(reads, options) if not is_stream(path)]
+    given = files_of(reads, options)
+    files = [path for path in given if not is_stream(path)]
+    if len(files) < len(given):
+        warnings.warn(
+            "reads of standard input and of pipes cannot be known before: the plan leaves them out",
+            HifiveDaskWarning,
+            stacklevel=2,
+        )
     if kind == "cool":
         from hifive_dask.genome.cool import list_coolers, open_cooler
 
