@@ -212,6 +212,21 @@ def test_coarsen__bad_requests_name_the_cure(
         kinds(hic)[kind].hic.coarsen(size)
 
 
+def test_coarsen__of_a_map_that_was_turned_is_the_same(hic: hd.HiC) -> None:
+    maps = hic.heatmap("chr1:50k-350k", "chr1:100k-200k", binsize=10_000)
+    turned = maps.transpose("bin2", "bin1")
+    for call in (lambda each: each.hic.coarsen(20_000), lambda each: each.hic.decay()):
+        xr.testing.assert_equal(call(turned).compute(), call(maps).compute())
+
+
+@pytest.mark.parametrize("rows", [slice(0, 0), 3])
+def test_coarsen__needs_two_axes_with_bins(hic: hd.HiC, rows: Any) -> None:
+    part = hic.heatmap("chr1", binsize=10_000).isel(bin1=rows)
+    for call in (lambda: part.hic.coarsen(20_000), part.hic.decay):
+        with pytest.raises(ParameterError, match="expected bins on both of bin1 and bin2"):
+            call()
+
+
 def test_decay__sums_pairs_of_bins_by_distance(hic: hd.HiC) -> None:
     genome = hic.heatmap(binsize=50_000)
     found = genome.hic.decay()

@@ -68,7 +68,7 @@ def coarsen(dataset: xr.Dataset, binsize: int) -> xr.Dataset:
         np.r_[0, np.flatnonzero((np.diff(block) != 0) | (np.diff(axis.chrom) != 0)) + 1, len(axis)]
         for axis, block in zip(axes, blocks, strict=True)
     ]
-    cells = [_summed(layer.data, axes, blocks, groups) for layer in layers(dataset)]
+    cells = [_summed(layer.data, axes, blocks, groups) for layer in _layers(dataset)]
     coords: dict[str, Any] = {}
     for number, (axis, group) in enumerate(zip(axes, groups, strict=True), 1):
         start, stop = _borders(axis, group, old, size, whole)
@@ -93,7 +93,15 @@ def _binsize(dataset: xr.Dataset) -> int:
         raise ParameterError(f"cells of this map cannot be added up: {what}; ask for another map")
     if size <= 0:
         raise ParameterError("the map has bins of single fends; ask for one with a binsize")
+    shape = dict(dataset["observed"].sizes)
+    if set(shape) != {"bin1", "bin2"} or not all(shape.values()):
+        raise ParameterError(f"the map has sizes {shape}, expected bins on both of bin1 and bin2")
     return size
+
+
+def _layers(dataset: xr.Dataset) -> list[xr.DataArray]:
+    """Observed and expected, rows first: users may have turned the map."""
+    return [layer.transpose("bin1", "bin2") for layer in layers(dataset)]
 
 
 def _axes(dataset: xr.Dataset) -> tuple[list[str], list[_Axis]]:
@@ -207,7 +215,7 @@ def by_distance(dataset: xr.Dataset) -> xr.Dataset:
         for c in shared
     )
     data: dict[str, Any] = {}
-    for name, layer in zip(("observed", "expected"), layers(dataset), strict=True):
+    for name, layer in zip(("observed", "expected"), _layers(dataset), strict=True):
         cells = da.asarray(layer.data)
         ones = tuple((1,) * len(chunks) for chunks in cells.chunks)
         plain = [axis.start for axis in axes]
