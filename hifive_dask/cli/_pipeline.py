@@ -92,7 +92,13 @@ class Pipeline:
     def plan(self, kind: str) -> list[Step]:
         """Say what `run` would do; `kind` is the format of the reads."""
         from hifive_dask.cli._amounts import amount_of_reads, number_of_units
-        from hifive_dask.cli._plan import plan_fends, plan_pairs, plan_pictures, plan_uncounted
+        from hifive_dask.cli._plan import (
+            plan_fends,
+            plan_pairs,
+            plan_pictures,
+            plan_report,
+            plan_uncounted,
+        )
 
         fends, pairs, project = self._stores()
         fend = self.steps.reopened("fends", self._fends_sources(), self._reopen_fends)
@@ -111,13 +117,16 @@ class Pipeline:
         done = hic is not None
         most = self.options["max_iterations"]
         steps.append(plan_uncounted(project, rows, units, max_iterations=most, done=done))
-        drawn = (
-            data is not None
-            and hic is not None
-            and self.steps.reopened("pictures", self._pictures_sources(data), self._reopen_pictures)
-            is not None
-        )
-        return [*steps, plan_pictures(self.out / "pictures", rows, done=drawn)]
+        drawn = told = None
+        if data is not None and hic is not None:
+            sources = self._pictures_sources(data)
+            drawn = self.steps.reopened("pictures", sources, self._reopen_pictures)
+            told = self.steps.reopened("report", self._report_sources(data), self._reopen_report)
+        return [
+            *steps,
+            plan_pictures(self.out / "pictures", rows, done=drawn is not None),
+            plan_report(self.out / "report.html", rows, done=told is not None),
+        ]
 
     def _fends_sources(self) -> dict[str, Any]:
         source = self.source
@@ -247,20 +256,26 @@ class Pipeline:
             title = self.out.absolute().name
             return verdict_line(write_report(hic, page, json=numbers, regions=regions, title=title))
 
-        def reopen() -> str:
-            try:
-                if page.exists():
-                    return verdict_line(json.loads(numbers.read_text("utf-8")))
-            except (OSError, ValueError, KeyError):
-                pass
-            raise StoreError(f"{page} or {numbers} is missing")
-
         return self.steps.do(
             "report",
-            {"pairs": data.token, "options": given(self.options, *_PROJECT, "region")},
+            self._report_sources(data),
             make,
-            reopen,
+            self._reopen_report,
         )
+
+    def _report_sources(self, data: HiCData) -> dict[str, Any]:
+        return {"pairs": data.token, "options": given(self.options, *_PROJECT, "region")}
+
+    def _reopen_report(self) -> str:
+        from hifive_dask.cli.report import verdict_line
+
+        page, numbers = self.out / "report.html", self.out / "report.json"
+        try:
+            if page.exists():
+                return verdict_line(json.loads(numbers.read_text("utf-8")))
+        except (OSError, ValueError, KeyError):
+            pass
+        raise StoreError(f"{page} or {numbers} is missing")
 
     def _state(self, hic: HiC) -> str:
         iterations = 0 if hic.trace is None else len(hic.trace)

@@ -39,6 +39,7 @@ __all__ = [
     "plan_pairs",
     "plan_pictures",
     "plan_project",
+    "plan_report",
     "plan_uncounted",
     "show_plan",
 ]
@@ -48,6 +49,7 @@ _STORE = 20_000
 _LEVEL = 12_000  # of further bin sizes of a store of maps
 _COOLER = 45_000
 _PICTURES = 2_000_000
+_PAGE = 3_000_000
 _FEND = 12  # borders and two features
 _UNIT = 5  # of a project: filter and corrections
 _TEXT_CELL = 30  # a line of observed, expected and enrichment each
@@ -210,6 +212,11 @@ def plan_uncounted(
 def plan_pictures(out: Place, rows: int, *, done: bool = False) -> Step:
     """Maps of up to 400 bins, and diagnostics."""
     return Step("pictures", str(out), 1, _read(rows), _PICTURES, done=done)
+
+
+def plan_report(out: Place, rows: int, *, done: bool = False) -> Step:
+    """One page, with maps of up to 400 bins."""
+    return Step("report", str(out), 1, _read(rows), _PAGE, done=done)
 
 
 def plan_balancing(

@@ -301,7 +301,9 @@ def _corrections(numbers: Numbers) -> Iterator[Check]:
     if found is None or numbers["convergence"] is None:
         return
     spread = [found[when]["95%"] / max(found[when]["5%"], 1e-9) for when in ("before", "after")]
-    texts = [f"{each:.{1 if each >= 10 else 2}f}" if each < 1000 else "over 1000" for each in spread]
+    texts = [
+        f"{each:.{1 if each >= 10 else 2}f}" if each < 1000 else "over 1000" for each in spread
+    ]
     # Corrections of features do not balance units, and are not meant to.
     # Nor do those that were learned from trans reads balance cis reads.
     binning = numbers["project"]["normalization"] == "binning"
