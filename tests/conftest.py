@@ -14,7 +14,7 @@ from hypothesis import settings
 
 # The same examples in every run: what passes here passes elsewhere. To look for more, run with
 # `--hypothesis-profile=default`.
-settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("repeatable", derandomize=True, max_examples=40)
 settings.load_profile("repeatable")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
@@ -37,6 +37,13 @@ def compare(shared: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, but not turned into pictures, which takes most of the time of commands."""
+    monkeypatch.setattr("hifive_dask.report.pictures.to_svg", lambda *_, **__: "<svg></svg>")
+    monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
 
 
 @pytest.fixture(scope="session")

@@ -822,7 +822,7 @@ def test_pairs_command__explains_files_given_wrongly(toy: Path, tmp_path: Path) 
         assert not (tmp_path / "out.zarr").exists()
 
 
-def test_run_command__takes_mates(toy: Path, tmp_path: Path) -> None:
+def test_run_command__takes_mates(toy: Path, tmp_path: Path, no_drawing: None) -> None:
     sites = ("--sites", toy / "sites.bed", "--minsize", 2000, "--out", tmp_path / "out")
     assert "give files of reads" in run("run", *sites, code=2)
     halves = ("--mates", toy / "reads_1.bam", toy / "reads_2.bam")

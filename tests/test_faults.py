@@ -59,8 +59,7 @@ def client() -> Iterator[Any]:
 @pytest.mark.parametrize(
     "stage",
     [
-        "text", "bam", "combine", "filter", "express", "express spans", "probability", "lazy map",
-        "store", "mrh",
+        "text", "combine", "express spans", "probability", "lazy map", "store",
     ],
 )  # fmt: skip
 def test_stage__has_the_same_bytes_if_workers_are_killed(

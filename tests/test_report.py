@@ -41,12 +41,6 @@ def _sync() -> Any:
         yield
 
 
-@pytest.fixture
-def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made, but not turned into SVG, which takes most of the time."""
-    monkeypatch.setattr("hifive_dask.report.pictures.to_svg", lambda *_, **__: "<svg></svg>")
-
-
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a normalized project, its report, and its numbers."""
