@@ -219,6 +219,13 @@ def test_coarsen__of_a_map_that_was_turned_is_the_same(hic: hd.HiC) -> None:
         xr.testing.assert_equal(call(turned).compute(), call(maps).compute())
 
 
+def test_coarsen__needs_bins_in_order(hic: hd.HiC) -> None:
+    turned = hic.heatmap("chr1", binsize=10_000).isel(bin2=slice(None, None, -1))
+    for call in (lambda: turned.hic.coarsen(20_000), turned.hic.decay):
+        with pytest.raises(ParameterError, match="bins of bin2 are out of order; sort the map"):
+            call()
+
+
 @pytest.mark.parametrize("rows", [slice(0, 0), 3])
 def test_coarsen__needs_two_axes_with_bins(hic: hd.HiC, rows: Any) -> None:
     part = hic.heatmap("chr1", binsize=10_000).isel(bin1=rows)

@@ -174,6 +174,8 @@ def test_outputs__that_are_inputs_are_refused_before_work(
         ("query", project, "chr1", "-o", stores / "." / "project.zarr"),
     ):
         assert "is an input of this command" in run(*command, code=2).stderr
+    inside = ("report", project, "-o", project / "report.html")
+    assert "is inside of an input; write to a file elsewhere" in run(*inside, code=2).stderr
 
 
 def test_outputs__replace_only_stores_of_their_kind(

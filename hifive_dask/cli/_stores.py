@@ -101,7 +101,7 @@ def check_output(out: Place, *inputs: Place, kind: str | None = None) -> None:
     Raises
     ------
     click.UsageError
-        If `out` is one of the inputs.
+        If `out` is one of the inputs, or inside of one.
     StoreError
         If `out` is there and is not of this kind, or could not be written.
     """
@@ -109,6 +109,10 @@ def check_output(out: Place, *inputs: Place, kind: str | None = None) -> None:
 
     if out == STDOUT:
         return
+    if isinstance(out, Path):
+        parents = out.absolute().parents
+        if any(isinstance(path, Path) and path.absolute() in parents for path in inputs):
+            raise click.UsageError(f"{out} is inside of an input; write to a file elsewhere")
     if not isinstance(out, Path) or out.exists():
         from hifive_dask._store.kinds import check_replaceable
         from hifive_dask._store.places import same
