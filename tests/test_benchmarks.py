@@ -68,9 +68,9 @@ def test_bench_scaling__measures_every_stage_on_every_engine(
 ) -> None:
     bench, rows = _load("bench_scaling"), importlib.import_module("hifive_dask.model.rows")
     monkeypatch.setattr(rows, "SPAN", rows.SPAN)  # put back afterwards
-    monkeypatch.setattr(bench, "ENGINES", (("threads", 2),))
+    monkeypatch.setattr(bench, "ENGINES", (("threads", 1), ("threads", 2)))
     found = bench.main([5_000], [1], fends=2_000)
-    assert len(found) == 9
+    assert len(found) == 2 * 9
     assert all(row["tasks"] > 0 for row in found)
     assert "### One iteration with all reads" in capsys.readouterr().out
 
