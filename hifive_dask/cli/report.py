@@ -44,7 +44,7 @@ __all__ = ["command", "verdict_line", "verdict_rows"]
 )
 @click.option("--binsize", type=Size(1), help="Of the maps of regions.")
 @short_option
-@click.option("--title", default="", help="Above the page; by default the name of the project.")
+@click.option("--title", help="Above the page; by default the name of the project.")
 @json_option
 @pass_settings
 def command(
@@ -55,7 +55,7 @@ def command(
     regions: tuple[str, ...],
     binsize: int | None,
     short: int,
-    title: str,
+    title: str | None,
 ) -> None:
     """Write a quality report of PROJECT: one page with numbers, verdicts and pictures.
 
@@ -74,7 +74,7 @@ def command(
             regions=list(regions),
             binsize=binsize,
             short=short,
-            title=title,
+            title=title or "",
         )
     settings.table("Verdicts", verdict_rows(found))
     settings.say(f"{out}: {verdict_line(found)}.")

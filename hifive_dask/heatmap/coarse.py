@@ -111,10 +111,10 @@ def _axes(dataset: xr.Dataset) -> tuple[list[str], list[_Axis]]:
     chroms = np.split(number.astype(np.int64), [len(shown[0])])
     places = [[dataset[f"{edge}{k}"].values for edge in ("start", "stop")] for k in (1, 2)]
     axes = [_Axis(chrom, *place) for chrom, place in zip(chroms, places, strict=True)]
-    for number, axis in enumerate(axes, 1):
+    for k, axis in enumerate(axes, 1):
         same = axis.chrom[1:] == axis.chrom[:-1]
         if (np.diff(axis.start)[same] <= 0).any():
-            raise ParameterError(f"bins of bin{number} are out of order; sort the map by start")
+            raise ParameterError(f"bins of bin{k} are out of order; sort the map by start")
     return names.tolist(), axes
 
 
