@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -16,22 +14,12 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 @pytest.fixture(autouse=True)
 def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process, since a new one takes longer than all that is to be measured here."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in sys.modules if name.startswith("bench_")]:
-        monkeypatch.delitem(sys.modules, name)  # to find `fresh` as it is now
-    monkeypatch.setattr(_load("harness"), "fresh", lambda function, *words: function(*words))
 
 
 def _load(name: str) -> ModuleType:
     return importlib.import_module(name)
-
-
-def test_fresh__is_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    assert _load("harness").fresh(os.getpid) != os.getpid()
 
 
 def test_bench_reads__loads_every_pair_at_toy_size(capsys: pytest.CaptureFixture[str]) -> None:

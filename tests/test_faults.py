@@ -193,7 +193,7 @@ def reads_command(inputs: Path, out: Path) -> tuple[object, ...]:
 
 
 def heatmap_command(inputs: Path, out: Path) -> tuple[object, ...]:
-    return ("heatmap", inputs / "project.zarr", "--binsize", "200,400", "-o", out / "maps.zarr")
+    return ("heatmap", inputs / "project.zarr", "--binsize", "0.2kb,0.4kb", "-o", out / "maps.zarr")
 
 
 Command = Callable[[Path, Path], tuple[object, ...]]

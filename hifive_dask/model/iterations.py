@@ -35,6 +35,7 @@ Method = Literal["plain", "accelerated", "knight-ruiz"]
 Found = tuple[Float64, Float64, bool]  # corrections (N), trace, whether they converged
 
 _ROUND = 1 << 29  # entries visited per task and round: a second or two
+_CHAINED = 128  # tasks of a round that wait for others; to make a graph of n takes time like n^2
 
 
 class Limits(NamedTuple):
@@ -77,8 +78,9 @@ class Balancing:
     @property
     def steps(self) -> int:
         """Iterations of a round."""
-        entries = max(1, self.system.entries_per_task)
-        return int(max(1, min(64, _ROUND // entries, self.limits.max_iterations)))
+        system, most = self.system, self.limits.max_iterations
+        chained = _CHAINED // system.waiting_tasks
+        return int(max(1, min(64, _ROUND // max(1, system.entries_per_task), chained, most)))
 
     @property
     def target(self) -> Float64:

@@ -46,12 +46,15 @@ class System(Protocol):
         Units (intp) of every system of equations that is independent of the others.
     entries_per_task
         Largest number of entries that a task goes through in one iteration.
+    waiting_tasks
+        Number of tasks of an iteration that wait for those of the iteration before.
     """
 
     partners: NDArray[np.int64]
     used: NDArray[np.bool_]
     problems: list[NDArray[np.intp]]
     entries_per_task: int
+    waiting_tasks: int
 
     def begin(self, start: Float64) -> list[Any]:
         """Lazy state of corrections ``start`` (N)."""
@@ -172,7 +175,7 @@ class CisSystem:
         self.partners = np.zeros(len(units), dtype=np.int64)
         self.problems: list[NDArray[np.intp]] = []
         self._shares: list[slice] = []
-        self.entries_per_task = 1
+        self.entries_per_task = self.waiting_tasks = 1
         facts = dask.delayed(_facts, pure=True)
         parts = run([facts(built) for built in self._built], silent=True)
         for span, (partners, problems, entries) in zip(self._spans, parts, strict=True):
@@ -367,6 +370,7 @@ class SpanSystem:
             for spans in reached
         ]
         self.entries_per_task = 8 * SPAN
+        self.waiting_tasks = len(self._built)
 
     def begin(self, start: Float64) -> list[Any]:
         return [dask.delayed((start, np.zeros((1, 3))))]
