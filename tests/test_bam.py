@@ -16,13 +16,11 @@ import dask
 import numpy as np
 import pysam
 import pytest
-from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hifive_dask import Fend, HiCData
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.cli import main
 from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
@@ -31,6 +29,7 @@ from hifive_dask.reads.pipeline import load_reads
 from hifive_dask.reads.source import ReadEnds
 from hifive_dask.simulate import PRESETS, write_genome, write_reads
 from hifive_dask.testing import toy_genome
+from tests import commands
 
 from .test_reads import bgzip, histogram, nonzero, pairs
 from .worlds import G1, Read, count_reads, fend_partition, files_of, parse
@@ -772,11 +771,7 @@ def test_simulated_bam__can_be_sorted_and_indexed(toy: Path, tmp_path: Path) -> 
 
 
 def run(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result.output
+    return commands.run(*arguments, code=code).output
 
 
 def test_pairs_command__takes_bam_in_every_way(toy: Path, tmp_path: Path) -> None:

@@ -16,25 +16,16 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from click.testing import CliRunner, Result
 
 from hifive_dask import Fend, HiC, HiCData, testing
 from hifive_dask.cli import main
 from hifive_dask.errors import InputWarning
+from tests.commands import run
 
 COMMANDS = (
     "demo", "run", "fends", "pairs", "combine", "project", "normalize", "diagnose", "query", "plot",
     "heatmap", "mrh", "model", "stats", "info", "simulate",
 )  # fmt: skip
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    """Run a command and check how it ends."""
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(autouse=True)

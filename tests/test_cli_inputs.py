@@ -9,22 +9,11 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
-from click.testing import CliRunner, Result
 
 from hifive_dask import Fend, HiCData, testing
-from hifive_dask.cli import main
 from hifive_dask.cli._steps import file_state
 from hifive_dask.reads.text import inflate, open_text
-
-
-def run(*arguments: object, code: int = 0, stdin: bytes | None = None) -> Result:
-    """Run a command in one thread and check how it ends."""
-    texts = ["--scheduler", "sync", *(str(a) for a in arguments)]
-    result = CliRunner().invoke(main, texts, input=stdin)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
+from tests.commands import run_in_one_thread as run
 
 
 @pytest.fixture(scope="module")

@@ -16,22 +16,14 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from hifive_dask import HiC, HiCData, testing
 from hifive_dask.cli import main
 from hifive_dask.cli._types import Size
+from tests.commands import run_in_one_thread as run
 
 ROOT = Path(__file__).parents[1]
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    """Run a command and check how it ends."""
-    result = CliRunner().invoke(main, ["--scheduler", "sync", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
 
 
 @pytest.fixture(autouse=True)

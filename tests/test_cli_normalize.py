@@ -7,19 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from hifive_dask import HiC, testing
-from hifive_dask.cli import main
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    texts = ["--scheduler", "sync", *(str(a) for a in arguments)]
-    result = CliRunner().invoke(main, texts)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
+from tests.commands import run_in_one_thread as run
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,12 @@ from dask.callbacks import Callback
 
 from hifive_dask import testing
 from hifive_dask.cli import main
+from tests.commands import run_in_one_thread
 
 
 def run(*arguments: object) -> str:
     """Run a command in one thread and return what it says."""
-    result = CliRunner().invoke(main, ["--scheduler", "sync", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.stdout
+    return run_in_one_thread(*arguments).stdout
 
 
 class Tasks(Callback):  # type: ignore[misc]

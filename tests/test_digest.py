@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 from Bio.bgzf import BgzfWriter
-from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
 from hifive_dask import testing
 from hifive_dask._kernels.sequence import find_sites, gc_fractions
-from hifive_dask.cli import main
 from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome import fasta
 from hifive_dask.genome.enzymes import Enzyme, Pattern, cut_sites, parse_enzymes
 from hifive_dask.genome.fasta import read_fasta
+from tests.commands import run
 
 IUPAC = {
     "A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT",
@@ -58,14 +57,6 @@ def digested(
     fend = hd.Fend(path.parent / "g.zarr", "w", binned, silent=True)
     fend.digest(path, enzyme, **options)
     return fend
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
 
 
 # FASTA

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,12 +21,13 @@ import hifive_dask as hd
 from hifive_dask import plot
 from hifive_dask._store import heatmaps as layout
 from hifive_dask._store.heatmaps import StoredLevel
-from hifive_dask.cli import _maps, main
+from hifive_dask.cli import _maps
 from hifive_dask.errors import InputError, ParameterError, RegionError, StoreError
 from hifive_dask.heatmap import coolers, opened, query, store, sums
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.heatmap.store import write_store
 from hifive_dask.testing import toy_project
+from tests.commands import run_in_one_thread as run
 
 from .reference_model import store_of
 from .test_heatmap import DATATYPES, contigs, state_of
@@ -723,13 +723,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with dask.config.set(scheduler="sync"):
         write_store(path.with_name("maps.zarr"), what, [10_000, 50_000], trans_minbinsize=50_000)
     return path
-
-
-def run(*arguments: Any, code: int = 0) -> Result:
-    words = ["--scheduler", "sync", *map(str, arguments)]
-    result = CliRunner().invoke(main, words)
-    assert result.exit_code == code, result.output
-    return result
 
 
 def test_query_and_plot__take_a_store_in_place_of_a_project(project: Path, tmp_path: Path) -> None:

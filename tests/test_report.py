@@ -16,11 +16,9 @@ from typing import Any
 import dask
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 import hifive_dask as hd
 from hifive_dask import testing
-from hifive_dask.cli import main
 from hifive_dask.errors import ParameterError, RegionError, StoreError
 from hifive_dask.model.marginals import count_marginals
 from hifive_dask.plot.vector import to_svg
@@ -29,6 +27,7 @@ from hifive_dask.report.coverage import filter_numbers, map_resolution
 from hifive_dask.report.measure import measure
 from hifive_dask.report.pictures import plan_maps
 from hifive_dask.report.reads import library_size, random_trans
+from tests.commands import run_in_one_thread as run
 
 from .worlds import bin_partition, learned_toy
 
@@ -693,14 +692,6 @@ def test_svg__has_ids_of_its_own_and_equal_text_for_equal_figures() -> None:
 
 
 # The command
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, ["--scheduler", "sync", *map(str, arguments)])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
 
 
 def test_command__writes_the_page_and_tells_the_verdicts(
