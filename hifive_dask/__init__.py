@@ -45,12 +45,14 @@ _HOME = {
     "open_mrh": "hifive_dask.heatmap.mrh_reader",
     "write_report": "hifive_dask.report.write",
 }
+_WITHOUT_MAPS = ("Fend", "HiCData")
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: numba and Dask cost seconds that `hifive-dask --help` need not pay.
     if name in _HOME:
-        import_module("hifive_dask.accessor")  # gives maps of xarray their `.hic`
+        if name not in _WITHOUT_MAPS:
+            import_module("hifive_dask.accessor")  # gives maps of xarray their `.hic`
         return getattr(import_module(_HOME[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from html import escape
 from pathlib import PurePosixPath
@@ -27,15 +28,15 @@ def counted(number: int, name: str) -> str:
     return f"{number:,} {name}" + ("" if number == 1 else "s")
 
 
-class Described:
+class Described(ABC):
     """A class whose objects are stored in a `file` and show what they hold.
 
     Showing never raises and computes nothing: it takes what is in memory.
     """
 
+    @abstractmethod
     def _facts(self) -> Iterator[Fact]:
         """Yield what there is to say, one fact after the other, as far as it is known."""
-        raise NotImplementedError
 
     def _title_and_facts(self) -> tuple[str, list[Fact]]:
         file = str(getattr(self, "file", "") or "")

@@ -105,7 +105,7 @@ def _maps(
         "observed": "Observed reads",
         "enrichment": "Observed over expected reads",
     }
-    for region in regions or (_longest(hic),):
+    for region in regions or (hic.units.longest,):
         chosen = query_map(hic, region, None, {"binsize": binsize, "datatype": "enrichment"})
         label = re.sub(r"[^\w.-]+", "_", region)
         for variable, word in words.items():
@@ -147,9 +147,3 @@ def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
         yield "marginals.png", plot.marginals(table), caption
         yield "biases.png", plot.biases(table), "The same, against features of the units"
         yield "chromosomes.png", plot.chromosomes(table), "Corrections by chromosome"
-
-
-def _longest(hic: HiC) -> str:
-    units = hic.units
-    lengths = [units.stop[units.span(c)].max(initial=0) for c in range(len(units.chromosomes))]
-    return units.chromosomes[lengths.index(max(lengths))]

@@ -285,8 +285,7 @@ def plan_maps(
     if form == "mcool" and len(binsizes) == 1:
         from hifive_dask.export.cool import levels_above
 
-        length = sum(int(units.stop[units.span(c)].max(initial=0)) for c in chosen)
-        binsizes = levels_above(binsizes[0], length)
+        binsizes = levels_above(binsizes[0], int(units.lengths[chosen].sum()))
     for number, binsize in enumerate(binsizes):
         bins = _bins(units, chosen, binsize)
         trans = has_trans(binsize, includetrans, trans_minbinsize)
@@ -342,8 +341,7 @@ def plan_mrh(
 def _bins(units: Units, chosen: Sequence[int], binsize: int) -> list[int]:
     if binsize == 0:
         return [int(units.offset[c + 1] - units.offset[c]) for c in chosen]
-    stops = [int(units.stop[units.span(c)].max(initial=0)) for c in chosen]
-    return [-(-stop // binsize) for stop in stops]
+    return [-(-int(units.lengths[c]) // binsize) for c in chosen]
 
 
 def _rows(store: PairStore, chosen: Sequence[int], trans: bool) -> int:

@@ -104,8 +104,7 @@ def write_mcool(path: PathLike, recipe: Recipe, binsizes: Sequence[int], **optio
     sizes = sorted(set(binsizes))
     if len(sizes) == 1 and sizes[0] > 0:
         chosen = recipe.units.select(options.get("chroms"))
-        ends = [recipe.units.stop[recipe.units.span(c)].max(initial=0) for c in chosen]
-        sizes = levels_above(sizes[0], sum(map(int, ends)))
+        sizes = levels_above(sizes[0], int(recipe.units.lengths[chosen].sum()))
     _write(path, recipe, {f"/resolutions/{size}": size for size in sizes}, **options)
 
 

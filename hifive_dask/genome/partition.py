@@ -67,6 +67,17 @@ class Units:
         """Index of every chromosome name."""
         return {name: k for k, name in enumerate(self.chromosomes)}
 
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 (C): bp, where the last unit of every chromosome ends; 0 without units."""
+        spans = (self.span(c) for c in range(len(self.chromosomes)))
+        return np.array([self.stop[span].max(initial=0) for span in spans], dtype=np.int64)
+
+    @property
+    def longest(self) -> str:
+        """Name of the longest chromosome, the first one of several."""
+        return self.chromosomes[int(np.argmax(self.lengths))]
+
     def span(self, chromosome: int) -> slice:
         """The units of one chromosome."""
         return slice(int(self.offset[chromosome]), int(self.offset[chromosome + 1]))

@@ -67,7 +67,7 @@ def genome_bins(
 ) -> GenomeBins:
     """Cut chosen chromosomes, in the order of the genome; they end with their last unit."""
     chroms = [c for c in chosen if units.offset[c] < units.offset[c + 1]]
-    length = np.array([units.stop[units.span(c)].max() for c in chroms], dtype=np.int64)
+    length = units.lengths[chroms]
     number = -(-length // binsize)
     offset = np.r_[0, np.cumsum(number)]
     start = binsize * (np.arange(offset[-1]) - np.repeat(offset[:-1], number))

@@ -30,13 +30,11 @@ def choose_binsize(units: Units, region: str | None, most: int) -> int:
 
 
 def _length(units: Units, region: str | None) -> int:
-    spans = [units.span(c) for c in range(len(units.chromosomes))]
-    lengths = [int(units.stop[s].max(initial=0)) for s in spans]
     if region is None:
-        return sum(lengths)
+        return int(units.lengths.sum())
     place = parse_region(region, units.chromosomes)
-    stop = lengths[units.index[place.chromosome]] if place.stop is None else place.stop
-    return stop - (place.start or 0)
+    end = int(units.lengths[units.index[place.chromosome]])
+    return (end if place.stop is None else place.stop) - (place.start or 0)
 
 
 def best_datatype(*, distance: bool, corrections: bool) -> Datatype:

@@ -120,7 +120,7 @@ def marginals(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = new_axes(4.8, 3.2) if ax is None else (ax.figure, ax)
+    figure, axes = new_axes(4.8, 3.2, given=ax)
     before, after = (_log2(table[name].to_numpy()) for name in ("coverage", "corrected"))
     limit = float(max(1.0, np.quantile(np.abs(np.r_[before, after]), 0.999)))
     edges = np.linspace(-limit, limit, 62)
@@ -170,7 +170,7 @@ def chromosomes(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figu
         for name, values in groups
     ]
     width = min(14.0, 1.6 + 0.32 * max(6, len(boxes)))
-    figure, axes = new_axes(width, 3.2) if ax is None else (ax.figure, ax)
+    figure, axes = new_axes(width, 3.2, given=ax)
     line = {"color": ACCENT, "linewidth": 1.0}
     axes.bxp(
         boxes, showfliers=False, widths=0.6, boxprops=line, whiskerprops=line, capprops=line,

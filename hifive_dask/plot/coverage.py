@@ -66,7 +66,7 @@ def coverage(
             f"partners and valid have shapes {number.shape} and {use.shape}, expected the same, "
             "and at least one unit"
         )
-    figure, axes = new_axes(4.8, 3.2) if ax is None else (ax.figure, ax)
+    figure, axes = new_axes(4.8, 3.2, given=ax)
     edges = _edges(int(number.max()))
     shown = np.where(number > 0, number, edges[0])
     # Rows widen with the number: units per doubling make them comparable.

@@ -69,7 +69,7 @@ def decay(
     length, reads = length[kept], reads[kept]
     x = np.geomspace(length.min(), length.max(), _POINTS)
     line = None if parameters is None else _fitted(x, np.asarray(parameters))
-    figure, axes = new_axes(4.8, 3.6) if ax is None else (ax.figure, ax)
+    figure, axes = new_axes(4.8, 3.6, given=ax)
     _guide(axes, length, reads)
     if line is not None:
         axes.plot(x, line, color=ACCENT, linewidth=1.2, label="fit")

@@ -61,7 +61,7 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
     if not len(kept):
         raise ParameterError("no unit in use has a correction; there is nothing to draw")
     kept = np.log2(kept)
-    figure, axes = new_axes(4.8, 3.2) if ax is None else (ax.figure, ax)
+    figure, axes = new_axes(4.8, 3.2, given=ax)
     edges = np.linspace(min(kept.min(), -1) - 0.02, max(kept.max(), 1) + 0.02, _BINS + 1)
     count, _ = np.histogram(kept, edges)
     axes.stairs(count, edges, fill=True, color=PALE)
@@ -119,7 +119,7 @@ def insert_sizes(
     count, lower = np.asarray(insert_distribution).T
     if not count.any():
         raise ParameterError("the histogram of insert sizes is empty; there is nothing to draw")
-    figure, axes = new_axes(4.8, 3.2) if ax is None else (ax.figure, ax)
+    figure, axes = new_axes(4.8, 3.2, given=ax)
     shown = slice(max(0, np.flatnonzero(count)[0] - 1), np.flatnonzero(count)[-1] + 1)
     # The first row begins at 0, where a logarithm cannot; the last one has no end.
     edge = np.r_[lower[1] / 2, lower[1:], lower[-1] * 1.05][shown.start : shown.stop + 1]

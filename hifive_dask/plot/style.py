@@ -84,8 +84,15 @@ class Picture(Figure):
         return file.getvalue(), {"width": width, "height": height}
 
 
-def new_axes(width: float, height: float, rows: int = 1) -> tuple[Figure, Any]:
-    """Figure with axes below each other, sizes in inches; the axes in an array if several."""
+def new_axes(
+    width: float, height: float, rows: int = 1, *, given: Any = None
+) -> tuple[Figure, Any]:
+    """Figure with axes below each other, sizes in inches; the axes in an array if several.
+
+    Axes that are `given` are taken in place of new ones, with their figure.
+    """
+    if given is not None:
+        return given.figure, given
     figure = Picture(width, height)
     axes = figure.subplots(rows, sharex=True)
     return figure, axes

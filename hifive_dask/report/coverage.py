@@ -12,7 +12,7 @@ from hifive_dask.heatmap.sizes import round_binsize
 from hifive_dask.hic import HiC
 from hifive_dask.model.marginals import Marginals
 
-__all__ = ["filter_numbers", "map_resolution", "partners_of"]
+__all__ = ["filter_numbers", "map_resolution", "partners_of", "quantiles"]
 
 Bool = NDArray[np.bool_]
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -43,8 +43,8 @@ def filter_numbers(hic: HiC, counted: Marginals) -> dict[str, Any]:
         "maxdistance": limits.get("maxdistance"),
         "usereads": usereads,
         "reasons": {name: int(which.sum()) for name, which in reasons.items()},
-        "partners": _quantiles(partners[use]),
-        "reads": _quantiles(reads[use]),
+        "partners": quantiles(partners[use]),
+        "reads": quantiles(reads[use]),
         "resolution": map_resolution(units, reads),
         "chromosomes": _chromosomes(units, use, reasons, counted),
     }
@@ -76,7 +76,7 @@ def _chromosomes(
         rows.append(
             {
                 "name": name,
-                "length": int(units.stop[span].max(initial=0)),
+                "length": int(units.lengths[c]),
                 "units": len(own),
                 "in_use": int(own.sum()),
                 **{reason: int(which[span].sum()) for reason, which in reasons.items()},
@@ -112,7 +112,8 @@ def map_resolution(units: Units, reads: NDArray[np.int64]) -> int | None:
     return None
 
 
-def _quantiles(values: NDArray[np.int64]) -> dict[str, float] | None:
+def quantiles(values: NDArray[Any]) -> dict[str, float] | None:
+    """Some quantiles of values by their names, such as "5%"; None if there are none."""
     if not len(values):
         return None
     found = np.quantile(values, _QUANTILES).tolist()

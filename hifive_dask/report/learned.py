@@ -13,6 +13,7 @@ from hifive_dask.hic import HiC
 from hifive_dask.measuring import DISTANCE_SUMS
 from hifive_dask.model.diagnostics import profile
 from hifive_dask.model.distance import fit_distance
+from hifive_dask.report.coverage import quantiles
 
 __all__ = [
     "convergence_numbers",
@@ -28,7 +29,6 @@ Float64 = NDArray[np.float64]
 _NUMBINS = 60
 # bp: what pairsqc looks at, and Lieberman-Aiden et al. 2009.
 RANGES = ((10_000, 10**5.5), (500_000, 7_000_000))
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _CALLS = {
     "HiC.find_express_fend_corrections": "minchange",
     "HiC.find_probability_fend_corrections": "minchange",
@@ -157,9 +157,9 @@ def correction_numbers(hic: HiC, table: pd.DataFrame) -> dict[str, Any]:
     profiles = {name: profile(table, name) for name in features_of(hic, table)}
     return {
         "units": len(table),
-        "correction": _quantiles(table["correction"]),
-        "before": _quantiles(table["coverage"]),
-        "after": _quantiles(table["corrected"]),
+        "correction": quantiles(table["correction"].to_numpy(dtype=np.float64)),
+        "before": quantiles(table["coverage"].to_numpy(dtype=np.float64)),
+        "after": quantiles(table["corrected"].to_numpy(dtype=np.float64)),
         "features": {
             name: {
                 "strongest_before": _strongest(groups, "coverage_mean"),
@@ -176,8 +176,3 @@ def _strongest(groups: pd.DataFrame, column: str) -> float | None:
     means = groups[column].to_numpy(dtype=np.float64)
     means = means[means > 0]
     return float(np.abs(np.log2(means)).max()) if len(means) else None
-
-
-def _quantiles(values: pd.Series) -> dict[str, float]:
-    found = np.quantile(values.to_numpy(dtype=np.float64), _QUANTILES).tolist()
-    return {f"{100 * q:g}%": value for q, value in zip(_QUANTILES, found, strict=True)}

@@ -81,7 +81,6 @@ def measure(hic: HiC, short: int) -> Findings:
 
 def _project(hic: HiC) -> dict[str, Any]:
     units, partition = hic.units, hic.fends.partition
-    ends = (units.stop[units.span(c)].max(initial=0) for c in range(len(units.chromosomes)))
     return {
         "file": hic.file,
         "name": Path(hic.file).name,
@@ -94,7 +93,7 @@ def _project(hic: HiC) -> dict[str, Any]:
         "median_fragment": None if partition.fends is None else partition.median_fragment,
         "number_of_units": len(units),
         "chromosomes": len(units.chromosomes),
-        "length": int(sum(int(end) for end in ends)),
+        "length": int(units.lengths.sum()),
         "pairs": len(hic.data.store),
         "normalization": hic.normalization,
     }

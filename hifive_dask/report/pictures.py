@@ -71,7 +71,7 @@ def plan_maps(hic: HiC, regions: Sequence[str] | None, binsize: int | None) -> l
         If a map would have more than 1000 bins along a side.
     """
     corrected = hic.normalization != "none"
-    chosen = list(regions or [_longest(hic)])
+    chosen = list(regions or [hic.units.longest])
     maps = [_map(hic, None, None, "fend" if corrected else "raw")]
     if len(hic.units.chromosomes) > _CHROMOSOMES:
         maps.clear()
@@ -95,12 +95,6 @@ def _map(hic: HiC, region: str | None, binsize: int | None, datatype: Datatype) 
         )
     name = None if region is None else str(parse_region(region, hic.units.chromosomes))
     return Map(dataset, name, size, datatype)
-
-
-def _longest(hic: HiC) -> str:
-    units = hic.units
-    lengths = [units.stop[units.span(c)].max(initial=0) for c in range(len(units.chromosomes))]
-    return units.chromosomes[int(np.argmax(lengths))]
 
 
 def compute_maps(maps: Sequence[Map], *, silent: bool) -> list[Map]:

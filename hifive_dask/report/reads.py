@@ -77,10 +77,8 @@ def library_size(pairs: int, duplicates: int) -> float | None:
 def random_trans(units: Units) -> float:
     """Share of trans pairs if ends were joined at random: 1 - sum of L^2 / (sum of L)^2."""
     spans = (units.span(c) for c in range(len(units.chromosomes)))
-    lengths = np.array(
-        [int(units.stop[span].max(initial=0)) - int(units.start[span][:1].sum()) for span in spans],
-        dtype=np.float64,
-    )
+    first = np.array([units.start[span][:1].sum() for span in spans])
+    lengths = (units.lengths - first).astype(np.float64)
     return float(1 - (lengths**2).sum() / max(1.0, lengths.sum()) ** 2)
 
 
