@@ -113,8 +113,8 @@ def _of_fends(fend: Fend) -> dict[str, Any]:
             part: None if units is None else int(units.offset[c + 1] - units.offset[c])
             for part, units in (("fends", partition.fends), ("bins", partition.bins))
         }
-        stop = partition.units.stop[partition.units.span(c)]
-        chromosomes.append({"name": name, **counts, "last_position": int(stop.max(initial=0))})
+        last = int(partition.units.lengths[c])
+        chromosomes.append({"name": name, **counts, "last_position": last})
     return {
         "token": fend.token,
         "kind": partition.kind,
