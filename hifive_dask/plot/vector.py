@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from html import escape
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -73,7 +74,7 @@ def to_svg(figure: Figure, name: str, *, label: str, dpi: int = 170) -> str:
         body = body.replace(f": {colour}", f": var(--plot-{role}, {colour})")
     width, height = (float(side) for side in _found(_BOX, body).groups())
     root = (
-        f'<svg class="plot" role="img" aria-label="{_escaped(label)}" '
+        f'<svg class="plot" role="img" aria-label="{escape(label)}" '
         f'viewBox="0 0 {width:g} {height:g}">'
     )
     body = _ROOT.sub(lambda _: root, body, count=1)
@@ -110,7 +111,3 @@ def _found(pattern: re.Pattern[str], text: str) -> re.Match[str]:
     match = pattern.search(text)
     assert match is not None
     return match
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
