@@ -210,6 +210,21 @@ def run_quietly(command: tuple[object, ...]) -> None:
     )
 
 
+def test_stop__does_not_tell_of_what_had_not_begun() -> None:
+    script = """
+import os, signal, sys, warnings
+from hifive_dask.cli._signals import stoppable
+async def read(): pass
+with stoppable(), warnings.catch_warnings():
+    sys.modules["kept until the end"] = read()
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    words = [sys.executable, "-c", script]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST, check=False)
+    assert result.returncode == 128 + signal.SIGTERM
+    assert result.stderr.count("\n") == 1, result.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "scheduler", "signum", "times"),
     [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -31,8 +33,8 @@ class _Stop:
     def __call__(self, signum: int, _: object) -> None:
         if not self.signum:
             self.signum = signum
-            # Reads and writes of Zarr that are given up would be reported as tasks that were lost.
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            _be_silent()
+            atexit.register(_be_silent)  # former filters may be set again by what unwinds
             raise SystemExit(128 + signum)
 
     def retry(self, lost: Any) -> None:
@@ -43,6 +45,12 @@ class _Stop:
             return
         signum, self.signum = self.signum, 0
         threading.Timer(_AGAIN, os.kill, (os.getpid(), signum)).start()
+
+
+def _be_silent() -> None:
+    """Report no reads and writes of Zarr that were given up: those lost, and those not begun."""
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
 
 
 @contextmanager
