@@ -290,6 +290,17 @@ def test_heatmap__unbinned_ticks_stand_at_their_positions() -> None:
     assert axes.get_title("left") == "A, raw, unbinned"
 
 
+@pytest.mark.parametrize("largest", [0.3, 3e-4, 3e4])
+@pytest.mark.parametrize("shape", [(153, 153), (23, 23), (40, 90), (90, 40)])
+def test_heatmap__has_room_for_all_texts(shape: tuple[int, int], largest: float) -> None:
+    observed = largest * 10 ** np.linspace(-2.5, 0, shape[0] * shape[1]).reshape(shape)
+    figure = plot.heatmap(make_map(observed, np.ones(shape), "fend"))
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) > 0
+
+
 def test_heatmap__draws_into_given_axes() -> None:
     figure = Figure()
     left, right = figure.subplots(1, 2)

@@ -182,4 +182,4 @@ def map_scale(
 
 def _new_figure(shape: tuple[int, int]) -> Figure:
     side = [max(1.2, _SIZE * n / max(shape)) for n in shape]
-    return new_axes(side[1] + 1.5, side[0] + 0.75)[0]
+    return new_axes(side[1] + 1.7, side[0] + 0.75)[0]
