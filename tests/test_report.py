@@ -24,6 +24,7 @@ from hifive_dask.model.marginals import count_marginals
 from hifive_dask.plot.vector import to_svg
 from hifive_dask.report.checks import judge
 from hifive_dask.report.coverage import filter_numbers, map_resolution
+from hifive_dask.report.learned import convergence_numbers
 from hifive_dask.report.measure import measure
 from hifive_dask.report.pictures import plan_maps
 from hifive_dask.report.reads import library_size, random_trans
@@ -208,8 +209,8 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
             "reasons", "partners", "reads", "resolution", "chromosomes",
         },
         "convergence": {
-            "method", "usereads", "converged", "iterations", "limit", "last_change", "cost",
-            "change", "stalled",
+            "method", "usereads", "balances", "converged", "iterations", "limit", "last_change",
+            "cost", "change", "stalled",
         },
         "corrections": {"units", "correction", "before", "after", "features"},
         "provenance": {"stores", "sources", "versions", "history"},
@@ -364,9 +365,9 @@ def test_verdicts__on_what_was_learned(numbers: Numbers) -> None:
         assert verdicts({**numbers, "maps": maps})["expected"] == verdict
     assert "expected" not in verdicts({**numbers, "maps": numbers["maps"][:1]})
     wide = {"5%": 0.5, "95%": 1.5}
-    trans = {**numbers["convergence"], "usereads": "trans"}
+    other = {**numbers["convergence"], "balances": False}
     assert found("corrections", after=wide)["balance"] == "check"
-    assert verdicts({**numbers, "convergence": trans})["balance"] == "none"
+    assert verdicts({**numbers, "convergence": other})["balance"] == "none"
     assert found("reads", duplicates=0.6)["duplicates"] == "poor"
     assert found("reads", duplicates_kept=True)["duplicates"] == "check"
     assert "losses" in found("reads", known=False)
@@ -558,6 +559,8 @@ def test_report__of_every_kind_of_project(
     assert tuple(each["datatype"] for each in found["maps"]) == datatypes
     if learn is probable:
         assert verdicts(found)["converged"] == "poor"
+    if learn in (binned, probable, balanced):
+        assert (verdicts(found)["balance"] == "none") == (learn is not balanced)
     if learn is without_units:
         assert (found["decay"], found["corrections"]) == (None, None)
     elif learn in (filtered, binned, balanced):
@@ -565,6 +568,33 @@ def test_report__of_every_kind_of_project(
     pictures = [each for each in page.values("id") if each.startswith("picture-")]
     assert ("picture-trace" in pictures) == (method is not None)
     json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "balances"),
+    [
+        ({}, True),
+        ({"usereads": "all"}, True),
+        ({"usereads": "trans"}, False),
+        ({"maxdistance": 300_000}, False),
+        ({"mindistance": 5000}, False),
+        ({"binary": True, "remove_distance": False}, False),
+        ({"chroms": ["chr1"]}, False),
+        ({"chroms": ["chr1", "chr2", "chr3"]}, True),
+    ],
+    ids=str,
+)
+def test_convergence__knows_what_was_to_be_balanced(
+    tmp_path: Path, options: dict[str, Any], balances: bool
+) -> None:
+    hic = hd.HiC(testing.toy_project(tmp_path), silent=True)
+    distant(hic)
+    hic.find_express_fend_corrections(
+        max_iterations=2, iterations=2, on_nonconvergence="ignore", **options
+    )
+    found = convergence_numbers(hic)
+    assert found is not None
+    assert found["balances"] == balances
 
 
 def test_report__of_files_of_hifive(toy: Path, tmp_path: Path, no_drawing: None) -> None:

@@ -304,10 +304,7 @@ def _corrections(numbers: Numbers) -> Iterator[Check]:
     texts = [
         f"{each:.{1 if each >= 10 else 2}f}" if each < 1000 else "over 1000" for each in spread
     ]
-    # Corrections of features do not balance units, and are not meant to.
-    # Nor do those that were learned from trans reads balance cis reads.
-    binning = numbers["project"]["normalization"] == "binning"
-    balancing = not binning and numbers["convergence"]["usereads"] != "trans"
+    balancing = numbers["convergence"]["balances"]
     yield Check(
         "balance", "corrections", "Spread of coverage", f"{texts[0]}-fold to {texts[1]}-fold",
         spread[1], grade(spread[1], 1.5, 4.0) if balancing else "none",

@@ -109,6 +109,7 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
     return {
         "method": _method(hic.normalization, parameters),
         "usereads": parameters.get("usereads"),
+        "balances": record is not None and _balances(hic, parameters),
         "converged": results.get("converged"),
         "iterations": results.get("iterations", None if trace is None else len(trace)),
         "limit": None if record is None else parameters.get(_CALLS[record["call"]]),
@@ -117,6 +118,23 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
         "change": None if trace is None else _known(trace[:, 1]),
         "stalled": list(results.get("stalled", ())),
     }
+
+
+def _balances(hic: HiC, parameters: dict[str, Any]) -> bool:
+    """Whether the corrections were to make the cis reads of all units alike.
+
+    Those of features, of trans reads, of some distances or chromosomes, and of whether pairs were
+    seen at all are not.
+    """
+    chosen = parameters.get("chroms")
+    return (
+        hic.normalization != "binning"
+        and parameters.get("usereads", "cis") != "trans"
+        and not (parameters.get("mindistance") or parameters.get("maxdistance"))
+        and not parameters.get("binary")
+        and parameters.get("model") != "binomial"
+        and len(chosen or hic.units.chromosomes) == len(hic.units.chromosomes)
+    )
 
 
 def _known(values: Float64) -> list[float | None]:
