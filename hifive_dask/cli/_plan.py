@@ -114,7 +114,7 @@ def show_plan(settings: Settings, steps: Sequence[Step]) -> None:
     """Write a plan as a table, or as JSON."""
     rows: dict[str, list[str]] = {
         "": [step.name for step in steps],
-        "state": ["already done" if step.done else "to do" for step in steps],
+        "state": ["done" if step.done else "to do" for step in steps],
         "tasks": [f"{step.tasks:,}" for step in steps],
         "rounds of tasks": [f"{step.rounds:,}" for step in steps],
     }

@@ -37,7 +37,8 @@ def coarsen(dataset: xr.Dataset, binsize: int) -> xr.Dataset:
     """Join bins into wider ones: sums of observed and expected reads, and their ratio, lazy.
 
     Bins of whole chromosomes begin at multiples of the new size, those of a region where it begins;
-    none has parts of two chromosomes. A pair of units counts once, as in every map.
+    none has parts of two chromosomes. A pair of units counts once, as in every map. Outer bins of a
+    part that was cut out with ``isel`` are named as whole ones, though they hold what is left.
 
     Parameters
     ----------
