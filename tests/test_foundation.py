@@ -20,7 +20,7 @@ from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import run
 from hifive_dask._graph.spans import group_rows, split_rows
 from hifive_dask._store import pairs, zarr_store
-from hifive_dask._store.atomic import replacing
+from hifive_dask._store.atomic import replacing, replacing_file
 from hifive_dask._store.kinds import check_replaceable, kind_of
 from hifive_dask._store.links import check_token, relative_link, resolve_link
 from hifive_dask.errors import InputError, LinkError, RegionError, StoreError
@@ -285,6 +285,18 @@ def test_replacing__needs_a_writable_directory(tmp_path: Path) -> None:
         return
     with pytest.raises(StoreError, match="cannot be written"), replacing(closed / "a.zarr"):
         pass
+
+
+def test_replacing_file__never_replaces_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "mine.txt").write_text("mine")
+    with (
+        pytest.raises(StoreError, match="results is a directory; remove it, or write to another"),
+        replacing_file(tmp_path / "results") as beside,
+    ):
+        beside.write_text("table")
+    assert (tmp_path / "results" / "mine.txt").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
 def test_open_verified__refuses_what_is_not_a_whole_store(tmp_path: Path) -> None:

@@ -130,8 +130,17 @@ def replacing(path: Location) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def replacing_file(path: Location) -> Iterator[Path]:
-    """As `replacing`, for a file of this machine."""
-    with replacing(local(path)) as beside:
+    """As `replacing`, for a file of this machine.
+
+    Raises
+    ------
+    StoreError
+        If a directory is there, too, which may be a store.
+    """
+    target = local(path)
+    if target.is_dir():
+        raise StoreError(f"{target} is a directory; remove it, or write to another file")
+    with replacing(target) as beside:
         assert isinstance(beside, Path)
         yield beside
 
