@@ -37,11 +37,23 @@ class MapAccessor:
 
     @property
     def _dataset(self) -> xr.Dataset:
-        """The map; that of a level of a store as Zarr holds it is opened anew."""
+        """The map; that of a level of a store as Zarr holds it is opened anew.
+
+        Raises
+        ------
+        ParameterError
+            If it is a part of such a level.
+        """
         dataset = self._given
         if dataset.attrs.get("storage_mode") != "symmetric-upper":
             return dataset
-        return open_level(_reopened(dataset.encoding), int(dataset.attrs["binsize"]))
+        whole = open_level(_reopened(dataset.encoding), int(dataset.attrs["binsize"]))
+        if any(dataset.sizes.get(name) != size for name, size in whole.sizes.items()):
+            raise ParameterError(
+                "this is a part of a map of which Zarr holds one half; open the store with "
+                "hifive_dask.open_heatmaps, and select then"
+            )
+        return whole
 
     @property
     def enrichment(self) -> xr.DataArray:

@@ -155,6 +155,8 @@ def test_store__opened_by_xarray_alone_is_a_map(hic: hd.HiC) -> None:
     with xr.open_zarr(path, group="r10000", consolidated=False) as level:
         assert level.hic.region(REGION).equals(wanted)
         assert level.hic.enrichment.shape == level["observed"].shape
+        with pytest.raises(ParameterError, match="is a part of a map of which Zarr holds one half"):
+            level.isel(bin1=slice(0, 10)).hic.enrichment  # noqa: B018
         with pytest.raises(ParameterError, match=r"open it with hifive_dask\.open_heatmaps"):
             level.drop_encoding().hic.region(REGION)
 
