@@ -28,6 +28,8 @@ def test_other_work__does_not_go_on_from_it(tmp_path: Path) -> None:
     assert Checkpoint(path, "express", 1e-5).restore() is None
     path.write_bytes(path.read_bytes()[:50])
     assert Checkpoint(path, "express", 1e-4).restore() is None
+    path.write_bytes(b"")
+    assert Checkpoint(path, "express", 1e-4).restore() is None
     assert Checkpoint(tmp_path / "none.npz", "express").restore() is None
 
 

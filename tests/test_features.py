@@ -193,7 +193,7 @@ def test_bedgraph__gaps_order_and_other_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", ["bigwig", "hdf5"])
 def test_missing_values__count_as_0(tmp_path: Path, format: str) -> None:
     fend = bins(tmp_path, ("chr1", 0, 4))
-    values = np.array([4, np.nan, np.nan, 2.0])
+    values = np.array([4, np.nan, np.inf, 2.0])
     path = write_track(tmp_path, {"chr1": values if format == "hdf5" else values[:1]}, format)
     if format == "bigwig":
         write_bigwig(path, {"chr1": 4}, [("chr1", 0, 1, 4.0), ("chr1", 3, 4, 2.0)])

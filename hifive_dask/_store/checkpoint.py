@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ class Checkpoint:
         try:
             with self._path.open("rb") as file, np.load(file) as stored:
                 state = dict(stored)
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error):
             return None
         return state if str(state.pop("token", "")) == self._token else None
 

@@ -73,11 +73,11 @@ class Hdf5Track:
         return tuple(self._datasets)
 
     def read(self, chromosome: str, start: int, stop: int) -> NDArray[np.float64]:
-        """Values of the bases ``start ... stop - 1``; 0 where they are missing or NaN."""
+        """Values of the bases ``start ... stop - 1``; 0 where they are missing or not finite."""
         values = np.zeros(stop - start)
         try:
             found = self._datasets[chromosome][start:stop]
         except OSError as error:
             raise InputError(f"is damaged: {error}", path=self.path) from error
-        values[: len(found)] = np.nan_to_num(found.astype(np.float64), nan=0.0)
+        values[: len(found)] = np.where(np.isfinite(found), found, 0.0)
         return values

@@ -166,11 +166,10 @@ def balance(
     system: System = (SpanSystem if spans else CisSystem)(problem, possible, silent)
     balancing = Balancing(problem, system, start, possible, limits, method, keep, silent)
     values, trace, converged = solve(balancing)
+    keep.remove()  # also if it has not converged: with other limits it begins again
     if not converged and on_nonconvergence != "ignore":
         report(not_converged(balancing, values, trace), on_nonconvergence)
-    result = _finish(balancing, corrections, kept, values, trace, converged)
-    keep.remove()
-    return result
+    return _finish(balancing, corrections, kept, values, trace, converged)
 
 
 def _validate(limits: Limits, method: str, policy: str) -> None:
