@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tracemalloc
 from collections import Counter
@@ -166,6 +167,32 @@ def test_plan__of_many_tasks_and_other_genomes(files: testing.ToyFiles, tmp_path
         steps = json.loads(run("run", *genome, *reads, "--dry-run", "--json"))["steps"]
         assert steps[0]["size"] == pytest.approx(20_000 + 12 * units, abs=50)
         assert steps[1]["size"] > steps[0]["size"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_plan__of_packed_and_commented_genomes(
+    files: testing.ToyFiles, tmp_path: Path, packed: bool
+) -> None:
+    lengths, sites = tmp_path / "sizes.gz", tmp_path / "sites.gz"
+    for path, source in ((lengths, files.lengths), (sites, files.sites)):
+        text = f"# of the toy\n{source.read_text()}".encode()
+        path.write_bytes(gzip.compress(text) if packed else text)
+    reads = ("--reads", files.pairs, "--minsize", "2kb", "-o", tmp_path / "x")
+    for genome, units in (
+        (("--chrom-sizes", lengths, "--binned", "20kb"), 41),
+        (("--sites", sites), 420),
+    ):
+        step = json.loads(run("run", *genome, *reads, "--dry-run", "--json"))["steps"][0]
+        assert 20_000 + 12 * 0.9 * units <= step["size"] <= 20_000 + 12 * 3 * units
+
+
+def test_plan__refuses_what_fends_refuses(files: testing.ToyFiles, tmp_path: Path) -> None:
+    (tmp_path / "sizes").write_text("chr1\n")
+    genome = ("--chrom-sizes", tmp_path / "sizes", "--binned", "20kb")
+    words = ("run", *genome, "--reads", files.pairs, "-o", tmp_path / "x", "--dry-run")
+    result = CliRunner().invoke(main, [*map(str, words)])
+    assert result.exit_code == 1
+    assert "sizes:1: " in result.stderr
 
 
 def test_plan__warns_that_it_leaves_out_standard_input(stores: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hifive_dask.cli._inputs import GenomeInput
 from hifive_dask.cli._plan import Amount
 from hifive_dask.errors import HifiveDaskWarning
 from hifive_dask.reads.bgzf import RATIO
-from hifive_dask.reads.text import BLOCK_BYTES, is_stream, open_text, read_head
+from hifive_dask.reads.text import BLOCK_BYTES, TextFile, is_stream, open_text, read_head
 
 __all__ = ["amount_of_reads", "number_of_units"]
 
@@ -45,16 +45,21 @@ def amount_of_reads(reads: Sequence[Path], kind: str, options: dict[str, Any]) -
     total = text = jobs = packed = 0
     for path in files:
         file = open_text(path, spill="")
-        size = os.path.getsize(path) * (1 if file.codec == "plain" else RATIO)
+        size = file.text_bytes()
         text += size
         jobs += -(-size // BLOCK_BYTES)
         if kind == "bam":
             total += size // _ALIGNMENT // 2
             continue
         packed += size if file.codec == "gzip" else 0
-        lines = [line for line in read_head(file, _LINES)[1] if line.strip()]
-        total += size * len(lines) // max(1, sum(len(line) + 1 for line in lines))
+        total += _lines(file)
     return Amount(total, text, jobs, packed)
+
+
+def _lines(file: TextFile) -> int:
+    """Lines of a file, if they are all as long as the first ones."""
+    lines = [line for line in read_head(file, _LINES)[1] if line.strip()]
+    return file.text_bytes() * len(lines) // max(1, sum(len(line) + 1 for line in lines))
 
 
 def number_of_units(source: GenomeInput) -> int:
@@ -63,23 +68,20 @@ def number_of_units(source: GenomeInput) -> int:
         from hifive_dask.genome.cool import list_coolers, open_cooler
 
         return max(int(open_cooler(uri).info["nbins"]) for uri in list_coolers(source.path))
-    size = os.path.getsize(source.path)
     if source.kind == "fasta":
         from hifive_dask.genome.enzymes import parse_enzymes
 
         assert source.enzyme is not None
         sites = {p.site for each in parse_enzymes(source.enzyme) for p in each.patterns}
-        bases = size * (RATIO if source.path.suffix == ".gz" else 1)
+        bases = os.path.getsize(source.path) * (RATIO if source.path.suffix == ".gz" else 1)
         units = 2 * bases * sum(4.0 ** -len(site.replace("N", "")) for site in sites)
     elif source.kind == "chrom_sizes":
+        from hifive_dask.genome.lengths import read_lengths
+
         assert source.binned is not None
-        lines = source.path.read_text().split("\n")
-        words = [line.split() for line in lines if line.strip()]
-        units = sum(1 + int(word[1]) // source.binned for word in words if word[1:2] != ["length"])
+        units = sum(1 + int(length) // source.binned for length in read_lengths(source.path)[1])
     else:
-        with open(source.path, "rb") as handle:
-            lines_seen = sum(
-                chunk.count(b"\n") for chunk in iter(lambda: handle.read(1 << 20), b"")
-            )
-        units = 2 * lines_seen if source.kind in ("sites", "fragments") else lines_seen
+        file = open_text(source.path, spill="")
+        lines = _lines(file)
+        units = 2 * lines if source.kind in ("sites", "fragments") else lines
     return max(1, int(units))
