@@ -109,6 +109,8 @@ class HiC(Described, Learning, Arrays, Exporting):
         All of these together.
     trace : numpy.ndarray
         float64 (iterations, 2): cost and largest relative change of the last normalization.
+    converged, iterations : bool, int
+        Whether it did, and after how many; None if there was none.
     comm, rank, num_procs
         COMM_WORLD, rank and size where MPI is running, else None, 0, 1; so also in
         ``session("mpi")``, where one rank alone runs the program.
@@ -175,8 +177,8 @@ class HiC(Described, Learning, Arrays, Exporting):
         learned = [self.normalization]
         if self.model_parameters is not None:
             learned.append(f"model of {', '.join(map(str, self.model_parameters))}")
-        if self.trace is not None:
-            learned.append(counted(len(self.trace), "iteration"))
+        if self.iterations is not None:
+            learned.append(counted(self.iterations, "iteration"))
         yield "corrections", ", ".join(filter(None, learned))
         yield "pairs", self._data.file
 
@@ -374,7 +376,7 @@ class HiC(Described, Learning, Arrays, Exporting):
             binary=False,
             binning=self._applied_binning(),
         )
-        return unit_table(problem, self._applied_corrections(), silent=self.silent)
+        return unit_table(problem, self.applied_corrections, silent=self.silent)
 
     def mean_corrections(self) -> NDArray[np.float64]:
         """Return one correction for every unit, whatever was learned.
@@ -397,7 +399,7 @@ class HiC(Described, Learning, Arrays, Exporting):
         >>> float(np.nanmax(hic.mean_corrections()))
         1.0
         """
-        corrections, model = self._applied_corrections(), self._applied_binning()
+        corrections, model = self.applied_corrections, self._applied_binning()
         used = self._usable()
         values = np.ones(len(used)) if corrections is None else corrections.astype(np.float64)
         if model is not None:

@@ -185,7 +185,7 @@ class Measuring(ABC):
         StateError
             Before `load_data`.
         """
-        corrections = self._applied_corrections()
+        corrections = self.applied_corrections
         weight = self._usable().astype(np.float64)
         if corrections is not None:
             weight *= corrections
@@ -218,7 +218,9 @@ class Measuring(ABC):
             return None
         return BinningModel(tuple(map(str, names)), num_bins, offset, values, indices)
 
-    def _applied_corrections(self) -> Float32 | None:
+    @property
+    def applied_corrections(self) -> Float32 | None:
+        """float32 (N): `corrections`, if maps are divided by them: not by those before Binning."""
         return None if self.normalization in ("none", "binning") else self.corrections
 
     def _applied_binning(self) -> BinningModel | None:
@@ -239,7 +241,7 @@ class Measuring(ABC):
             self.data.store,
             self.filter,
             datatype,
-            self._applied_corrections(),
+            self.applied_corrections,
             self._applied_binning(),
             self.distance_parameters,
             self.chromosome_means,
@@ -248,6 +250,6 @@ class Measuring(ABC):
 
     def _usable(self) -> NDArray[np.bool_]:
         """bool (N): units in use, which have a correction if these are applied."""
-        corrections = self._applied_corrections()
+        corrections = self.applied_corrections
         usable = self.filter > 0
         return usable if corrections is None else usable & (corrections > 0)

@@ -91,9 +91,9 @@ class History:
     def __add__(self, other: History) -> History:
         return History([*self.records, *other.records])
 
-    def last(self, call: str) -> dict[str, Any] | None:
-        """Return the newest record of one call, or None."""
-        return next((r for r in reversed(self.records) if r.get("call") == call), None)
+    def last(self, *calls: str) -> dict[str, Any] | None:
+        """Return the newest record of these calls, or None."""
+        return next((r for r in reversed(self.records) if r.get("call") in calls), None)
 
     @property
     def text(self) -> str:

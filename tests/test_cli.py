@@ -565,6 +565,19 @@ def test_run__notices_a_new_input(files: testing.ToyFiles, tmp_path: Path) -> No
     assert "project: already done" in output
 
 
+def test_run__names_the_genome_as_it_is_now(files: testing.ToyFiles, tmp_path: Path) -> None:
+    base = ("run", "--sites", files.sites, "--reads", files.raw, "--minsize", 2000)
+    options = ("--minchange", 0.05, "--out", tmp_path / "out", "--genome")
+    numbers = tmp_path / "out" / "report.json"
+    run(*base, *options, "first1")
+    assert json.loads(numbers.read_text())["project"]["genome"] == "first1"
+    output = run(*base, *options, "other2").output
+    assert json.loads(numbers.read_text())["project"]["genome"] == "other2"
+    # No border of a fend moved, so all that was counted and learned holds.
+    assert "project: already done" in output
+    assert "pictures: done" in output
+
+
 def test_run__goes_on_after_a_step_that_failed(
     files: testing.ToyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -603,7 +616,7 @@ def test_run__leaves_the_pictures_of_its_regions_and_those_of_the_user(
     summary = (out / "summary.md").read_text()
     with monkeypatch.context() as patch:
         # A run that fails while it draws changes no picture.
-        patch.setattr("hifive_dask.plot.trace", lambda *_: 1 / 0)
+        patch.setattr("hifive_dask.plot.trace", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(*options, "chr2")
     assert pictures() == {*first, "mine.png"}

@@ -105,6 +105,36 @@ def test_picture__of_a_feature_without_spread(hic: hd.HiC) -> None:
     assert len(plot.biases(table, ["length"]).axes) == 1
 
 
+def test_picture__leaves_out_features_without_values(hic: hd.HiC) -> None:
+    table = pd.DataFrame(
+        {"gc": [0.4, 0.5, 0.6], "map": 3 * [np.nan], "coverage": [1.0, 0.0, 2.0], "corrected": 1.0}
+    )
+    labels = [ax.get_xlabel() for ax in plot.biases(table).axes]
+    assert labels == ["GC content", "coverage before"]
+    with pytest.raises(ParameterError, match="no unit has a finite map"):
+        plot.biases(table, ["map"])
+
+
+def test_command__draws_only_corrections_that_are_applied(
+    hic: hd.HiC, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
+    hic.find_express_fend_corrections()
+    hic.find_binning_fend_corrections(
+        model=("len", "distance"), num_bins=(3, 10), parameters=("even", "even-const")
+    )
+    assert hic.corrections is not None
+    assert hic.applied_corrections is None
+    hic.save()
+    out = tmp_path / "pictures"
+    result = CliRunner().invoke(main, ["diagnose", hic.file, "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in out.iterdir()} == {
+        "reads.png", "distance.png", "insert_sizes.png", "convergence.png", "marginals.png",
+        "biases.png",
+    }  # fmt: skip
+
+
 def test_command__draws_all_of_a_project(hic: hd.HiC, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("hifive_dask.cli._pictures.DPI", 20)
     hic.save()

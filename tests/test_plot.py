@@ -301,6 +301,13 @@ def test_heatmap__has_room_for_all_texts(shape: tuple[int, int], largest: float)
     assert min(box.x0, box.y0, width - box.x1, height - box.y1) > 0
 
 
+def test_trace__counts_iterations_not_rows() -> None:
+    rows = [[9.0, 1.0], [4.0, 0.1], [3.9, 0.01]]
+    figure = plot.trace(rows, last=2)
+    assert figure.axes[1].texts[0].get_text() == "change 0.01 after 2 iterations"
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [0, 1, 2]
+
+
 def test_heatmap__draws_into_given_axes() -> None:
     figure = Figure()
     left, right = figure.subplots(1, 2)

@@ -474,15 +474,20 @@ def test_page__keeps_names_as_text(toy: Path, tmp_path: Path, no_drawing: None) 
     Page(out.read_text())
 
 
+# Beyond 1000 not even a map with a bin for each would be drawn.
+@pytest.mark.parametrize("number", [400, 1100])
 def test_page__of_many_chromosomes_has_the_longest_and_no_map_of_all(
-    tmp_path: Path, no_drawing: None
+    tmp_path: Path, no_drawing: None, number: int
 ) -> None:
+    longest = number - 1
     lengths = tmp_path / "sizes"
-    lengths.write_text("".join(f"c{k}\t{40_000 if k == 399 else 30_000}\n" for k in range(400)))
+    lengths.write_text(
+        "".join(f"c{k}\t{40_000 if k == longest else 30_000}\n" for k in range(number))
+    )
     fend = hd.Fend(tmp_path / "bins.zarr", "w", binned=10_000, silent=True)
     fend.load_bins(lengths, format="len")
     fend.save()
-    reads = "".join(f"c{k}\t{p}\t+\tc{k}\t25000\t-\n" for k in range(400) for p in (500, 15_000))
+    reads = "".join(f"c{k}\t{p}\t+\tc{k}\t25000\t-\n" for k in range(number) for p in (500, 15_000))
     (tmp_path / "reads.raw").write_text(reads)
     data = hd.HiCData(tmp_path / "pairs.zarr", "w", silent=True)
     data.load_data_from_raw(fend.file, tmp_path / "reads.raw", None)
@@ -490,11 +495,11 @@ def test_page__of_many_chromosomes_has_the_longest_and_no_map_of_all(
     hic.load_data(data.file)
     found = hd.write_report(hic, tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
-    assert len(found["filter"]["chromosomes"]) == 400
-    assert "361 others" in text
+    assert len(found["filter"]["chromosomes"]) == number
+    assert f"{number - 39:,} others" in text
     assert text.count('<td class="name">c') == 39
-    assert [each["region"] for each in found["maps"]] == ["c399"]
-    assert "400 chromosomes, too many for one" in " ".join(text.split())
+    assert [each["region"] for each in found["maps"]] == [f"c{longest}"]
+    assert f"{number:,} chromosomes, too many for one" in " ".join(text.split())
 
 
 # All kinds of projects
@@ -559,6 +564,8 @@ def test_report__of_every_kind_of_project(
     assert tuple(each["datatype"] for each in found["maps"]) == datatypes
     if learn is probable:
         assert verdicts(found)["converged"] == "poor"
+        assert (convergence["iterations"], len(convergence["change"])) == (3, 4)
+        assert (hic.converged, hic.iterations) == (False, 3)
     if learn in (binned, probable, balanced):
         assert (verdicts(found)["balance"] == "none") == (learn is not balanced)
     if learn is without_units:

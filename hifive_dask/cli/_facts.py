@@ -148,7 +148,8 @@ def _of_project(hic: HiC, short: int) -> dict[str, Any]:
         "units_in_use": int((hic.filter > 0).sum()),
         "normalization": hic.normalization,
         "distance_segments": None if segments is None else len(segments),
-        "iterations": None if hic.trace is None else len(hic.trace),
+        "converged": hic.converged,
+        "iterations": hic.iterations,
         "last_change": None if hic.trace is None else float(hic.trace[-1, 1]),
         "pairs": {"file": hic.data.file, "token": hic.data.token, **_of_pairs(hic.data, short)},
     }

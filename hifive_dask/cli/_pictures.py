@@ -138,12 +138,16 @@ def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
     if data.insert_distribution[:, 0].any():
         inserts = plot.insert_sizes(data.insert_distribution, data.maxinsert)
         yield "insert_sizes.png", inserts, "Distances of both read ends to their cut sites, summed"
-    if hic.corrections is not None and hic.trace is not None:
-        yield "corrections.png", plot.corrections(hic.corrections, hic.filter), "Corrections"
-        yield "convergence.png", plot.trace(hic.trace), "Convergence of the corrections"
+    applied = hic.applied_corrections
+    if applied is not None:
+        yield "corrections.png", plot.corrections(applied, hic.filter), "Corrections"
+    if hic.trace is not None:
+        figure = plot.trace(hic.trace, last=hic.iterations)
+        yield "convergence.png", figure, "Convergence of the corrections"
     if hic.normalization != "none":
         table = hic.unit_table()
         caption = "Reads per possible partner of every unit, before and after the correction"
         yield "marginals.png", plot.marginals(table), caption
         yield "biases.png", plot.biases(table), "The same, against features of the units"
-        yield "chromosomes.png", plot.chromosomes(table), "Corrections by chromosome"
+        if applied is not None:
+            yield "chromosomes.png", plot.chromosomes(table), "Corrections by chromosome"

@@ -152,6 +152,11 @@ class Pipeline:
     def _project_sources(self, data: HiCData) -> dict[str, Any]:
         return {"pairs": data.token, "options": given(self.options, *_PROJECT)}
 
+    def _named_sources(self) -> dict[str, Any]:
+        """What pictures, summary and report name, or draw against, and no pair depends on."""
+        reads = [os.fspath(path) for path in files_of(self.reads, self.options)]
+        return {"genome": self._fends_sources(), "reads": reads}
+
     def _reopen_fends(self) -> Fend:
         from hifive_dask import Fend
 
@@ -229,7 +234,7 @@ class Pipeline:
 
     def _pictures_sources(self, data: HiCData) -> dict[str, Any]:
         options = given(self.options, *_PROJECT, "region", "binsize")
-        return {"pairs": data.token, "options": options}
+        return {"pairs": data.token, "options": options, **self._named_sources()}
 
     def _reopen_pictures(self) -> list[str]:
         paths = [self.out / "summary.md"]
@@ -264,7 +269,8 @@ class Pipeline:
         )
 
     def _report_sources(self, data: HiCData) -> dict[str, Any]:
-        return {"pairs": data.token, "options": given(self.options, *_PROJECT, "region")}
+        options = given(self.options, *_PROJECT, "region")
+        return {"pairs": data.token, "options": options, **self._named_sources()}
 
     def _reopen_report(self) -> str:
         from hifive_dask.cli.report import verdict_line
@@ -278,12 +284,11 @@ class Pipeline:
         raise StoreError(f"{page} or {numbers} is missing")
 
     def _state(self, hic: HiC) -> str:
-        iterations = 0 if hic.trace is None else len(hic.trace)
         change = float("nan") if hic.trace is None else float(hic.trace[-1, 1])
-        verdict = "converged" if change < self.options["minchange"] else "did not converge"
+        verdict = "converged" if hic.converged else "did not converge"
         return (
             f"{int(hic.filter.sum()):,} of {len(hic.filter):,} units in use; Express {verdict} in "
-            f"{iterations} iterations, last change {change:.2g}"
+            f"{hic.iterations or 0} iterations, last change {change:.2g}"
         )
 
     def _summary(self, hic: HiC, data: HiCData, drawn: dict[str, str]) -> str:

@@ -425,4 +425,4 @@ def _verdict(hic: HiC) -> str:
     verdict = "converged" if results.get("converged") else "not converged"
     if trace is None or not len(trace):
         return verdict
-    return f"{verdict} after {len(trace)} iterations, last change {trace[-1, 1]:.2g}"
+    return f"{verdict} after {hic.iterations:,} iterations, last change {trace[-1, 1]:.2g}"

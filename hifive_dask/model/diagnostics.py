@@ -11,14 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hifive_dask._graph.run import run
-from hifive_dask.errors import StateError
+from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.model.express import possible_partners
 from hifive_dask.model.rows import Piece, cis_groups, cis_pieces, group_span, rows_by_kind
 from hifive_dask.model.weights import Problem, Settings, settings_of, weigh
 
-__all__ = ["profile", "unit_table"]
+__all__ = ["profile", "unit_table", "varying"]
 
 Float64 = NDArray[np.float64]
+
+_NO_FEATURES = {"chromosome", "start", "stop", "correction", "possible", "coverage", "corrected"}
 
 
 def unit_table(
@@ -84,6 +86,22 @@ def unit_table(
     return table
 
 
+def varying(table: pd.DataFrame) -> list[str]:
+    """Length, and features of the partition, that differ between the units of a `unit_table`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from hifive_dask.model.diagnostics import varying
+    >>> varying(pd.DataFrame({"start": [0, 9], "gc": [0.4, 0.5], "map": [1.0, 1.0]}))
+    ['gc']
+    """
+    names = [name for name in table.columns if name not in _NO_FEATURES]
+    return [
+        name for name in names if table[name][np.isfinite(table[name].astype(float))].nunique() > 1
+    ]
+
+
 def profile(table: pd.DataFrame, feature: str, groups: int = 20) -> pd.DataFrame:
     """Reads against a feature: units in groups of equal number by its value.
 
@@ -102,6 +120,11 @@ def profile(table: pd.DataFrame, feature: str, groups: int = 20) -> pd.DataFrame
     ``corrected`` the mean and the quartiles, as ``coverage_mean``, ``coverage_low``,
     ``coverage_high``, ...
 
+    Raises
+    ------
+    ParameterError
+        If no unit has a finite value.
+
     Examples
     --------
     >>> import pandas as pd
@@ -113,6 +136,8 @@ def profile(table: pd.DataFrame, feature: str, groups: int = 20) -> pd.DataFrame
     """
     values = table[feature].to_numpy(dtype=np.float64)
     use = np.isfinite(values)
+    if not use.any():
+        raise ParameterError(f"no unit has a finite {feature}; there is nothing to compare with")
     values = values[use]
     edges = np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)))
     group = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)

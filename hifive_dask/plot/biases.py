@@ -13,13 +13,12 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
-from hifive_dask.model.diagnostics import profile
+from hifive_dask.model.diagnostics import profile, varying
 from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, Picture, adorn, as_name, new_axes
 
 __all__ = ["biases", "chromosomes", "marginals"]
 
 _FLOOR = 2.0**-6  # of coverages: units without reads stand here
-_OWN = ("chromosome", "start", "stop", "correction", "possible", "observed", "corrected")
 _LABELS = {"length": "length, bp", "gc": "GC content", "coverage": "coverage before"}
 
 
@@ -37,7 +36,7 @@ def biases(
     table
         As `HiC.unit_table` returns it.
     features
-        Columns; by default all features and the coverage before.
+        Columns; by default all features that differ between units, and the coverage before.
     title
         Text above.
 
@@ -49,7 +48,7 @@ def biases(
     Raises
     ------
     ParameterError
-        If a feature is no column.
+        If a feature is no column, or has no finite value.
 
     Examples
     --------
@@ -63,12 +62,12 @@ def biases(
     >>> figure.axes[0].get_xlabel()
     'length, bp'
     """
-    names = list(features) if features else [c for c in table.columns if c not in _OWN]
+    known = [*varying(table), "coverage"]
+    names = list(features) if features else known
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise ParameterError(
-            f"the table has no feature {', '.join(missing)}; it has "
-            f"{', '.join(c for c in table.columns if c not in _OWN)}"
+            f"the table has no feature {', '.join(missing)}; it has {', '.join(known)}"
         )
     height = 2.3 * len(names) + 0.4
     figure = Picture(5.0, height)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike
 
+from hifive_dask.about import counted
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import ACCENT, INK, MUTED, OUTSIDE, PALE, adorn, length_text, new_axes
 from hifive_dask.reads.classes import share_up_to
@@ -150,7 +151,9 @@ def _annotate(axes: Any, note: str) -> None:
     )  # fmt: skip
 
 
-def trace(trace: ArrayLike, minchange: float | None = None, *, title: str = "") -> Figure:
+def trace(
+    trace: ArrayLike, minchange: float | None = None, *, last: int | None = None, title: str = ""
+) -> Figure:
     """Draw cost and change of every iteration of a normalization.
 
     Parameters
@@ -159,6 +162,9 @@ def trace(trace: ArrayLike, minchange: float | None = None, *, title: str = "") 
         (iterations, 2): cost and largest relative change, as in `HiC.trace`.
     minchange
         The change below which the iteration had converged, drawn as a line.
+    last
+        Iteration of the last row, `HiC.iterations`; by default the number of rows, of which that of
+        Probability has one more, for the start.
     title
         Text above.
 
@@ -183,7 +189,7 @@ def trace(trace: ArrayLike, minchange: float | None = None, *, title: str = "") 
     if values.ndim != 2 or values.shape[1] != 2 or not len(values):
         raise ParameterError(f"the trace has shape {values.shape}, expected (iterations, 2)")
     figure, axes = new_axes(4.8, 4.4, rows=2)
-    iteration = np.arange(1, len(values) + 1)
+    iteration = np.arange(1 - len(values), 1) + (len(values) if last is None else last)
     marker = "o" if len(values) <= _BINS else ""
     for ax, column, label in zip(axes, values.T, ("cost", "largest relative change"), strict=True):
         drawn = np.where(column > 0, column, np.nan)
@@ -194,7 +200,7 @@ def trace(trace: ArrayLike, minchange: float | None = None, *, title: str = "") 
         adorn(ax, ylabel=label, frame=False)
     if minchange is not None:
         axes[1].axhline(minchange, color=INK, linewidth=0.8, linestyle="--")
-    count = f"{len(values)} iteration{'s' if len(values) > 1 else ''}"
+    count = counted(int(iteration[-1]), "iteration")
     _annotate(axes[1], f"change {values[-1, 1]:.3g} after {count}")
     axes[0].set_title(title, loc="left", fontsize=10, color=INK, pad=8)
     axes[1].set_xlabel("iteration", fontsize=9, color=INK)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hifive_dask.errors import HifiveDaskError, StateError
 from hifive_dask.hic import HiC
 from hifive_dask.measuring import DISTANCE_SUMS
-from hifive_dask.model.diagnostics import profile
+from hifive_dask.model.diagnostics import profile, varying
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.report.coverage import quantiles
 
@@ -19,7 +19,6 @@ __all__ = [
     "convergence_numbers",
     "correction_numbers",
     "decay_numbers",
-    "features_of",
     "measured_table",
     "slope",
 ]
@@ -29,7 +28,7 @@ Float64 = NDArray[np.float64]
 _NUMBINS = 60
 # bp: what pairsqc looks at, and Lieberman-Aiden et al. 2009.
 RANGES = ((10_000, 10**5.5), (500_000, 7_000_000))
-_CALLS = {
+_LIMITS = {
     "HiC.find_express_fend_corrections": "minchange",
     "HiC.find_probability_fend_corrections": "minchange",
     "HiC.find_binning_fend_corrections": "learning_threshold",
@@ -101,8 +100,7 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
     """How the last normalization ended; None if there was none."""
     if hic.normalization == "none":
         return None
-    records = hic.records.records
-    record = next((each for each in reversed(records) if each.get("call") in _CALLS), None)
+    record = hic.last_normalization
     parameters = {} if record is None else record["parameters"]
     results = {} if record is None else record["results"]
     trace = hic.trace
@@ -110,9 +108,9 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
         "method": _method(hic.normalization, parameters),
         "usereads": parameters.get("usereads"),
         "balances": record is not None and _balances(hic, parameters),
-        "converged": results.get("converged"),
-        "iterations": results.get("iterations", None if trace is None else len(trace)),
-        "limit": None if record is None else parameters.get(_CALLS[record["call"]]),
+        "converged": hic.converged,
+        "iterations": hic.iterations,
+        "limit": None if record is None else parameters.get(_LIMITS[record["call"]]),
         "last_change": None if trace is None or not len(trace) else _known(trace[-1:, 1])[0],
         "cost": None if trace is None else _known(trace[:, 0]),
         "change": None if trace is None else _known(trace[:, 1]),
@@ -162,17 +160,9 @@ def measured_table(hic: HiC) -> pd.DataFrame | None:
         return None
 
 
-def features_of(hic: HiC, table: pd.DataFrame) -> list[str]:
-    """Length and features of the partition that differ between units."""
-    names = dict.fromkeys(["length", *hic.units.features])
-    return [
-        name for name in names if table[name][np.isfinite(table[name].astype(float))].nunique() > 1
-    ]
-
-
-def correction_numbers(hic: HiC, table: pd.DataFrame) -> dict[str, Any]:
+def correction_numbers(table: pd.DataFrame) -> dict[str, Any]:
     """How reads of units in use spread before and after, as a whole and against features."""
-    profiles = {name: profile(table, name) for name in features_of(hic, table)}
+    profiles = {name: profile(table, name) for name in varying(table)}
     return {
         "units": len(table),
         "correction": quantiles(table["correction"].to_numpy(dtype=np.float64)),

@@ -73,7 +73,7 @@ def measure(hic: HiC, short: int) -> Findings:
         "decay": decay_numbers(hic),
         "filter": filter_numbers(hic, counted),
         "convergence": convergence_numbers(hic),
-        "corrections": None if table is None else correction_numbers(hic, table),
+        "corrections": None if table is None else correction_numbers(table),
         "provenance": _provenance(hic),
     }
     return Findings(numbers, counted, table)

@@ -15,12 +15,12 @@ from hifive_dask.errors import ParameterError, RegionError
 from hifive_dask.heatmap.query import Datatype
 from hifive_dask.heatmap.sizes import best_datatype, choose_binsize
 from hifive_dask.hic import HiC
+from hifive_dask.model.diagnostics import varying
 from hifive_dask.plot.heatmap import Variable
 from hifive_dask.plot.style import length_text, new_axes
 from hifive_dask.plot.vector import to_svg
 from hifive_dask.regions import parse_region
 from hifive_dask.report.coverage import partners_of
-from hifive_dask.report.learned import features_of
 from hifive_dask.report.measure import Findings
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def plan_maps(hic: HiC, regions: Sequence[str] | None, binsize: int | None) -> l
     """
     corrected = hic.normalization != "none"
     chosen = list(regions or [hic.units.longest])
-    maps = [_map(hic, None, None, "fend" if corrected else "raw")]
-    if len(hic.units.chromosomes) > _CHROMOSOMES:
-        maps.clear()
+    maps = []
+    if len(hic.units.chromosomes) <= _CHROMOSOMES:  # else each would hardly be seen
+        maps.append(_map(hic, None, None, "fend" if corrected else "raw"))
     best = best_datatype(distance=hic.distance_parameters is not None, corrections=corrected)
     for region in chosen:
         try:
@@ -201,18 +201,18 @@ def _learned(hic: HiC, findings: Findings) -> Iterator[Picture]:
             "Cis reads per possible partner of every unit, over those expected at their distances, "
             "before and after the corrections; balanced ones leave a single bar at 0.",
         )  # fmt: skip
-        for k, name in enumerate([*features_of(hic, table), "coverage"]):
+        for k, name in enumerate([*varying(table), "coverage"]):
             words = "reads before" if name == "coverage" else _FEATURES.get(name, name)
             yield _picture(
                 "biases", f"bias-{k}", plot.biases(table, [name]),
                 f"The same against {words}: mean of groups of equal size, and middle half.",
             )  # fmt: skip
-    applied = None if hic.normalization == "binning" else hic.corrections
+    applied = hic.applied_corrections
     if applied is not None and (applied[hic.filter > 0] > 0).any():
         values = plot.corrections(applied, hic.filter)
         yield _picture("corrections", "corrections", values, "Corrections of units in use.")
     if hic.trace is not None and len(hic.trace):
-        figure = plot.trace(hic.trace, convergence["limit"])
+        figure = plot.trace(hic.trace, convergence["limit"], last=hic.iterations)
         yield _picture(
             "corrections",
             "trace",
