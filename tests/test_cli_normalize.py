@@ -58,7 +58,10 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
     assert HiC(prepared / "project.zarr").history == before.history
     left = {path.name for path in prepared.iterdir() if "checkpoint" in path.name}
     assert not left
-    assert normalization in run("info", out).output
+    told = run("info", out).output.split()
+    assert normalization in told
+    assert told[told.index("converged") + 1] == "yes"
+    assert int(told[told.index("iterations") + 1].replace(",", "")) == hic.iterations
     shutil.rmtree(out)
 
 
