@@ -24,39 +24,8 @@ __all__ = ["Learning"]
 Float32 = NDArray[np.float32]
 
 
-_CALLS = (
-    "HiC.find_express_fend_corrections",
-    "HiC.find_probability_fend_corrections",
-    "HiC.find_binning_fend_corrections",
-)
-
-
 class Learning(Measuring):
     """Methods of `hifive_dask.HiC` that learn corrections; each changes the project or raises."""
-
-    @property
-    def last_normalization(self) -> dict[str, Any] | None:
-        """The record of the newest normalization; None if there is none, or HiFive made it."""
-        return None if self.normalization == "none" else self.records.last(*_CALLS)
-
-    @property
-    def converged(self) -> bool | None:
-        """Whether the newest normalization converged; None if nothing tells."""
-        known: bool | None = self._result_of_last("converged")
-        return known
-
-    @property
-    def iterations(self) -> int | None:
-        """Iterations of the newest normalization; None if there was none.
-
-        They are the rows of `trace`, but for Probability, whose first row is the start.
-        """
-        known: int | None = self._result_of_last("iterations")
-        return known if known is not None or self.trace is None else len(self.trace)
-
-    def _result_of_last(self, name: str) -> Any:
-        record = self.last_normalization
-        return None if record is None else record["results"].get(name)
 
     def find_express_fend_corrections(
         self,

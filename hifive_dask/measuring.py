@@ -7,6 +7,7 @@ Each is one pass or one clear condition; corrections, which are fitted, are lear
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,17 @@ from hifive_dask.model.filtering import UseReads, filter_units
 from hifive_dask.model.trans_means import fit_trans_means, possible_trans
 from hifive_dask.provenance import History
 
-__all__ = ["DISTANCE_SUMS", "Measuring"]
+__all__ = ["DISTANCE_SUMS", "LIMITS", "Measuring"]
 
 Float32 = NDArray[np.float32]
 
 DISTANCE_SUMS = ("possible", "observed", "signal", "mean_log_distance")
+LIMITS = {
+    "HiC.find_express_fend_corrections": "minchange",
+    "HiC.find_probability_fend_corrections": "minchange",
+    "HiC.find_binning_fend_corrections": "learning_threshold",
+}
+"""Calls that learn corrections, and the parameter that decides when these have converged."""
 
 
 class Measuring(ABC):
@@ -217,6 +224,30 @@ class Measuring(ABC):
         if names is None or num_bins is None or offset is None or values is None or indices is None:
             return None
         return BinningModel(tuple(map(str, names)), num_bins, offset, values, indices)
+
+    @property
+    def last_normalization(self) -> dict[str, Any] | None:
+        """The record of the newest normalization; None if there is none, or HiFive made it."""
+        return None if self.normalization == "none" else self.records.last(*LIMITS)
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether the newest normalization converged; None if nothing tells."""
+        known: bool | None = self._result_of_last("converged")
+        return known
+
+    @property
+    def iterations(self) -> int | None:
+        """Iterations of the newest normalization; None if there was none.
+
+        They are the rows of `trace`, but for Probability, whose first row is the start.
+        """
+        known: int | None = self._result_of_last("iterations")
+        return known if known is not None or self.trace is None else len(self.trace)
+
+    def _result_of_last(self, name: str) -> Any:
+        record = self.last_normalization
+        return None if record is None else record["results"].get(name)
 
     @property
     def applied_corrections(self) -> Float32 | None:

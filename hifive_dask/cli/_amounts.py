@@ -12,7 +12,6 @@ from typing import Any
 from hifive_dask.cli._inputs import GenomeInput
 from hifive_dask.cli._plan import Amount
 from hifive_dask.errors import HifiveDaskWarning
-from hifive_dask.reads.bgzf import RATIO
 from hifive_dask.reads.text import BLOCK_BYTES, TextFile, is_stream, open_text, read_head
 
 __all__ = ["amount_of_reads", "number_of_units"]
@@ -73,7 +72,7 @@ def number_of_units(source: GenomeInput) -> int:
 
         assert source.enzyme is not None
         sites = {p.site for each in parse_enzymes(source.enzyme) for p in each.patterns}
-        bases = os.path.getsize(source.path) * (RATIO if source.path.suffix == ".gz" else 1)
+        bases = open_text(source.path, spill="").text_bytes()
         units = 2 * bases * sum(4.0 ** -len(site.replace("N", "")) for site in sites)
     elif source.kind == "chrom_sizes":
         from hifive_dask.genome.lengths import read_lengths
@@ -81,7 +80,6 @@ def number_of_units(source: GenomeInput) -> int:
         assert source.binned is not None
         units = sum(1 + int(length) // source.binned for length in read_lengths(source.path)[1])
     else:
-        file = open_text(source.path, spill="")
-        lines = _lines(file)
+        lines = _lines(open_text(source.path, spill=""))
         units = 2 * lines if source.kind in ("sites", "fragments") else lines
     return max(1, int(units))

@@ -89,8 +89,7 @@ def _fends(settings: Settings, fend: Fend) -> None:
         for k, units in enumerate((partition.fends, partition.bins)):
             if units is not None:
                 numbers[k] = f"{units.offset[c + 1] - units.offset[c]:,}"
-        stop = partition.units.stop[partition.units.span(c)]
-        lines.append((name, *numbers, f"{stop.max(initial=0):,}"))
+        lines.append((name, *numbers, f"{partition.units.lengths[c]:,}"))
     settings.table("Chromosomes", lines)
 
 

@@ -420,9 +420,8 @@ def _binned(hic: HiC, options: dict[str, Any]) -> None:
 
 def _verdict(hic: HiC) -> str:
     """How the last call went: a part of a sentence."""
-    results = hic.records.records[-1]["results"]
     trace = hic.trace
-    verdict = "converged" if results.get("converged") else "not converged"
+    verdict = "converged" if hic.converged else "not converged"
     if trace is None or not len(trace):
         return verdict
     return f"{verdict} after {hic.iterations:,} iterations, last change {trace[-1, 1]:.2g}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hifive_dask.errors import HifiveDaskError, StateError
 from hifive_dask.hic import HiC
-from hifive_dask.measuring import DISTANCE_SUMS
+from hifive_dask.measuring import DISTANCE_SUMS, LIMITS
 from hifive_dask.model.diagnostics import profile, varying
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.report.coverage import quantiles
@@ -28,11 +28,6 @@ Float64 = NDArray[np.float64]
 _NUMBINS = 60
 # bp: what pairsqc looks at, and Lieberman-Aiden et al. 2009.
 RANGES = ((10_000, 10**5.5), (500_000, 7_000_000))
-_LIMITS = {
-    "HiC.find_express_fend_corrections": "minchange",
-    "HiC.find_probability_fend_corrections": "minchange",
-    "HiC.find_binning_fend_corrections": "learning_threshold",
-}
 
 
 def decay_numbers(hic: HiC) -> dict[str, Any] | None:
@@ -110,7 +105,7 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
         "balances": record is not None and _balances(hic, parameters),
         "converged": hic.converged,
         "iterations": hic.iterations,
-        "limit": None if record is None else parameters.get(_LIMITS[record["call"]]),
+        "limit": None if record is None else parameters.get(LIMITS[record["call"]]),
         "last_change": None if trace is None or not len(trace) else _known(trace[-1:, 1])[0],
         "cost": None if trace is None else _known(trace[:, 0]),
         "change": None if trace is None else _known(trace[:, 1]),
