@@ -5,16 +5,9 @@ from __future__ import annotations
 import itertools
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-import dask.dataframe as dd
-import numpy as np
-import pandas as pd
-import xarray as xr
-from numpy.typing import NDArray
 
 from hifive_dask._graph.run import progress
 from hifive_dask._store.atomic import replacing_file, writable_parent
@@ -25,8 +18,6 @@ from hifive_dask._store.pairs_hdf5 import (
     fends_link,
     hcd_attributes,
     open_hcd,
-    partner_distribution,
-    unit_index,
     write_hcd,
 )
 from hifive_dask._store.places import Location, Place, absolute, local, same
@@ -37,7 +28,6 @@ from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Units
 from hifive_dask.loading import Loading
 from hifive_dask.provenance import History
-from hifive_dask.reads.classes import SHORT, class_table, reads_by_distance
 from hifive_dask.reads.combine import (
     combine_stores,
     explain_difference,
@@ -46,13 +36,13 @@ from hifive_dask.reads.combine import (
 )
 from hifive_dask.reads.export import write_mat
 from hifive_dask.reads.verify import verify_pairs
-from hifive_dask.reads.views import Block, block_arrays, pair_dataset, pair_frame
 from hifive_dask.schema import PAIRS
+from hifive_dask.viewing import Viewing
 
 __all__ = ["HiCData"]
 
 
-class HiCData(Described, Loading):
+class HiCData(Described, Viewing, Loading):
     """Counted pairs of units: fends, or bins if the partition has bins.
 
     Parameters
@@ -340,138 +330,6 @@ class HiCData(Described, Loading):
     def records(self) -> History:
         """The structured history."""
         return self._store.history if self._store is not None else History()
-
-    @property
-    def stats(self) -> Mapping[str, int]:
-        """Read statistics by name."""
-        return self.store.stats
-
-    def stats_table(self, short: int = SHORT) -> pd.DataFrame:
-        """Return the read statistics as a table, with valid cis reads split by distance.
-
-        Parameters
-        ----------
-        short
-            bp: cis reads closer than this are short.
-
-        Returns
-        -------
-        Indexed by ``class``: those of `stats` that count reads, ``valid_reads``, which are cis and
-        trans together, ``cis_short_reads`` and ``cis_long_reads``. Columns: ``reads`` (int64),
-        ``of_all`` and ``of_valid`` (fractions; NaN where a class is no part of it), ``meaning``.
-
-        Examples
-        --------
-        >>> import hifive_dask as hd
-        >>> from hifive_dask.testing import toy_project
-        >>> table = hd.HiC(toy_project(), silent=True).data.stats_table()
-        >>> bool(table.loc["valid_cis_reads", "of_valid"] > 0.5)
-        True
-        """
-        return class_table(self.stats, self.distance_classes(short))
-
-    def distance_classes(self, short: int = SHORT) -> dict[str, int]:
-        """Return valid reads by distance, in one lazy pass over the pairs.
-
-        Parameters
-        ----------
-        short
-            bp: cis reads whose units have midpoints closer than this are short.
-
-        Returns
-        -------
-        Reads by name: ``cis_short_reads``, ``cis_long_reads``, ``trans_reads``.
-
-        Raises
-        ------
-        ParameterError
-            If `short` is below 0.
-        """
-        return reads_by_distance(self.store, self.units, short, silent=self.silent)
-
-    @property
-    def insert_distribution(self) -> NDArray[np.int64]:
-        """int64 (182, 2): distinct read pairs, and lower edge in bp, per row."""
-        return self.store.insert_distribution
-
-    @property
-    def maxinsert(self) -> int | None:
-        """bp, as loaded; None without filter, and if replicates with different ones were combined.
-
-        The different ones are then listed in the attribute ``maxinsert`` of `store`.
-        """
-        value = self.store.attributes.get("maxinsert")
-        return None if value is None or isinstance(value, list) else int(value)
-
-    def block(self, chrom1: str, chrom2: str | None = None) -> Block:
-        """Return the pairs between two chromosomes, or within one, as lazy Dask arrays.
-
-        Parameters
-        ----------
-        chrom1, chrom2
-            Names, in any order; without `chrom2` the cis pairs of `chrom1`.
-
-        Returns
-        -------
-        Block
-            ``fend1``, ``fend2`` (global indices) and ``count`` (reads), int32, equal chunks.
-            ``fend1`` lies on the chromosome that comes first in the genome.
-        """
-        units = self.units
-        (first,), (second,) = units.select(chrom1), units.select(chrom2 or chrom1)
-        return block_arrays(self.store, min(first, second), max(first, second))
-
-    def to_dask_dataframe(self) -> dd.DataFrame:
-        """Return all pairs as a lazy Dask dataframe.
-
-        Columns chrom1, fend1, mid1, chrom2, fend2, mid2 (bp) and count (reads). No partition
-        crosses a pair of chromosomes.
-        """
-        return pair_frame(self.store, self.units)
-
-    def to_xarray(self) -> xr.Dataset:
-        """Return all pairs and the table of blocks as a lazy Dataset on dims pair and block."""
-        return pair_dataset(self.store, self.units)
-
-    @cached_property
-    def cis_data(self) -> NDArray[np.int32]:
-        """int32 (rows, 3): unit, unit, reads of all cis pairs, sorted. Read into memory."""
-        return self._rows(cis=True)
-
-    @cached_property
-    def trans_data(self) -> NDArray[np.int32]:
-        """int32 (rows, 3): unit, unit, reads of all trans pairs, sorted. Read into memory."""
-        return self._rows(cis=False)
-
-    @property
-    def cis_indices(self) -> NDArray[np.int64]:
-        """int64 (units + 1): rows of `cis_data` by first unit."""
-        return unit_index(self.cis_data[:, 0], len(self.units))
-
-    @property
-    def trans_indices(self) -> NDArray[np.int64]:
-        """int64 (units + 1): rows of `trans_data` by first unit."""
-        return unit_index(self.trans_data[:, 0], len(self.units))
-
-    @property
-    def cis_interaction_distribution(self) -> NDArray[np.int64]:
-        """int64: number of units by their number of cis partners."""
-        return partner_distribution(self.cis_data, len(self.units))
-
-    @property
-    def trans_interaction_distribution(self) -> NDArray[np.int64]:
-        """int64: number of units by their number of trans partners."""
-        return partner_distribution(self.trans_data, len(self.units))
-
-    def _rows(self, *, cis: bool) -> NDArray[np.int32]:
-        store = self.store
-        parts = [
-            np.stack(store.rows_of(lo, hi)(), axis=1)
-            for (a, b), (lo, hi) in store.blocks.items()
-            if (a == b) == cis
-        ]
-        rows = np.concatenate([np.zeros((0, 3), dtype=np.int32), *parts])
-        return rows if cis else rows[np.lexsort((rows[:, 1], rows[:, 0]))]
 
 
 def _open_replicates(filelist: Sequence[Location], target: str) -> list[HiCData]:
