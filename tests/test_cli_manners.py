@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from hifive_dask import HiC, HiCData, testing
 from hifive_dask.cli import main
+from hifive_dask.cli._command import stack
 from hifive_dask.cli._types import Size
 from tests.commands import run_in_one_thread as run
 
@@ -75,6 +76,29 @@ def test_options__have_a_help_and_show_their_defaults() -> None:
         plain = option.is_flag or option.required or option.default in (None, ())
         shown = plain or "Sentinel" in str(option.default) or option.show_default
         assert shown, (name, option.name)
+
+
+def test_help__shows_options_in_the_groups_they_are_declared_in() -> None:
+    text = run("run", "--help").stdout
+    titles = re.findall(r"^([A-Z][\w ]*):$", text, re.M)
+    assert titles[:3] == ["Genome", "Reads", "Filter"]
+    assert titles[-2:] == ["Options", "Examples"]
+    assert {"Model", "Pictures"} <= set(titles)
+    sections = dict(zip(titles, re.split(r"^[A-Z][\w ]*:$", text, flags=re.M)[1:], strict=True))
+    for option, title in (("--sites", "Genome"), ("--reads", "Reads"), ("--maxinsert", "Reads"),
+                          ("--mininteractions", "Filter"), ("--minsize", "Model"),
+                          ("--region", "Pictures"), ("--out", "Options")):  # fmt: skip
+        assert f"{option} " in sections[title], option
+    assert text.count("--usereads ") == 1
+
+
+def test_stack__keeps_the_groups_of_stacks_inside_of_it() -> None:
+    inner = stack(click.option("--one"), group="First")
+    both = stack(inner, click.option("--two"), click.option("--three"), group="Second")
+    found = click.command()(both(lambda **_: None)).params
+    assert [(each.name, getattr(each, "group", None)) for each in found] == [
+        ("one", "First"), ("two", "Second"), ("three", "Second")
+    ]  # fmt: skip
 
 
 def test_sizes__are_read_in_one_way_in_all_commands() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hifive_dask.cli._command import stack
 from hifive_dask.cli._stores import FilePath
 from hifive_dask.cli._types import Choice, Number, Size, Words
 
@@ -28,11 +28,8 @@ __all__ = [
     "learn",
     "make_fends",
     "map_options",
-    "stack",
     "usereads_option",
 ]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 existing = FilePath(exists=True, dir_okay=False)
 
@@ -53,15 +50,6 @@ class _Address(FilePath):
 
 
 address = _Address(exists=True, dir_okay=False, allow_dash=True)
-
-
-def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
 
 
 def given(values: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -125,12 +113,13 @@ genome_options = stack(
         help="With --mappability: bases next to the cut site for it.",
         show_default="500",
     ),
+    group="Genome",
 )
 
 # Go with --fasta.
 _DIGEST = ("chroms", "minlength", "features", "window", "mappability", "mappability_window")
 
-filter_options = stack(
+_filter = stack(
     click.option(
         "--mininteractions",
         type=Number(0),
@@ -148,6 +137,10 @@ filter_options = stack(
         show_default=True,
         help="Of those partners; 0 for no limit.",
     ),
+    group="Filter",
+)
+
+_distance = stack(
     click.option(
         "--numbins",
         type=Number(3),
@@ -169,7 +162,10 @@ filter_options = stack(
         show_default=True,
         help="Upper end of the last; 0: the longest distance there is.",
     ),
+    group="Model",
 )
+
+filter_options = stack(_filter, _distance)
 
 usereads_option = click.option(
     "--usereads",
@@ -202,6 +198,7 @@ express_options = stack(
         help="Converged when no correction changes by more than this part.",
     ),
     usereads_option,
+    group="Model",
 )
 
 map_options = stack(

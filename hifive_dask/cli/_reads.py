@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from hifive_dask.cli._inputs import stack
+from hifive_dask.cli._command import stack
 from hifive_dask.cli._stores import FilePath
 from hifive_dask.cli._types import Choice, Number, Size
 
@@ -80,6 +80,7 @@ reads_options = stack(
         show_default="0",
         help="For mat: number of the first fend; 1 for files of HiCPipe.",
     ),
+    group="Reads",
 )
 
 short_option = click.option(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hifive_dask.cli._command import Group
-from hifive_dask.cli._inputs import express_options, given, stack, usereads_option
+from hifive_dask.cli._command import Group, stack
+from hifive_dask.cli._inputs import express_options, given, usereads_option
 from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._stores import StoreOut, StorePath, check_output
 from hifive_dask.cli._types import CHROMOSOME, Choice, Number, Numbers, Size, Words

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hifive_dask.cli._command import Command
+from hifive_dask.cli._command import Command, stack
 from hifive_dask.cli._inputs import (
     GenomeInput,
     address,
@@ -22,6 +22,24 @@ from hifive_dask.cli._steps import Steps
 from hifive_dask.cli._stores import FilePath
 from hifive_dask.cli._types import REGION, Size
 
+_reads = stack(
+    click.option("--reads", type=address, multiple=True, help="File of reads; repeatable."),
+    group="Reads",
+)
+_pictures = stack(
+    click.option(
+        "--region",
+        type=REGION,
+        multiple=True,
+        show_default="the longest chromosome",
+        help="Region to draw; repeatable.",
+    ),
+    click.option(
+        "--binsize", type=Size(1), show_default="up to 400 bins", help="Of the pictures of regions."
+    ),
+    group="Pictures",
+)
+
 
 @click.command(
     "run",
@@ -33,20 +51,11 @@ from hifive_dask.cli._types import REGION, Size
     ],
 )
 @genome_options
-@click.option("--reads", type=address, multiple=True, help="File of reads; repeatable.")
+@_reads
 @reads_options
 @filter_options
 @express_options
-@click.option(
-    "--region",
-    type=REGION,
-    multiple=True,
-    show_default="the longest chromosome",
-    help="Region to draw; repeatable.",
-)
-@click.option(
-    "--binsize", type=Size(1), show_default="up to 400 bins", help="Of the pictures of regions."
-)
+@_pictures
 @click.option("-o", "--out", required=True, type=FilePath(file_okay=False), help="Directory.")
 @click.option("--restart", is_flag=True, help="Do all steps anew.")
 @dry_run_option
