@@ -22,6 +22,7 @@ from hifive_dask.genome.digest import digest_fasta
 from hifive_dask.genome.enzymes import parse_enzymes
 from hifive_dask.genome.fend_table import read_fend_table
 from hifive_dask.genome.lengths import read_lengths
+from hifive_dask.genome.order import Order, check_order, order_names
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.genome.table import FEATURE_NAMES, is_feature_name
 from hifive_dask.genome.tracks import TrackFormat, open_track, track_format
@@ -71,6 +72,7 @@ class Partitioning(ABC):
         format: str | None = None,
         *,
         content: Content = "auto",
+        order: Order | None = None,
     ) -> None:
         """Make fends from cut sites, fragments, or a fend table; and bins of them, if binned.
 
@@ -87,6 +89,11 @@ class Partitioning(ABC):
         content
             Whether a BED file holds ``"sites"`` or ``"fragments"``; ``"auto"`` takes intervals
             shorter than 10 bp on average as sites. The choice is logged and kept in the history.
+        order
+            Of the chromosomes of a BED file: ``"bytes"`` of their names (chr1, chr10, chr2), as in
+            HiFive, and so by default; that of the ``"input"``; ``"natural"`` (chr1, chr2, chr10,
+            chrX, chrM); or ``"auto"``, that of the input if the lines of each chromosome are
+            together, else natural. Those of a fend table are in the order of its fends.
 
         Raises
         ------
@@ -94,16 +101,18 @@ class Partitioning(ABC):
             If the file is not as expected; the message names the line.
         ParameterError
             If the format is unknown, `content` is not one of the three, or the object was made for
-            bins of arbitrary size.
+            bins of arbitrary size; and for an `order` that is unknown or given with a fend table.
         """
         kind = _format(filename, format, ("bed", "fend"), "load_fends")
+        check_order(order)
         self._check_not_arbitrary()
         parameters: dict[str, Any] = {"format": kind}
         results: dict[str, Any] = {}
         if kind == "bed":
-            bed = read_bed_fends(filename, content)
+            bed = read_bed_fends(filename, content, order or "bytes")
             fends = bed.units
             parameters["content"] = bed.content
+            parameters |= _given_order(order)
             results = {"content_given": content, "mean_length": bed.mean_length}
             self._log(
                 f"{Path(filename).name}: intervals of {bed.mean_length:.1f} bp on average, "
@@ -111,6 +120,10 @@ class Partitioning(ABC):
             )
         elif content != "auto":
             raise ParameterError(f"content is {content!r}, but only BED files have a content")
+        elif order is not None:
+            raise ParameterError(
+                f"order is {order!r}, but chromosomes of a fend table are in the order of its fends"
+            )
         else:
             fends = read_fend_table(filename)
         partition = self._of_fends(fends, genome_name, re_name)
@@ -123,6 +136,8 @@ class Partitioning(ABC):
         filename: PathLike,
         genome_name: str | None = None,
         format: str | None = None,
+        *,
+        order: Order | None = None,
     ) -> None:
         """Make bins of equal size from chromosome lengths, or take bins from a BED file or cooler.
 
@@ -137,6 +152,9 @@ class Partitioning(ABC):
             Free text.
         format
             ``"len"``, ``"bed"`` or ``"cool"``; None goes by the suffix.
+        order
+            Of the chromosomes, as in `load_fends`; by default that of the file for lengths. Those
+            of a cooler are in its order.
 
         Raises
         ------
@@ -144,9 +162,11 @@ class Partitioning(ABC):
             If the file is not as expected; the message names the line.
         ParameterError
             If the format is unknown, or does not go with ``binned``: lengths need a bin size of at
-            least 1 bp, a BED file 0 or None.
+            least 1 bp, a BED file 0 or None. Also for an `order` that is unknown, or given with a
+            cooler.
         """
         kind = _format(filename, format, ("len", "bed", "cool"), "load_bins")
+        check_order(order)
         if kind == "len":
             if not self._binned:
                 raise ParameterError(
@@ -154,8 +174,15 @@ class Partitioning(ABC):
                     "least 1 bp: Fend(filename, 'w', binned=...)"
                 )
             size = self._binned
-            bins = bins_from_lengths(*read_lengths(filename), size)
+            names, lengths = read_lengths(filename)
+            ordered = order_names(names, order or "input")
+            length = dict(zip(names, lengths, strict=True))
+            bins = bins_from_lengths(ordered, np.array([length[name] for name in ordered]), size)
         elif kind == "cool":
+            if order is not None:
+                raise ParameterError(
+                    f"order is {order!r}, but chromosomes of a cooler are in its order"
+                )
             bins, size = read_cooler_bins(filename, self._binned)
         else:
             if self._binned:
@@ -164,9 +191,10 @@ class Partitioning(ABC):
                     "file; leave binned out, or give 0"
                 )
             size = 0
-            bins = read_bed_bins(filename)
+            bins = read_bed_bins(filename, order or "bytes")
         partition = Partition(None, bins, size, genome_name or "")
         parameters = {"genome_name": partition.genome_name, "format": kind, "binned": size}
+        parameters |= _given_order(order)
         self._accept("load_bins", filename, partition, parameters, {})
 
     def digest(
@@ -181,23 +209,25 @@ class Partitioning(ABC):
         window: SupportsIndex = 200,
         mappability: PathLike | None = None,
         mappability_window: SupportsIndex = 500,
+        order: Order | None = None,
     ) -> None:
         """Make fends by cutting the sequence of a genome; and bins of them, if binned.
 
         A cut lies before the first base that follows it on the plus strand, so that ``^GATC`` cuts
         at the G. Sites may overlap and be in lower case; N and other ambiguous bases belong to no
         site. What lies before the first and after the last cut of a chromosome is not part of the
-        partition, as with cut sites from a BED file. Chromosomes are in the order of the file;
-        those with fewer than two cuts have no fends.
+        partition, as with cut sites from a BED file. Chromosomes with fewer than two cuts have
+        no fends.
 
         Parameters
         ----------
         filename
             FASTA; plain, gzip or bgzip. The first word of a header is the name.
         enzyme
-            One or several, also separated by commas: names of REBASE (``"DpnII"``, needs the extra
-            ``digest``), palindromic sites with a caret at the cut (``"G^ANTC"``, IUPAC codes),
-            ``"arima"`` (^GATC, G^ANTC) or ``"arima-high-coverage"`` (also C^TNAG, T^TAA).
+            One or several, also separated by commas: names of REBASE (``"DpnII"``; but for 20
+            common ones they need the extra ``digest``), palindromic sites with a caret at the cut
+            (``"G^ANTC"``, IUPAC codes), ``"arima"`` (^GATC, G^ANTC) or
+            ``"arima-high-coverage"`` (also C^TNAG, T^TAA).
         genome_name
             Free text.
         chroms
@@ -215,6 +245,8 @@ class Partitioning(ABC):
             without a value count as 0.
         mappability_window
             As `window`, for this mean.
+        order
+            Of the chromosomes, as in `load_fends`; by default that of the file.
 
         Raises
         ------
@@ -240,6 +272,7 @@ class Partitioning(ABC):
         [0.67, 0.83, 0.33, 0.0]
         """
         self._check_not_arbitrary()
+        check_order(order)
         enzymes = parse_enzymes(enzyme)
         kept = [features] if isinstance(features, str) else list(features)
         unknown = [name for name in kept if name not in ("length", "gc")]
@@ -255,6 +288,7 @@ class Partitioning(ABC):
             minlength=minlength,
             length="length" in kept,
             gc_window=size if "gc" in kept else None,
+            order=order or "input",
             silent=self.silent,
         )
         self._log("; ".join(f"{name}: {n:,} sites" for name, n in digest.sites.items()))
@@ -266,6 +300,7 @@ class Partitioning(ABC):
             "minlength": minlength,
             "features": kept,
             "window": size,
+            **_given_order(order),
         }
         if track is not None:
             # float32, like all features made with the partition.
@@ -366,6 +401,10 @@ class Partitioning(ABC):
 
     def _binned_parameter(self) -> dict[str, Any]:
         return {} if self._binned is None else {"binned": self._binned}
+
+
+def _given_order(order: Order | None) -> dict[str, Any]:
+    return {} if order is None else {"order": order}
 
 
 def _window(window: SupportsIndex, name: str = "window") -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -219,6 +220,37 @@ def test_run__takes_counted_pairs(
     assert "reads from fends.mat" in (tmp_path / "summary.md").read_text()
     assert "pairs: already done" in run(*arguments).output
     assert "pairs: done" in run(*arguments, "--format", "mat").output
+
+
+def test_run__takes_bins_and_counts_of_one_cooler(toy: Path, tmp_path: Path) -> None:
+    cooler = pytest.importorskip("cooler")
+    pixels = pd.DataFrame(rows(toy / "bins.pairs.zarr"), columns=["bin1_id", "bin2_id", "count"])
+    lengths = dict(line.split("\t")[:2] for line in (toy / "chrom.sizes").read_text().splitlines())
+    bins = cooler.util.binnify(pd.Series(lengths).astype(int), 20000)
+    uri = f"{tmp_path}/x.mcool::/resolutions/20000"
+    cooler.create_cooler(uri, bins, pixels.sort_values(["bin1_id", "bin2_id"]))
+    for genome in (("--cool", uri), ("--cool", tmp_path / "x.mcool", "--binned", "20kb")):
+        text = run("run", *genome, "-o", tmp_path / "out", "--dry-run", "--json").stdout
+        steps = {each["name"]: each for each in json.loads(text)["steps"]}
+        assert steps["pairs"]["size"] > 0, genome
+    run("run", "--cool", uri, "--maxinsert", 500, "-o", tmp_path / "out", code=2)
+    message = run("run", "--cool", uri, "--order", "input", "-o", tmp_path / "out", code=2).stderr
+    assert "--cool has the order in the file; leave --order out" in message
+
+
+def test_fends__keep_the_order_of_the_input(tmp_path: Path) -> None:
+    names = ("chr1", "chr2", "chr10", "chrX")
+    sites = tmp_path / "sites.bed"
+    sites.write_text("".join(f"{c}\t{k}00\t{k}04\n" for c in names for k in (1, 90)))
+    arguments = ("fends", "--sites", sites, "-o", tmp_path / "g.zarr")
+    run(*arguments)
+    assert tuple(Fend(tmp_path / "g.zarr").chromosomes) == names
+    run(*arguments, "--order", "bytes")
+    assert tuple(Fend(tmp_path / "g.zarr").chromosomes) == ("chr1", "chr10", "chr2", "chrX")
+    lines = sites.read_text().splitlines(keepends=True)
+    sites.write_text("".join(lines[::-2] + lines[-2::-2]))  # every chromosome in two places
+    run(*arguments)
+    assert tuple(Fend(tmp_path / "g.zarr").chromosomes) == names
 
 
 def test_run__checks_options_before_it_does_anything(toy: Path, tmp_path: Path) -> None:

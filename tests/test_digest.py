@@ -21,7 +21,7 @@ from hifive_dask import testing
 from hifive_dask._kernels.sequence import find_sites, gc_fractions
 from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome import fasta
-from hifive_dask.genome.enzymes import Enzyme, Pattern, cut_sites, parse_enzymes
+from hifive_dask.genome.enzymes import COMMON, Enzyme, Pattern, cut_sites, parse_enzymes
 from hifive_dask.genome.fasta import read_fasta
 from tests.commands import run
 
@@ -247,8 +247,23 @@ def test_enzymes__that_cannot_be_used(enzyme: Any, message: str) -> None:
 def test_enzymes__without_biopython(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "Bio.Restriction.Restriction_Dictionary", None)
     assert len(parse_enzymes("arima")) == 2
+    assert [e.name for e in parse_enzymes("dpnii,HinfI")] == ["DpnII", "HinfI"]
+    with pytest.raises(ParameterError, match=r"none of the 20 common ones; did you mean HindIII\?"):
+        parse_enzymes("Hind3")
     with pytest.raises(ParameterError, match=r"pip install 'hifive-dask\[digest\]', or give the s"):
-        parse_enzymes("DpnII")
+        parse_enzymes("AciI")
+
+
+@pytest.mark.parametrize("name", COMMON)
+def test_enzymes__that_are_common_are_those_of_biopython(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from Bio import Restriction
+
+    known = parse_enzymes(name)
+    assert Restriction.__dict__[name].site == known[0].patterns[0].site
+    monkeypatch.setattr("hifive_dask.genome.enzymes.COMMON", {})
+    assert parse_enzymes(name) == known
 
 
 @pytest.mark.parametrize(
@@ -274,6 +289,19 @@ def test_cuts__equal_those_of_biopython(name: str) -> None:
 
 
 # Partition
+
+
+def test_digest__orders_sequences(tmp_path: Path) -> None:
+    text = "".join(f">{name}\n{'A' * k}{TOY}\n" for k, name in enumerate(("chr10", "chrM", "chr2")))
+    fend = digested(write(tmp_path, text))
+    assert fend.chromosomes.tolist() == ["chr10", "chrM", "chr2"]
+    starts = fend.fends["start"].reshape(3, -1)  # type: ignore[index]
+    gc = fend.fends["gc"].reshape(3, -1)  # type: ignore[index]
+    fend = digested(write(tmp_path, text), order="natural", chroms=["chr*"])
+    assert fend.chromosomes.tolist() == ["chr2", "chr10", "chrM"]
+    assert (fend.fends["start"].reshape(3, -1) == starts[[2, 0, 1]]).all()  # type: ignore[index]
+    assert (fend.fends["gc"].reshape(3, -1) == gc[[2, 0, 1]]).all()  # type: ignore[index]
+    assert "order='natural'" in fend.history
 
 
 def test_digest__toy_by_hand(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -13,11 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hifive_dask import Fend
 from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.bed import read_bed_bins, read_bed_fends
 from hifive_dask.genome.build import bins_from_fends, bins_from_lengths, fends_from_cuts
 from hifive_dask.genome.fend_table import read_fend_table
 from hifive_dask.genome.lengths import read_lengths
+from hifive_dask.genome.order import natural_order
 from hifive_dask.genome.partition import Partition, Units
 
 G1 = {"chr1": [1000, 2000, 3000, 4000], "chr2": [500, 1500, 2500]}
@@ -206,6 +209,68 @@ def test_bed__lines_of_unequal_width_are_read(tmp_path: Path) -> None:
     lines[2] = "\t".join(lines[2].split("\t")[:3])
     want = read_bed_fends(write(tmp_path, site_lines(G1))).units
     assert same_units(read_bed_fends(write(tmp_path, lines)).units, want)
+
+
+BED = "".join(f"{name}\t{start}\t{start + 4}\n" for name in ("chr2", "chr10", "chrX", "chr1")
+              for start in (100, 900, 1900))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("bytes", ["chr1", "chr10", "chr2", "chrX"]),
+        ("input", ["chr2", "chr10", "chrX", "chr1"]),
+        ("natural", ["chr1", "chr2", "chr10", "chrX"]),
+        ("auto", ["chr2", "chr10", "chrX", "chr1"]),
+        (None, ["chr1", "chr10", "chr2", "chrX"]),
+    ],
+)
+def test_order__of_chromosomes(tmp_path: Path, order: Any, names: list[str]) -> None:
+    path = write(tmp_path, BED)
+    fend = Fend(tmp_path / "g.zarr", "w", silent=True)
+    fend.load_fends(path, order=order)
+    assert fend.chromosomes.tolist() == names
+    assert f"order={order!r}" in fend.history or order is None
+    bins = Fend(tmp_path / "b.zarr", "w", silent=True)
+    bins.load_bins(path, order=order)
+    assert bins.chromosomes.tolist() == names
+    # Lines of one chromosome in two places: the order of the input is by chance.
+    fend.load_fends(write(tmp_path, BED + "chr2\t5000\t5004\n"), order=order)
+    natural = ["chr1", "chr2", "chr10", "chrX"]
+    assert fend.chromosomes.tolist() == (natural if order == "auto" else names)
+    assert fend.units.offset[-1] == 18
+
+
+def test_order__of_lengths_and_of_what_has_its_own(tmp_path: Path) -> None:
+    (tmp_path / "g.len").write_text("chrM\t100\nchr10\t200\nchr9\t150\n")
+    fend = Fend(tmp_path / "g.zarr", "w", binned=50, silent=True)
+    for order, names in ((None, ["chrM", "chr10", "chr9"]), ("natural", ["chr9", "chr10", "chrM"])):
+        fend.load_bins(tmp_path / "g.len", order=order)  # type: ignore[arg-type]
+        assert fend.chromosomes.tolist() == names
+    assert np.diff(fend.units.offset).tolist() == [3, 4, 2]
+    (tmp_path / "g.fend").write_text("")
+    with pytest.raises(ParameterError, match="order is 'input', but chromosomes of a fend table"):
+        fend.load_fends(tmp_path / "g.fend", order="input")
+    with pytest.raises(ParameterError, match="order is 'input', but chromosomes of a cooler are"):
+        fend.load_bins(tmp_path / "g.cool", order="input")
+    with pytest.raises(ParameterError, match=r"unknown order 'naturl'.*Did you mean 'natural'"):
+        fend.load_bins(tmp_path / "g.len", order="naturl")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["chr1", "chr2", "chr10", "chrX", "chrY", "chrM", "chr1_random", "chr2_random", "chrUn_9"],
+        ["1", "2", "11", "X", "MT", "GL000008.2", "GL000009.1"],
+        ["chr2L", "chr2R", "chr3L", "chr4", "chrX", "chrY", "chrM"],
+        ["chrI", "chrII", "chrIV", "chrIX", "chrX", "chrXIV", "chrXVI", "chrM"],
+        ["Chr1", "Chr2", "ChrC", "ChrM"],
+        ["scaffold_2", "scaffold_10"],
+    ],
+)
+def test_order__natural(names: list[str]) -> None:
+    assert natural_order(sorted(names)) == names
+    assert natural_order(names[::-1])[0] == names[0]
 
 
 HEAD = "c\ts\te\tn\ts\ts\tgc\n"

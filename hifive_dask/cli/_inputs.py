@@ -70,6 +70,13 @@ genome_options = stack(
         type=Size(1),
         help="Count pairs in bins of this size; with fends, filter by fends.",
     ),
+    click.option(
+        "--order",
+        type=Choice(["input", "natural", "bytes"]),
+        show_default="input if each chromosome is in one piece there, else natural",
+        help="Of the chromosomes: that of the input, natural (chr1, chr2, chr10, chrX, chrM), or "
+        "by the bytes of their names (chr1, chr10, chr2), as HiFive has it.",
+    ),
     click.option("--genome", metavar="NAME", help="Name of the genome, for the record."),
     click.option(
         "--enzyme",
@@ -254,6 +261,7 @@ class GenomeInput:
     genome: str | None
     enzyme: str | None
     digest: dict[str, Any]
+    order: str | None
 
     @classmethod
     def choose(cls, options: dict[str, Any]) -> GenomeInput:
@@ -280,7 +288,12 @@ class GenomeInput:
         elif digest:
             wrong = next(iter(digest)).replace("chroms", "chrom").replace("_", "-")
             raise click.UsageError(f"--{wrong} goes with --fasta only")
-        return cls(kind, options[kind], binned, options["genome"], options["enzyme"], digest)
+        if kind in ("fend_table", "cool") and options["order"] is not None:
+            raise click.UsageError(
+                f"--order: --{kind.replace('_', '-')} has the order in the file; leave --order out"
+            )
+        named = given(options, "genome", "enzyme", "order")
+        return cls(kind, options[kind], binned, **named, digest=digest)
 
     @property
     def files(self) -> list[Path]:
@@ -292,20 +305,23 @@ def make_fends(out: Place, source: GenomeInput, *, silent: bool) -> Fend:
     """Make and save a partition."""
     from hifive_dask import Fend
 
+    order: Any = {"order": source.order or "auto"}
     fend = Fend(out, "w", binned=0 if source.kind == "bins" else source.binned, silent=silent)
     if source.kind == "chrom_sizes":
-        fend.load_bins(source.path, source.genome, format="len")
-    elif source.kind in ("bins", "cool"):
-        form = "bed" if source.kind == "bins" else "cool"
-        fend.load_bins(source.path, source.genome, format=form)
+        fend.load_bins(source.path, source.genome, format="len", **order)
+    elif source.kind == "bins":
+        fend.load_bins(source.path, source.genome, format="bed", **order)
+    elif source.kind == "cool":
+        fend.load_bins(source.path, source.genome, format="cool")
     elif source.kind == "fasta":
         assert source.enzyme is not None
-        fend.digest(source.path, source.enzyme, source.genome, **source.digest)
+        fend.digest(source.path, source.enzyme, source.genome, **source.digest, **order)
     elif source.kind == "fend_table":
         fend.load_fends(source.path, source.genome, source.enzyme, format="fend")
     else:
         content: Any = source.kind
-        fend.load_fends(source.path, source.genome, source.enzyme, format="bed", content=content)
+        names = (source.genome, source.enzyme)
+        fend.load_fends(source.path, *names, format="bed", content=content, **order)
     fend.save()
     return fend
 

@@ -138,6 +138,7 @@ class Pipeline:
                 source.genome,
                 source.enzyme,
                 source.digest,
+                source.order,
             ],
         }
 

@@ -23,7 +23,12 @@ from hifive_dask.cli._stores import FilePath
 from hifive_dask.cli._types import REGION, Size
 
 _reads = stack(
-    click.option("--reads", type=address, multiple=True, help="File of reads; repeatable."),
+    click.option(
+        "--reads",
+        type=address,
+        multiple=True,
+        help="File of reads; repeatable. With --cool by default its counts.",
+    ),
     group="Reads",
 )
 _pictures = stack(
@@ -47,6 +52,7 @@ _pictures = stack(
     examples=[
         "hifive-dask run --sites sites.bed --reads reads.pairs.gz -o results",
         "hifive-dask run --fasta genome.fa.gz --enzyme DpnII --reads reads.bam -o results",
+        "hifive-dask run --cool map.mcool --binned 10kb -o results",
         "hifive-dask run --sites sites.bed --reads reads.pairs.gz -o results --dry-run",
     ],
 )
@@ -75,6 +81,8 @@ def command(
     Steps that were done before, from the same inputs with the same options, are skipped.
     """
     source = GenomeInput.choose(options)
+    if source.kind == "cool" and not reads and not options["mates"]:
+        reads = (source.path,)  # bins and counts of one file
     if not reads and not options["mates"]:
         raise click.UsageError("give files of reads: --reads FILE, or --mates FILE1 FILE2")
     kind = reads_format(reads, options)  # before any work is done

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.build import bins_from_intervals, fends_from_cuts, fends_from_fragments
+from hifive_dask.genome.order import Order, place_lines
 from hifive_dask.genome.partition import Units
 from hifive_dask.genome.table import INT32_MAX, Columns, TextTable, name_list
 
@@ -43,15 +44,14 @@ class BedFends:
     mean_length: float
 
 
-def read_bed_fends(path: PathLike, content: Content = "auto") -> BedFends:
+def read_bed_fends(path: PathLike, content: Content = "auto", order: Order = "bytes") -> BedFends:
     """Read cut sites or fragments as fends.
 
     Columns are chromosome, start, stop (0-based half-open), then name, score and strand, which
     are ignored, then features if a header line names them; each feature cell is ``v1,v2``. A cut
     site lies at ``(start + stop) // 2`` and has values upstream and downstream of it; a fragment
-    has values of its left and right fend. Lines may come in any order; chromosomes are sorted by
-    the bytes of their names. What lies before the first and after the last cut of a chromosome is
-    not part of the partition.
+    has values of its left and right fend. Lines may come in any order. What lies before the first
+    and after the last cut of a chromosome is not part of the partition.
 
     Parameters
     ----------
@@ -59,6 +59,8 @@ def read_bed_fends(path: PathLike, content: Content = "auto") -> BedFends:
         The file; plain, gzip or bgzip.
     content
         ``"auto"`` takes intervals shorter than 10 bp on average as cut sites.
+    order
+        Of the chromosomes, as in `order_names`.
 
     Raises
     ------
@@ -72,16 +74,16 @@ def read_bed_fends(path: PathLike, content: Content = "auto") -> BedFends:
         raise ParameterError(
             f"content is {content!r}, expected 'sites', 'fragments' or 'auto' (by mean length)"
         )
-    intervals = _read_intervals(path, per_cell=2)
+    intervals = _read_intervals(path, order, per_cell=2)
     mean = float((intervals.stop - intervals.start).mean())
     if content == "auto":
         content = "sites" if mean < _SITE_LENGTH else "fragments"
     names, features = intervals.chromosomes, intervals.features
     if content == "sites":
         cut = (intervals.start + intervals.stop) // 2
-        order = intervals.first_of_each("cut site", cut)
-        features = {name: values[order] for name, values in features.items()}
-        units = fends_from_cuts(names, intervals.chromosome[order], cut[order], features)
+        lines = intervals.first_of_each("cut site", cut)
+        features = {name: values[lines] for name, values in features.items()}
+        units = fends_from_cuts(names, intervals.chromosome[lines], cut[lines], features)
     else:
         units = fends_from_fragments(names, *intervals.without_overlaps("fragment"))
     if not len(units):
@@ -101,10 +103,11 @@ def read_bed_fends(path: PathLike, content: Content = "auto") -> BedFends:
     return BedFends(units, content, mean)
 
 
-def read_bed_bins(path: PathLike) -> Units:
+def read_bed_bins(path: PathLike, order: Order = "bytes") -> Units:
     """Read intervals as bins.
 
-    Columns are as for fends, but a feature cell is one number. Gaps between bins are allowed.
+    Columns and `order` are as for fends, but a feature cell is one number. Gaps between bins are
+    allowed.
 
     Raises
     ------
@@ -112,13 +115,13 @@ def read_bed_bins(path: PathLike) -> Units:
         If a line is malformed, a bin is empty or overlaps another, or a coordinate is negative or
         above int32.
     """
-    intervals = _read_intervals(path, per_cell=1)
+    intervals = _read_intervals(path, order, per_cell=1)
     return bins_from_intervals(intervals.chromosomes, *intervals.without_overlaps("bin"))
 
 
 @dataclass(frozen=True)
 class _Intervals:
-    """Checked intervals in file order; chromosomes are sorted by the bytes of their names."""
+    """Checked intervals in file order; chromosomes in that of the genome."""
 
     table: TextTable
     chromosomes: tuple[str, ...]
@@ -167,7 +170,7 @@ class _Intervals:
         return chromosome, start, stop, {n: v[order] for n, v in self.features.items()}
 
 
-def _read_intervals(path: PathLike, per_cell: int) -> _Intervals:
+def _read_intervals(path: PathLike, order: Order, per_cell: int) -> _Intervals:
     table = TextTable(path, coordinates=(1, 2))
     rows = table.read(
         Columns(0, {"start": 1, "stop": 2}, table.feature_columns(_FIRST_FEATURE), per_cell)
@@ -180,6 +183,5 @@ def _read_intervals(path: PathLike, per_cell: int) -> _Intervals:
     ):
         if wrong.any():
             raise table.error(int(wrong.argmax()), message)
-    names = sorted(rows.names)
-    place = np.array([names.index(name) for name in rows.names], dtype=np.int64)
-    return _Intervals(table, tuple(names), place[rows.chromosome], start, stop, rows.features)
+    names, chromosome = place_lines(rows.names, rows.chromosome, order)
+    return _Intervals(table, tuple(names), chromosome, start, stop, rows.features)

@@ -17,6 +17,7 @@ from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.build import fends_from_fragments
 from hifive_dask.genome.enzymes import Enzyme, cut_sites, merge_cuts
 from hifive_dask.genome.fasta import read_fasta
+from hifive_dask.genome.order import Order, order_names
 from hifive_dask.genome.partition import Units
 from hifive_dask.genome.table import name_list
 from hifive_dask.genome.windows import fend_windows
@@ -53,6 +54,7 @@ def digest_fasta(
     minlength: int = 0,
     length: bool = True,
     gc_window: int | None = 200,
+    order: Order = "input",
     silent: bool = False,
 ) -> Digest:
     """Cut all sequences of a FASTA file.
@@ -74,6 +76,8 @@ def digest_fasta(
         Whether the length of the fragment, in bp, is a feature.
     gc_window
         Bases inward from the cut whose GC fraction is a feature, in bp; None for no such feature.
+    order
+        Of the sequences, as in `order_names`.
     silent
         No progress.
 
@@ -107,14 +111,16 @@ def digest_fasta(
                 path=path,
                 cure="Is it the enzyme of the experiment, and the sequence not masked with N?",
             )
-    units = cutting.units(names, length=length)
+    units = cutting.units(names, order_names(names, order), length=length)
     if not len(units):
         raise InputError(
             "no sequence has two cut sites, so there is no fragment",
             path=path,
             cure="Give whole chromosomes.",
         )
-    empty = [name for name, n in zip(names, np.diff(units.offset), strict=True) if n == 0]
+    empty = [
+        name for name, n in zip(units.chromosomes, np.diff(units.offset), strict=True) if n == 0
+    ]
     if empty:
         warnings.warn(
             f"{os.fspath(path)}: {len(empty)} sequence(s) with fewer than two cut sites have no "
@@ -147,18 +153,20 @@ class _Cutting:
             gc = gc_fractions(sequence, start.ravel(), stop.ravel())
             self._gc.append(gc.reshape(-1, 2))
 
-    def units(self, names: Sequence[str], *, length: bool) -> Units:
-        """The fends of all sequences."""
-        start = np.concatenate([cut[:-1] for cut in self._cuts])
-        stop = np.concatenate([cut[1:] for cut in self._cuts])
-        fragments = [max(0, len(cut) - 1) for cut in self._cuts]
+    def units(self, names: Sequence[str], ordered: Sequence[str], *, length: bool) -> Units:
+        """The fends of all sequences, which were cut in the order of `names`."""
+        cuts = dict(zip(names, self._cuts, strict=True))
+        start = np.concatenate([cuts[name][:-1] for name in ordered])
+        stop = np.concatenate([cuts[name][1:] for name in ordered])
+        fragments = [max(0, len(cuts[name]) - 1) for name in ordered]
         features: dict[str, NDArray[np.float64]] = {}
         if length:
             features["length"] = np.repeat(stop - start, 2).reshape(-1, 2).astype(np.float64)
         if self._gc_window is not None:
-            features["gc"] = np.concatenate(self._gc)
+            gc = dict(zip(names, self._gc, strict=True))
+            features["gc"] = np.concatenate([gc[name] for name in ordered])
         chromosome = np.repeat(np.arange(len(names), dtype=np.int64), fragments)
-        return fends_from_fragments(names, chromosome, start, stop, features)
+        return fends_from_fragments(ordered, chromosome, start, stop, features)
 
 
 def _check_patterns(

@@ -13,11 +13,34 @@ from numpy.typing import NDArray
 from hifive_dask._kernels.sequence import LONGEST_SITE, find_sites
 from hifive_dask.errors import ParameterError, near_names
 
-__all__ = ["PRESETS", "Enzyme", "Pattern", "cut_sites", "merge_cuts", "parse_enzymes"]
+__all__ = ["COMMON", "PRESETS", "Enzyme", "Pattern", "cut_sites", "merge_cuts", "parse_enzymes"]
 
 PRESETS = {
     "arima": ("^GATC", "G^ANTC"),
     "arima-high-coverage": ("^GATC", "G^ANTC", "C^TNAG", "T^TAA"),
+}
+# Those of most protocols, as REBASE has them; all other names are looked up in Biopython.
+COMMON = {
+    "AluI": "AG^CT",
+    "BamHI": "G^GATCC",
+    "BglII": "A^GATCT",
+    "Csp6I": "G^TAC",
+    "CviQI": "G^TAC",
+    "DdeI": "C^TNAG",
+    "DpnII": "^GATC",
+    "EcoRI": "G^AATTC",
+    "HaeIII": "GG^CC",
+    "HindIII": "A^AGCTT",
+    "HinfI": "G^ANTC",
+    "MboI": "^GATC",
+    "MseI": "T^TAA",
+    "MspI": "C^CGG",
+    "NcoI": "C^CATGG",
+    "NlaIII": "CATG^",
+    "Sau3AI": "^GATC",
+    "TaqI": "T^CGA",
+    "XbaI": "T^CTAGA",
+    "XhoI": "C^TCGAG",
 }
 _SITE = re.compile(r"[ACGTRYSWKMBDHVN]+")
 _ROMAN = str.maketrans({"1": "I", "2": "II", "3": "III", "4": "IV", "5": "V", "6": "VI"})
@@ -63,7 +86,8 @@ def parse_enzymes(enzyme: str | Sequence[str]) -> tuple[Enzyme, ...]:
     ------
     ParameterError
         If there is none, a name is unknown or its cut is, a site is malformed or reads differently
-        on the other strand, or names are given and Biopython, which has the table, is missing.
+        on the other strand, or a name is none of `COMMON` and Biopython, which has the table of
+        all, is missing.
 
     Examples
     --------
@@ -132,6 +156,9 @@ def _from_site(text: str) -> Enzyme:
 
 
 def _from_name(name: str) -> Enzyme:
+    common = next((each for each in COMMON if each.casefold() == name.casefold()), None)
+    if common is not None:
+        return Enzyme(common, _from_site(COMMON[common]).patterns)
     table = _rebase(name)
     known = {entry.casefold(): entry for entry in table}
     entry = known.get(name.casefold())
@@ -177,10 +204,12 @@ def _rebase(name: str) -> dict[str, Any]:
     try:
         from Bio.Restriction.Restriction_Dictionary import rest_dict
     except ImportError as error:
+        near = _near({each.casefold(): each for each in (*COMMON, *PRESETS)}, name)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
         raise ParameterError(
-            f"enzyme {name!r}: names are looked up in the table of Biopython, which is not "
-            "installed; pip install 'hifive-dask[digest]', or give the site with a caret where it "
-            "is cut, such as '^GATC'"
+            f"enzyme {name!r} is none of the {len(COMMON)} common ones{hint} All others are looked "
+            "up in the table of Biopython, which is not installed; pip install "
+            "'hifive-dask[digest]', or give the site with a caret where it is cut, such as '^GATC'"
         ) from error
     table: dict[str, Any] = rest_dict
     return table
