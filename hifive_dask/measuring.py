@@ -7,6 +7,7 @@ Each is one pass or one clear condition; corrections, which are fitted, are lear
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from hifive_dask.model.filtering import UseReads, filter_units
 from hifive_dask.model.trans_means import fit_trans_means, possible_trans
 from hifive_dask.provenance import History
 
-__all__ = ["DISTANCE_SUMS", "LIMITS", "Measuring"]
+__all__ = ["DISTANCE_SUMS", "LIMITS", "Measuring", "name_of_method"]
 
 Float32 = NDArray[np.float32]
 
@@ -34,6 +35,31 @@ LIMITS = {
     "HiC.find_binning_fend_corrections": "learning_threshold",
 }
 """Calls that learn corrections, and the parameter that decides when these have converged."""
+
+
+def name_of_method(normalization: str, parameters: Mapping[str, Any]) -> str:
+    """Name of a method, of the kind of corrections and of what the call recorded.
+
+    Examples
+    --------
+    >>> from hifive_dask.measuring import name_of_method
+    >>> name_of_method("binning-express", {"kr": False, "accelerate": True})
+    'Binning, then Express, accelerated'
+    """
+    if normalization == "binning":
+        return "Binning"
+    if normalization.endswith("express"):
+        name = "Knight-Ruiz" if parameters.get("kr") else "Express"
+        if parameters.get("accelerate"):
+            name += ", accelerated"
+    else:
+        name = {"poisson": "Poisson", "binomial": "Binomial"}.get(
+            parameters.get("model", ""),
+            "Probability",  # files of HiFive do not tell
+        )
+        if parameters.get("refit_distance"):
+            name = f"joint {name}"
+    return f"Binning, then {name}" if normalization.startswith("binning-") else name
 
 
 class Measuring(ABC):
@@ -229,6 +255,18 @@ class Measuring(ABC):
     def last_normalization(self) -> dict[str, Any] | None:
         """The record of the newest normalization; None if there is none, or HiFive made it."""
         return None if self.normalization == "none" else self.records.last(*LIMITS)
+
+    @property
+    def method(self) -> str | None:
+        """What learned the newest corrections, as people call it; None if there are none.
+
+        That is Express, Knight-Ruiz, Poisson, joint Poisson (with the distance function), Binomial
+        or Binning, or the last and another one.
+        """
+        if self.normalization == "none":
+            return None
+        record = self.last_normalization
+        return name_of_method(self.normalization, {} if record is None else record["parameters"])
 
     @property
     def converged(self) -> bool | None:

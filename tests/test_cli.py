@@ -588,7 +588,7 @@ def test_run__goes_on_after_a_step_that_failed(
         def interrupt(*_: object, **__: object) -> None:
             raise SystemExit(130)
 
-        patch.setattr(HiC, "find_express_fend_corrections", interrupt)
+        patch.setattr(HiC, "find_probability_fend_corrections", interrupt)
         run(*base, *options, code=130)
     assert set(json.loads((tmp_path / "out" / "run.json").read_text())["steps"]) == {
         "fends",

@@ -376,7 +376,9 @@ def complete(words: str) -> list[str]:
 
 def test_completion__knows_commands_choices_and_chromosomes(toy: Path) -> None:
     assert complete("hifive-dask no") == ["normalize"]
-    assert complete("hifive-dask normalize binning-") == ["binning-express", "binning-probability"]
+    chains = ["binning-binomial", "binning-express", "binning-poisson"]
+    assert complete("hifive-dask normalize binning-") == chains
+    assert complete("hifive-dask run --method bino") == ["binomial"]
     assert complete("hifive-dask plot --datatype en") == ["enrichment"]
     assert complete(f"hifive-dask query {toy} chr") == ["chr1", "chr2", "chr3"]
     assert complete(f"hifive-dask model {toy} chr3") == ["chr3"]

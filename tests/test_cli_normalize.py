@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -35,10 +36,28 @@ CASES = {
         "express",
     ),
     "kr": ("kr", (), "express"),
-    "probability": ("probability", ("--model", "poisson"), "probability"),
+    "poisson": ("poisson", (), "probability"),
+    "poisson with all options": (
+        "poisson",
+        ("--chrom", "chr1", "--maxdistance", 200_000, "--no-precalculate", "--learningstep", 0.4),
+        "probability",
+    ),
+    "binomial": ("binomial", ("--usereads", "cis"), "probability"),
     "binning": ("binning", (*BINS, "--pseudocounts", 1), "binning"),
     "binning-express": ("binning-express", BINS, "binning-express"),
-    "binning-probability": ("binning-probability", BINS, "binning-probability"),
+    "binning-poisson": ("binning-poisson", BINS, "binning-probability"),
+    "binning-binomial": ("binning-binomial", BINS, "binning-probability"),
+}
+NAMES = {
+    "express": "Express",
+    "express accelerated": "Express, accelerated",
+    "kr": "Knight-Ruiz",
+    "poisson": "Poisson",
+    "binomial": "Binomial",
+    "binning": "Binning",
+    "binning-express": "Binning, then Express",
+    "binning-poisson": "Binning, then Poisson",
+    "binning-binomial": "Binning, then Binomial",
 }
 
 
@@ -47,9 +66,10 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
     method, options, normalization = CASES[case]
     out, before = prepared / "out.zarr", HiC(prepared / "project.zarr")
     result = run("normalize", method, prepared / "project.zarr", *options, "-o", out)
-    assert result.output.splitlines()[-2].startswith(f"{normalization}: converged after ")
     hic = HiC(out)
     assert hic.normalization == normalization
+    assert hic.method == NAMES.get(case, NAMES[method])
+    assert result.output.splitlines()[-2].startswith(f"{hic.method}: converged after ")
     assert hic.trace is not None
     assert (hic.binning_corrections is None) == (not normalization.startswith("binning"))
     if normalization != "binning":
@@ -75,8 +95,23 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
             "oops",
         ),
         (("express", "--chrom", "chr9"), 1, "chr9"),
-        (("probability", "--learningstep", "2"), 1, "learningstep is 2"),
+        (("poisson", "--learningstep", "2"), 1, "learningstep is 2"),
         (("express", "--max-iterations", "5"), 1, "iterations is 100"),
+        (("poisson", "--usereads", "all"), 2, "poisson learns from cis reads, and expects of"),
+        (
+            ("poisson", "--iterations", "5"),
+            2,
+            "poisson has no --iterations, an option of express and binning-express; it goes on "
+            "until it has converged, at most --max-iterations times",
+        ),
+        (
+            ("kr", "--num-bins", "5"),
+            2,
+            "kr has no --num-bins, an option of binning, binning-express, binning-poisson and "
+            "binning-binomial; leave it out, or choose such a method",
+        ),
+        (("binning", "--max-iterations", "5"), 2, "binning-binomial; give --sweeps"),
+        (("probability",), 2, "there is no command 'probability'"),
     ],
 )
 def test_errors__leave_the_project_as_it_was(
@@ -86,7 +121,7 @@ def test_errors__leave_the_project_as_it_was(
     method, *options = arguments
     before = {path: path.stat().st_mtime_ns for path in project.rglob("*")}
     result = run("normalize", method, project, *options, code=code)
-    assert message in result.stderr
+    assert message in " ".join(result.stderr.split())
     assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
 
 
@@ -113,5 +148,69 @@ def test_nonconvergence__is_a_warning_an_error_or_nothing(
     assert out.exists() != failed
     assert not list(tmp_path.glob("*checkpoint*"))
     if not failed:
-        assert "express: not converged after 2 iterations" in result.stdout
+        name = {"express": "Express", "kr": "Knight-Ruiz"}[method]
+        assert f"{name}: not converged after 2 iterations" in result.stdout
         assert HiC(out).normalization == "express"
+
+
+# The same methods in `run`
+
+
+def test_run__of_another_method_does_again_what_follows_from_it(
+    prepared: Path, tmp_path: Path, no_drawing: None
+) -> None:
+    base = ("run", "--sites", prepared / "sites.bed", "--reads", prepared / "reads.raw")
+    options = (*base, "--minsize", 2000, "--mininteractions", 5, "-o", tmp_path)
+
+    def states(*more: object) -> tuple[dict[str, str], str]:
+        found = json.loads(run(*options, *more, "--json").stdout)
+        return found["steps"], found["project"]["method"]
+
+    new, old = "done", "already done"
+    learned = {"project": new, "pictures": new, "report": new}
+    assert states() == ({"fends": new, "pairs": new, **learned}, "Poisson")
+    kept = {"fends": old, "pairs": old}
+    assert states("--method", "poisson") == ({**kept, **dict.fromkeys(learned, old)}, "Poisson")
+    accelerated = ("--method", "express", "--accelerate", "--minchange", 0.01)
+    assert states(*accelerated) == ({**kept, **learned}, "Express, accelerated")
+    plan = json.loads(run(*options, "--method", "binning", *BINS, "--dry-run", "--json").stdout)
+    steps = {step["name"]: step for step in plan["steps"]}
+    assert [name for name, step in steps.items() if step["done"]] == ["fends", "pairs"]
+    assert steps["project"]["rounds"] == 10
+    assert states("--method", "binning", *BINS) == ({**kept, **learned}, "Binning")
+    assert HiC(tmp_path / "project.zarr").model_parameters is not None
+    told = run(*options, "--method", "binning", *BINS).stdout
+    assert "fends in use; Binning: converged after " in told
+    assert "Binning: converged after " in (tmp_path / "summary.md").read_text()
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (
+            ("--accelerate",),
+            2,
+            "poisson has no --accelerate, an option of express and binning-express; leave it out, "
+            "or choose such a method",
+        ),
+        (("--method", "kr", "--iterations", 5), 2, "kr has no --iterations"),
+        (("--method", "binning", "--minchange", 1), 2, "give --learning-threshold"),
+        (("--usereads", "trans"), 2, "learn from trans reads by express, kr or binning"),
+        (("--method", "binning", "--num-bins", 9), 2, "--num-bins has 1, --types has 3; give one"),
+        (
+            ("--method", "binning-poisson", "--features", "gd,len,distance"),
+            1,
+            "--features has an unknown feature 'gd'; known are: len, distance, gc, mappability",
+        ),
+        (("--binned", "10kb", "--method", "binning"), 1, "and this genome is in bins"),
+    ],
+)
+def test_run__refuses_options_of_other_methods_before_it_counts(
+    prepared: Path, tmp_path: Path, options: tuple[object, ...], code: int, message: str
+) -> None:
+    base = ("run", "--sites", prepared / "sites.bed", "--reads", prepared / "reads.raw")
+    result = run(*base, *options, "-o", tmp_path / "out", code=code)
+    assert message in " ".join(result.stderr.split())
+    assert (tmp_path / "out").exists() == (code == 1)
+    assert not (tmp_path / "out" / "pairs.zarr").exists()

@@ -542,7 +542,7 @@ def without_units(hic: hd.HiC) -> None:
         (filtered, None, ("raw", "raw")),
         (distant, None, ("raw", "distance")),
         (binned, "Binning", ("fend", "fend")),
-        (probable, "Probability (binomial)", ("fend", "enrichment")),
+        (probable, "Binomial", ("fend", "enrichment")),
         (balanced, "Knight-Ruiz", ("fend", "fend")),
         (without_units, None, ("raw", "raw")),
     ],

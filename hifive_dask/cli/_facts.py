@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hifive_dask._store.heatmaps import StoredMaps
     from hifive_dask._store.places import Place
 
-__all__ = ["SHORT", "MapFile", "chromosomes_of", "facts_of", "open_any"]
+__all__ = ["SHORT", "MapFile", "chromosomes_of", "facts_of", "learned_text", "open_any"]
 
 SHORT = 20_000  # bp: limit between short and long cis reads
 
@@ -105,6 +105,17 @@ def facts_of(
     return {**head, **facts, "history": store.records.records}
 
 
+def learned_text(hic: HiC) -> str:
+    """How the corrections were learned, and how that ended: a part of a sentence."""
+    ends = {True: "converged", False: "not converged", None: "nothing tells whether it converged"}
+    text = f"{hic.method}: {ends[hic.converged]}"
+    if hic.iterations is not None:
+        text += f" after {hic.iterations:,} iterations"
+    if hic.trace is not None and len(hic.trace):
+        text += f", last change {hic.trace[-1, 1]:.2g}"
+    return text
+
+
 def _of_fends(fend: Fend) -> dict[str, Any]:
     partition = fend.partition
     chromosomes = []
@@ -147,6 +158,7 @@ def _of_project(hic: HiC, short: int) -> dict[str, Any]:
         "units": len(hic.filter),
         "units_in_use": int((hic.filter > 0).sum()),
         "normalization": hic.normalization,
+        "method": hic.method,
         "distance_segments": None if segments is None else len(segments),
         "converged": hic.converged,
         "iterations": hic.iterations,

@@ -21,14 +21,13 @@ __all__ = [
     "GenomeInput",
     "address",
     "existing",
-    "express_options",
     "filter_options",
     "genome_options",
     "given",
+    "kept_features_option",
     "learn",
     "make_fends",
     "map_options",
-    "usereads_option",
 ]
 
 existing = FilePath(exists=True, dir_okay=False)
@@ -98,12 +97,6 @@ genome_options = stack(
         help="With --fasta: leave out shorter sequences.",
     ),
     click.option(
-        "--features",
-        type=Words(),
-        help="With --fasta: features to keep, of length and gc, or none.",
-        show_default="length,gc",
-    ),
-    click.option(
         "--window",
         type=Size(1),
         help="With --fasta: bases next to the cut site for gc.",
@@ -123,8 +116,23 @@ genome_options = stack(
     group="Genome",
 )
 
-# Go with --fasta.
-_DIGEST = ("chroms", "minlength", "features", "window", "mappability", "mappability_window")
+kept_features_option = click.option(
+    "--features",
+    "kept_features",
+    type=Words(),
+    help="With --fasta: features to keep, of length and gc, or none.",
+    show_default="length,gc",
+)
+
+# Go with --fasta: arguments of `Fend.digest`, and options.
+_DIGEST = {
+    "chroms": "chroms",
+    "minlength": "minlength",
+    "features": "kept_features",  # of `fends` alone; those of `run` are for --method
+    "window": "window",
+    "mappability": "mappability",
+    "mappability_window": "mappability_window",
+}
 
 _filter = stack(
     click.option(
@@ -173,40 +181,6 @@ _distance = stack(
 )
 
 filter_options = stack(_filter, _distance)
-
-usereads_option = click.option(
-    "--usereads",
-    type=Choice(["cis", "trans", "all"]),
-    default="cis",
-    show_default=True,
-    help="Reads to learn from.",
-)
-
-express_options = stack(
-    click.option(
-        "--iterations",
-        type=Number(1),
-        default=100,
-        show_default=True,
-        help="Least number of iterations.",
-    ),
-    click.option(
-        "--max-iterations",
-        type=Number(1),
-        default=1000,
-        show_default=True,
-        help="Most iterations.",
-    ),
-    click.option(
-        "--minchange",
-        type=float,
-        default=0.0001,
-        show_default=True,
-        help="Converged when no correction changes by more than this part.",
-    ),
-    usereads_option,
-    group="Model",
-)
 
 map_options = stack(
     click.option(
@@ -276,7 +250,11 @@ class GenomeInput:
             raise click.UsageError("--chrom-sizes needs a bin size: --binned SIZE")
         if kind == "bins" and binned is not None:
             raise click.UsageError("--bins has the sizes in the file; leave --binned out")
-        digest = {name: options[name] for name in _DIGEST if options[name] not in (None, ())}
+        digest = {
+            name: options[option]
+            for name, option in _DIGEST.items()
+            if options.get(option) not in (None, ())
+        }
         if kind == "fasta":
             if options["enzyme"] is None:
                 raise click.UsageError("--fasta needs what cuts: --enzyme NAME")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hifive_dask.cli._facts import facts_of
+from hifive_dask.cli._facts import facts_of, learned_text
 from hifive_dask.cli._inputs import (
     GenomeInput,
     given,
@@ -17,6 +17,7 @@ from hifive_dask.cli._inputs import (
     make_fends,
 )
 from hifive_dask.cli._maps import check_region
+from hifive_dask.cli._methods import Method
 from hifive_dask.cli._reads import count_reads, files_of
 from hifive_dask.cli._settings import Settings, stats_rows
 from hifive_dask.cli._steps import Steps, file_state
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 _READS = ("format_", "maxinsert", "base", "dedup", "min_mapq", "fragment_columns", "basefend")
-_PROJECT = (
-    "mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize",
-    "iterations", "max_iterations", "minchange", "usereads",
-)  # fmt: skip
+_PROJECT = ("mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize")
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,8 @@ class Pipeline:
         The directory.
     source, reads
         Input files.
+    method
+        How corrections are learned.
     options
         Values of the options of ``hifive-dask run``.
     """
@@ -58,13 +58,13 @@ class Pipeline:
     out: Path
     source: GenomeInput
     reads: tuple[Path, ...]
+    method: Method
     options: dict[str, Any]
 
     def run(self) -> None:
         """Do what is not done yet, and say where everything is."""
         fend = self._fends()
-        for region in self.options["region"]:
-            check_region(fend.units, region, self.options["binsize"])
+        self._check(fend)
         data = self._pairs(fend)
         self.settings.table("Read pairs", stats_rows(data.stats))
         hic = self._project(data)
@@ -76,6 +76,17 @@ class Pipeline:
         self.settings.say(f"Pictures: {self.out / 'pictures'} ({', '.join(pictures)})")
         self.settings.say(f"Report:   {self.out / 'report.html'} ({verdicts})")
         self.settings.document(lambda: self._document(hic, pictures))
+
+    def _check(self, fend: Fend) -> None:
+        """Refuse what does not go with the partition, before reads are counted."""
+        self.method.check_units(fend.units, self._learning)
+        for region in self.options["region"]:
+            check_region(fend.units, region, self.options["binsize"])
+
+    @property
+    def _learning(self) -> dict[str, Any]:
+        """Values of the options that the method knows and that a run has."""
+        return {name: self.options[name] for name in self.method.options if name in self.options}
 
     def _document(self, hic: HiC, pictures: list[str]) -> dict[str, Any]:
         return {
@@ -106,17 +117,15 @@ class Pipeline:
         steps = [plan_fends(fends, units, done=fend is not None)]
         data = hic = None
         if fend is not None:
-            for region in self.options["region"]:
-                check_region(fend.units, region, self.options["binsize"])
+            self._check(fend)
             data = self.steps.reopened("pairs", self._pairs_sources(fend), self._reopen_pairs)
         amount = amount_of_reads(self.reads, kind, self.options)
         steps.append(plan_pairs(pairs, amount, units, done=data is not None))
         if data is not None:
             hic = self.steps.reopened("project", self._project_sources(data), self._reopen_project)
         rows = amount.reads if data is None else len(data.store)
-        done = hic is not None
-        most = self.options["max_iterations"]
-        steps.append(plan_uncounted(project, rows, units, max_iterations=most, done=done))
+        learning = (self.method, self._learning)
+        steps.append(plan_uncounted(project, rows, units, *learning, done=hic is not None))
         drawn = told = None
         if data is not None and hic is not None:
             sources = self._pictures_sources(data)
@@ -151,7 +160,11 @@ class Pipeline:
         }
 
     def _project_sources(self, data: HiCData) -> dict[str, Any]:
-        return {"pairs": data.token, "options": given(self.options, *_PROJECT)}
+        return {
+            "pairs": data.token,
+            "options": given(self.options, *_PROJECT),
+            "method": [self.method.name, self._learning],
+        }
 
     def _named_sources(self) -> dict[str, Any]:
         """What pictures, summary and report name, or draw against, and no pair depends on."""
@@ -200,10 +213,7 @@ class Pipeline:
             hic = HiC(path, "w", silent=silent)
             hic.load_data(data.file)
             learn(hic, self.options)
-            hic.find_express_fend_corrections(
-                remove_distance=self.options["usereads"] != "trans",
-                **given(self.options, "iterations", "usereads", "minchange", "max_iterations"),
-            )
+            self.method.learn(hic, self._learning, path.with_name(f"{path.name}.checkpoint.npz"))
             hic.save()
             return hic
 
@@ -234,8 +244,8 @@ class Pipeline:
         return self.steps.do("pictures", self._pictures_sources(data), make, self._reopen_pictures)
 
     def _pictures_sources(self, data: HiCData) -> dict[str, Any]:
-        options = given(self.options, *_PROJECT, "region", "binsize")
-        return {"pairs": data.token, "options": options, **self._named_sources()}
+        drawn = given(self.options, "region", "binsize")
+        return {**self._project_sources(data), "drawn": drawn, **self._named_sources()}
 
     def _reopen_pictures(self) -> list[str]:
         paths = [self.out / "summary.md"]
@@ -270,8 +280,8 @@ class Pipeline:
         )
 
     def _report_sources(self, data: HiCData) -> dict[str, Any]:
-        options = given(self.options, *_PROJECT, "region")
-        return {"pairs": data.token, "options": options, **self._named_sources()}
+        drawn = given(self.options, "region")
+        return {**self._project_sources(data), "drawn": drawn, **self._named_sources()}
 
     def _reopen_report(self) -> str:
         from hifive_dask.cli.report import verdict_line
@@ -285,12 +295,9 @@ class Pipeline:
         raise StoreError(f"{page} or {numbers} is missing")
 
     def _state(self, hic: HiC) -> str:
-        change = float("nan") if hic.trace is None else float(hic.trace[-1, 1])
-        verdict = "converged" if hic.converged else "did not converge"
-        return (
-            f"{int(hic.filter.sum()):,} of {len(hic.filter):,} units in use; Express {verdict} in "
-            f"{hic.iterations or 0} iterations, last change {change:.2g}"
-        )
+        kind = "fends" if hic.units.fends else "bins"
+        in_use = f"{int(hic.filter.sum()):,} of {len(hic.filter):,} {kind} in use"
+        return f"{in_use}; {learned_text(hic)}"
 
     def _summary(self, hic: HiC, data: HiCData, drawn: dict[str, str]) -> str:
         from hifive_dask.reads.text import name_of

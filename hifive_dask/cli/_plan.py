@@ -27,15 +27,15 @@ from hifive_dask.model.rows import GROUP, SPAN, STEP, cis_groups, piece_groups
 if TYPE_CHECKING:
     from hifive_dask import HiC
     from hifive_dask._store.places import Place
+    from hifive_dask.cli._methods import Method, Values
 
 __all__ = [
     "Step",
-    "plan_balancing",
     "plan_combined",
     "plan_fends",
-    "plan_fit",
     "plan_maps",
     "plan_mrh",
+    "plan_normalize",
     "plan_pairs",
     "plan_pictures",
     "plan_project",
@@ -199,14 +199,20 @@ def plan_project(out: Place, units: Units, store: PairStore) -> Step:
 
 
 def plan_uncounted(
-    out: Place, rows: int, units: int, *, max_iterations: int, done: bool = False
+    out: Place, rows: int, units: int, method: Method, values: Values, *, done: bool = False
 ) -> Step:
-    """Filter, distances and Express of pairs that are not counted yet."""
+    """Filter, distances and corrections of pairs that are not counted yet."""
     tasks = 3 * max(1, -(-rows // GROUP))
     memory = 8 * min(rows, IN_MEMORY) + _read(rows)
     size = _STORE + _UNIT * units
-    rounds = -(-max_iterations // 64)
-    return Step("project", str(out), tasks, memory, size, rounds, 8 * rows, done=done)
+    rounds, kept = method.iterations(values), 0
+    if method.balances:
+        rounds, kept = -(-rounds // 64), 8 * rows
+    elif method.fit:
+        memory += 24 * min(rows, IN_MEMORY)
+    rounds = max(rounds, method.sweeps(values))
+    memory += 48 * method.classes(values)
+    return Step("project", str(out), tasks, memory, size, rounds, kept, done=done)
 
 
 def plan_pictures(out: Place, rows: int, *, done: bool = False) -> Step:
@@ -219,13 +225,22 @@ def plan_report(out: Place, rows: int, *, done: bool = False) -> Step:
     return Step("report", str(out), 1, _read(rows), _PAGE, done=done)
 
 
-def plan_balancing(
-    out: Place,
-    hic: HiC,
-    chroms: Sequence[str],
-    *,
-    usereads: str,
-    max_iterations: int,
+def plan_normalize(out: Place, hic: HiC, method: Method, values: Values) -> list[Step]:
+    """What a method would do; of a chain two steps."""
+    chroms, most, steps = values["chroms"], method.iterations(values), []
+    if method.binning:
+        classes, sweeps = method.classes(values), method.sweeps(values)
+        steps.append(_plan_fit(out, hic, chroms, max_iterations=sweeps, classes=classes))
+    if method.balances:
+        reads = values["usereads"]
+        steps.append(_plan_balancing(out, hic, chroms, usereads=reads, max_iterations=most))
+    elif method.fit:
+        steps.append(_plan_fit(out, hic, chroms, max_iterations=most))
+    return steps
+
+
+def _plan_balancing(
+    out: Place, hic: HiC, chroms: Sequence[str], *, usereads: str, max_iterations: int
 ) -> Step:
     """Express and Knight-Ruiz: 8 bytes of every pair are kept, and gone through in rounds."""
     store, units = hic.data.store, hic.units
@@ -244,10 +259,10 @@ def plan_balancing(
     return Step("normalize", str(out), tasks, memory, size, rounds, 8 * rows)
 
 
-def plan_fit(
+def _plan_fit(
     out: Place, hic: HiC, chroms: Sequence[str], *, max_iterations: int, classes: int = 0
 ) -> Step:
-    """Probability, a task for some chromosomes, or the classes of pairs of Binning."""
+    """Poisson and binomial, a task for some chromosomes, or the classes of pairs of Binning."""
     store, units = hic.data.store, hic.units
     groups = cis_groups(store, [c for c in units.select(chroms) if (c, c) in store.blocks])
     own = _largest(store, groups)

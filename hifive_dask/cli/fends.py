@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
 from hifive_dask.cli._command import Command
-from hifive_dask.cli._inputs import GenomeInput, genome_options, make_fends
+from hifive_dask.cli._inputs import (
+    GenomeInput,
+    genome_options,
+    kept_features_option,
+    make_fends,
+)
 from hifive_dask.cli._settings import Settings, json_option, pass_settings
 from hifive_dask.cli._stores import StoreOut, check_output
 
@@ -25,6 +30,7 @@ from hifive_dask.cli._stores import StoreOut, check_output
     ],
 )
 @genome_options
+@kept_features_option
 @click.option("-o", "--out", required=True, type=StoreOut(), help="Store: .zarr or .fends.")
 @json_option
 @pass_settings

@@ -11,10 +11,10 @@ from hifive_dask.cli._command import Command, stack
 from hifive_dask.cli._inputs import (
     GenomeInput,
     address,
-    express_options,
     filter_options,
     genome_options,
 )
+from hifive_dask.cli._methods import chosen_method, run_options
 from hifive_dask.cli._pipeline import Pipeline
 from hifive_dask.cli._reads import reads_format, reads_options
 from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
@@ -51,6 +51,7 @@ _pictures = stack(
     cls=Command,
     examples=[
         "hifive-dask run --sites sites.bed --reads reads.pairs.gz -o results",
+        "hifive-dask run --sites sites.bed --reads reads.pairs.gz --method express -o results",
         "hifive-dask run --fasta genome.fa.gz --enzyme DpnII --reads reads.bam -o results",
         "hifive-dask run --cool map.mcool --binned 10kb -o results",
         "hifive-dask run --sites sites.bed --reads reads.pairs.gz -o results --dry-run",
@@ -60,7 +61,7 @@ _pictures = stack(
 @_reads
 @reads_options
 @filter_options
-@express_options
+@run_options
 @_pictures
 @click.option("-o", "--out", required=True, type=FilePath(file_okay=False), help="Directory.")
 @click.option("--restart", is_flag=True, help="Do all steps anew.")
@@ -80,18 +81,19 @@ def command(
 
     Steps that were done before, from the same inputs with the same options, are skipped.
     """
-    source = GenomeInput.choose(options)
+    source, method = GenomeInput.choose(options), chosen_method(options)
     if source.kind == "cool" and not reads and not options["mates"]:
         reads = (source.path,)  # bins and counts of one file
     if not reads and not options["mates"]:
         raise click.UsageError("give files of reads: --reads FILE, or --mates FILE1 FILE2")
     kind = reads_format(reads, options)  # before any work is done
     steps = Steps(out, restart=restart, say=settings.say)
+    pipeline = Pipeline(settings, steps, out, source, reads, method, options)
     if dry_run:
         from hifive_dask.cli._plan import show_plan
 
-        show_plan(settings, Pipeline(settings, steps, out, source, reads, options).plan(kind))
+        show_plan(settings, pipeline.plan(kind))
         return
     out.mkdir(parents=True, exist_ok=True)
     with settings.session():
-        Pipeline(settings, steps, out, source, reads, options).run()
+        pipeline.run()

@@ -100,7 +100,7 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
     results = {} if record is None else record["results"]
     trace = hic.trace
     return {
-        "method": _method(hic.normalization, parameters),
+        "method": hic.method,
         "usereads": parameters.get("usereads"),
         "balances": record is not None and _balances(hic, parameters),
         "converged": hic.converged,
@@ -133,18 +133,6 @@ def _balances(hic: HiC, parameters: dict[str, Any]) -> bool:
 def _known(values: Float64) -> list[float | None]:
     """JSON has no numbers that are not finite."""
     return [float(value) if np.isfinite(value) else None for value in values]
-
-
-def _method(normalization: str, parameters: dict[str, Any]) -> str:
-    if normalization.endswith("express"):
-        name = "Knight-Ruiz" if parameters.get("kr") else "Express"
-        if parameters.get("accelerate"):
-            name += ", accelerated"
-    elif normalization.endswith("probability"):
-        name = f"Probability ({parameters['model']})" if "model" in parameters else "Probability"
-    else:
-        return "Binning"
-    return f"Binning, then {name}" if normalization.startswith("binning-") else name
 
 
 def measured_table(hic: HiC) -> pd.DataFrame | None:
