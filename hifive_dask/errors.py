@@ -17,6 +17,7 @@ __all__ = [
     "HifiveDaskWarning",
     "InputError",
     "InputWarning",
+    "LevelWarning",
     "LinkError",
     "ParameterError",
     "RegionError",
@@ -108,6 +109,10 @@ class InputWarning(HifiveDaskWarning):
 
 class ConvergenceWarning(HifiveDaskWarning):
     """An iteration stopped before it converged."""
+
+
+class LevelWarning(HifiveDaskWarning):
+    """Maps expect many more, or fewer, reads of a chromosome than it has."""
 
 
 _NEAR = 0.7  # of `difflib`: 1 is the same, 0 has nothing in common

@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -26,9 +25,6 @@ from hifive_dask.heatmap.query import Datatype, heatmap
 from hifive_dask.hic_data import HiCData
 from hifive_dask.learning import Learning
 from hifive_dask.measuring import DISTANCE_SUMS
-from hifive_dask.model.diagnostics import unit_table
-from hifive_dask.model.rows import longest_distance
-from hifive_dask.model.weights import Problem
 from hifive_dask.provenance import History
 from hifive_dask.regions import Region
 
@@ -91,6 +87,9 @@ class HiC(Described, Learning, Arrays, Exporting):
     trans_means : numpy.ndarray
         float64 (C (C - 1) / 2): mean reads per possible pair of every two chromosomes, (0, 1),
         (0, 2), ... None before `find_trans_means`, and after the next filter or normalization.
+    calibrated : bool
+        Whether the last normalization calibrated levels: means of pairs of chromosomes, in
+        `trans_means` and in maps, are then reads over the sum of what is expected.
     trans_mean : float
         The mean of all of them, weighted by possible pairs.
     model_parameters : numpy.ndarray
@@ -149,6 +148,7 @@ class HiC(Described, Learning, Arrays, Exporting):
         self.bin_distance_parameters: Float32 | None = None
         self.chromosome_means: Float32 | None = None
         self.trans_means: NDArray[np.float64] | None = None
+        self.calibrated = False
         self.model_parameters: NDArray[np.str_] | None = None
         self.binning_num_bins: NDArray[np.int32] | None = None
         self.binning_fend_indices: NDArray[np.int32] | None = None
@@ -243,6 +243,7 @@ class HiC(Described, Learning, Arrays, Exporting):
             pairs_token=data.token,
             fends_token=fends.token,
             options=dict(self.options),
+            calibrated=self.calibrated,
             history=self.records,
             binned=fends.binned,
             hifive=self._hifive,
@@ -278,6 +279,7 @@ class HiC(Described, Learning, Arrays, Exporting):
             parts = [arrays[f"corrections/{name}/trace_{part}"] for part in ("cost", "change")]
             self.trace = np.stack(parts, axis=1)
         self.options, self._hifive = dict(content.options), dict(content.hifive)
+        self.calibrated = content.calibrated
         self._hifive_arrays = {k: v for k, v in arrays.items() if k.startswith("hifive/")}
 
     def _loaded(self) -> tuple[HiCData, Fend]:
@@ -329,82 +331,6 @@ class HiC(Described, Learning, Arrays, Exporting):
     @property
     def _kind(self) -> str:
         return "fends" if self.units.fends else "bins"
-
-    # Diagnostics
-
-    def unit_table(self) -> pd.DataFrame:
-        """Return reads of every unit in use before and after correction, beside its features.
-
-        Cis pairs count, divided by what is expected at their distance if that is known. It shows
-        what of a feature is left in the corrected reads, and whether they are balanced; draw it
-        with `hifive_dask.plot.biases`, `marginals` and `chromosomes`.
-
-        Returns
-        -------
-        Indexed by ``unit``: ``chromosome``, ``start``, ``stop`` and ``length`` (bp), the features
-        of the partition, ``correction``, ``possible`` (partners), ``coverage`` and ``corrected``
-        (reads per possible partner, relative to their means, before and after the correction).
-
-        Raises
-        ------
-        StateError
-            Before `load_data`, or if no unit in use has a possible partner.
-
-        Examples
-        --------
-        >>> import hifive_dask as hd
-        >>> from hifive_dask.testing import toy_project
-        >>> hic = hd.HiC(toy_project(), silent=True)
-        >>> hic.filter_fends(mininteractions=5)
-        >>> hic.find_express_fend_corrections(remove_distance=False, minchange=1e-6)
-        >>> spread = hic.unit_table().groupby("chromosome")[["coverage", "corrected"]].std()
-        >>> bool(spread["corrected"].max() < 0.001 < spread["coverage"].min())
-        True
-        """
-        units, store = self.units, self.data.store
-        parameters, means = self.distance_parameters, self.chromosome_means
-        distance = None if parameters is None or means is None else (parameters, means)
-        window = (0, longest_distance(units, store, silent=self.silent) + 1)
-        problem = Problem(
-            units,
-            self.filter,
-            store,
-            tuple(range(len(units.chromosomes))),
-            window,
-            "cis",
-            distance,
-            binary=False,
-            binning=self._applied_binning(),
-        )
-        return unit_table(problem, self.applied_corrections, silent=self.silent)
-
-    def mean_corrections(self) -> NDArray[np.float64]:
-        """Return one correction for every unit, whatever was learned.
-
-        A binning model has none of single units, but a factor of every two; here it is the mean
-        of those of a unit with all units in use. Otherwise these are `corrections`. After both,
-        their product.
-
-        Returns
-        -------
-        float64 (N); NaN for units that are not in use or have no correction, 1 for all others
-        before a normalization.
-
-        Examples
-        --------
-        >>> import hifive_dask as hd
-        >>> from hifive_dask.testing import toy_project
-        >>> hic = hd.HiC(toy_project(), silent=True)
-        >>> hic.filter_fends(mininteractions=5)
-        >>> float(np.nanmax(hic.mean_corrections()))
-        1.0
-        """
-        corrections, model = self.applied_corrections, self._applied_binning()
-        used = self._usable()
-        values = np.ones(len(used)) if corrections is None else corrections.astype(np.float64)
-        if model is not None:
-            values = values * model.unit_means(used)
-        return np.where(used, values, np.nan)
 
     # Heatmaps
 

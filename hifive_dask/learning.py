@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._store.places import Location
 from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
-from hifive_dask.measuring import Measuring
+from hifive_dask.leveling import Leveling
 from hifive_dask.model.binning import fit_binning
 from hifive_dask.model.convergence import OnNonconvergence
 from hifive_dask.model.express import ExpressResult, Method, balance
@@ -24,7 +24,7 @@ __all__ = ["Learning"]
 Float32 = NDArray[np.float32]
 
 
-class Learning(Measuring):
+class Learning(Leveling):
     """Methods of `hifive_dask.HiC` that learn corrections; each changes the project or raises."""
 
     def find_express_fend_corrections(
@@ -183,7 +183,7 @@ class Learning(Measuring):
         if result.chromosome_means is not None:
             self.chromosome_means = result.chromosome_means
         self.normalization = "binning-express" if arguments["precorrect"] else "express"
-        self.trans_means = None
+        self.trans_means, self.calibrated = None, False
         self.records.add(
             "HiC.find_express_fend_corrections",
             arguments,
@@ -304,7 +304,8 @@ class Learning(Measuring):
             silent=self.silent,
         )
         self.corrections, self.trace = result.corrections, result.trace
-        self.chromosome_means, self.trans_means = result.chromosome_means, None
+        self.chromosome_means = result.chromosome_means
+        self.trans_means, self.calibrated = None, False
         self.normalization = "binning-probability" if precorrect else "probability"
         self.records.add(
             "HiC.find_probability_fend_corrections",
@@ -436,7 +437,8 @@ class Learning(Measuring):
         )
         self._set_binning(result.model)
         self.trace = np.stack([result.cost[:-1], result.change], axis=1)
-        self.normalization, self.trans_means = "binning", None
+        self.normalization = "binning"
+        self.trans_means, self.calibrated = None, False
         self.records.add(
             "HiC.find_binning_fend_corrections",
             {

@@ -1,4 +1,4 @@
-"""What is measured from the pairs: which units to trust, decay with distance, means of trans pairs.
+"""What is measured from the pairs: which units to trust, decay with distance.
 
 Each is one pass or one clear condition; corrections, which are fitted, are learned in
 `hifive_dask.learning`. What the present normalization applies is settled here, for all who use it.
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from hifive_dask.errors import StateError
@@ -18,10 +19,12 @@ from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.hic_data import HiCData
+from hifive_dask.model.diagnostics import unit_table
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import UseReads, filter_units
-from hifive_dask.model.trans_means import fit_trans_means, possible_trans
+from hifive_dask.model.rows import longest_distance
+from hifive_dask.model.weights import Problem
 from hifive_dask.provenance import History
 
 __all__ = ["DISTANCE_SUMS", "LIMITS", "Measuring", "name_of_method"]
@@ -77,6 +80,7 @@ class Measuring(ABC):
     corrections: Float32 | None
     trace: NDArray[np.float64] | None
     trans_means: NDArray[np.float64] | None
+    calibrated: bool
     model_parameters: NDArray[np.str_] | None
     binning_num_bins: NDArray[np.int32] | None
     binning_fend_indices: NDArray[np.int32] | None
@@ -206,32 +210,81 @@ class Measuring(ABC):
             results={"segments": len(model.parameters)},
         )
 
-    def find_trans_means(self) -> None:
-        """Learn the mean number of reads per possible pair of every two chromosomes.
+    # Diagnostics
 
-        Reads of pairs of units in use are divided by the corrections of both, if the present
-        normalization has any; corrections of feature bins do not enter. Sets `trans_means`, and so
-        `trans_mean`. Heatmaps find the same means by themselves.
+    def unit_table(self) -> pd.DataFrame:
+        """Return reads of every unit in use before and after correction, beside its features.
+
+        Cis pairs count, divided by what is expected at their distance if that is known. It shows
+        what of a feature is left in the corrected reads, and whether they are balanced; draw it
+        with `hifive_dask.plot.biases`, `marginals` and `chromosomes`.
+
+        Returns
+        -------
+        Indexed by ``unit``: ``chromosome``, ``start``, ``stop`` and ``length`` (bp), the features
+        of the partition, ``correction``, ``possible`` (partners), ``coverage`` and ``corrected``
+        (reads per possible partner, relative to their means, before and after the correction).
 
         Raises
         ------
         StateError
-            Before `load_data`.
-        """
-        corrections = self.applied_corrections
-        weight = self._usable().astype(np.float64)
-        if corrections is not None:
-            weight *= corrections
-        self.trans_means = fit_trans_means(self.units, weight, self.data.store, silent=self.silent)
-        self.records.add("HiC.find_trans_mean", {}, results={"trans_mean": self.trans_mean})
+            Before `load_data`, or if no unit in use has a possible partner.
 
-    @property
-    def trans_mean(self) -> float | None:
-        """Mean reads per possible trans pair, of all `trans_means`; None without them."""
-        if self.trans_means is None:
-            return None
-        possible = possible_trans(self.units, self._usable())
-        return float((possible * self.trans_means).sum() / max(1.0, possible.sum()))
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.filter_fends(mininteractions=5)
+        >>> hic.find_express_fend_corrections(remove_distance=False, minchange=1e-6)
+        >>> spread = hic.unit_table().groupby("chromosome")[["coverage", "corrected"]].std()
+        >>> bool(spread["corrected"].max() < 0.001 < spread["coverage"].min())
+        True
+        """
+        units, store = self.units, self.data.store
+        parameters, means = self.distance_parameters, self.chromosome_means
+        distance = None if parameters is None or means is None else (parameters, means)
+        window = (0, longest_distance(units, store, silent=self.silent) + 1)
+        problem = Problem(
+            units,
+            self.filter,
+            store,
+            tuple(range(len(units.chromosomes))),
+            window,
+            "cis",
+            distance,
+            binary=False,
+            binning=self._applied_binning(),
+        )
+        return unit_table(problem, self.applied_corrections, silent=self.silent)
+
+    def mean_corrections(self) -> NDArray[np.float64]:
+        """Return one correction for every unit, whatever was learned.
+
+        A binning model has none of single units, but a factor of every two; here it is the mean
+        of those of a unit with all units in use. Otherwise these are `corrections`. After both,
+        their product.
+
+        Returns
+        -------
+        float64 (N); NaN for units that are not in use or have no correction, 1 for all others
+        before a normalization.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.filter_fends(mininteractions=5)
+        >>> float(np.nanmax(hic.mean_corrections()))
+        1.0
+        """
+        corrections, model = self.applied_corrections, self._applied_binning()
+        used = self._usable()
+        values = np.ones(len(used)) if corrections is None else corrections.astype(np.float64)
+        if model is not None:
+            values = values * model.unit_means(used)
+        return np.where(used, values, np.nan)
 
     # What the present normalization applies
 
@@ -315,6 +368,7 @@ class Measuring(ABC):
             self.distance_parameters,
             self.chromosome_means,
             maxdistance,
+            self.calibrated,
         )
 
     def _usable(self) -> NDArray[np.bool_]:

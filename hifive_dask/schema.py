@@ -247,7 +247,8 @@ PROJECT = StoreSchema(
             ("chromosome_pair",),
             "float64",
             "reads",
-            "Mean reads per possible pair of every two chromosomes: (0, 1), (0, 2), ...",
+            "Mean reads per possible pair of every two chromosomes, or, if calibrated, reads over "
+            "the sum of what is expected: (0, 1), (0, 2), ...",
             True,
         ),
         Variable(
@@ -322,6 +323,7 @@ PROJECT = StoreSchema(
         "pairs": "Link to the pair store: relative path and token.",
         "fends": "Link to the partition: relative path and token.",
         "normalization": "none, express, ...: what `corrections` holds.",
+        "calibrated": "true if it calibrated levels; absent if not.",
         "hifive": "Attributes of the HiFive file it came from that have no use here.",
     },
 )

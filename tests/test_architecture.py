@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "viewing": TOOLS | {"genome", "reads"},
     "hic_data": TOOLS | set(STAGES) | {"fend", "loading", "viewing"},
     "measuring": TOOLS | set(STAGES) | {"hic_data"},
-    "learning": TOOLS | set(STAGES) | {"measuring"},
+    "leveling": TOOLS | set(STAGES) | {"measuring"},
+    "learning": TOOLS | set(STAGES) | {"leveling"},
     "arrays": TOOLS | set(STAGES) | {"measuring", "plot"},
     "exporting": TOOLS | set(STAGES) | {"export", "measuring"},
     "hic": TOOLS

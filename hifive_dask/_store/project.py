@@ -38,6 +38,7 @@ _HDF5_NAMES = {
 _FILTER_OPTIONS = ("mininteractions", "mindistance", "maxdistance")
 _ATTRIBUTES = {
     *("filetype", "history", "normalization", "datafilename", "fendfilename", "binned"),
+    "calibrated",
     *_FILTER_OPTIONS,
 }
 
@@ -58,6 +59,8 @@ class ProjectContent:
         Tokens of the linked stores; empty for HiFive files, which have none.
     options
         The last ``mininteractions``, ``mindistance`` and ``maxdistance`` of the filter.
+    calibrated
+        Whether means of pairs of chromosomes are reads over what is expected of all their pairs.
     binned
         Bin size, or None; only written to HDF5.
     hifive
@@ -71,6 +74,7 @@ class ProjectContent:
     pairs_token: str = ""
     fends_token: str = ""
     options: dict[str, int] = field(default_factory=dict)
+    calibrated: bool = False
     history: History = field(default_factory=History)
     binned: int | None = None
     hifive: dict[str, Any] = field(default_factory=dict)
@@ -124,6 +128,8 @@ def _write_zarr(path: Place, content: ProjectContent) -> None:
     for name in sorted(content.arrays):
         values = content.arrays[name]
         parts += [name, "\0".join(values.tolist()) if values.dtype.kind in "UT" else values]
+    if content.calibrated:
+        parts.append("calibrated")
     with zarr_store.creating(path, PROJECT) as group:
         for name in sorted(content.arrays):
             zarr_store.write_array(group, PROJECT, name, content.arrays[name])
@@ -137,6 +143,7 @@ def _write_zarr(path: Place, content: ProjectContent) -> None:
             fends=content.fends,
             fends_token=content.fends_token,
             hifive=content.hifive,
+            **({"calibrated": True} if content.calibrated else {}),
             **content.options,
         )
 
@@ -157,6 +164,7 @@ def _read_zarr(path: Location) -> ProjectContent:
         pairs_token=attributes["pairs_token"],
         fends_token=attributes["fends_token"],
         options={k: int(attributes[k]) for k in _FILTER_OPTIONS if k in attributes},
+        calibrated=bool(attributes.get("calibrated", False)),
         history=zarr_store.history_of(group),
         hifive=dict(attributes.get("hifive", {})),
     )
@@ -181,6 +189,8 @@ def _write_hdf5(path: Path, content: ProjectContent) -> None:
         file.attrs["fendfilename"] = content.fends
         for name, value in content.options.items():
             file.attrs[name] = np.int64(value)
+        if content.calibrated:
+            file.attrs["calibrated"] = np.int64(1)
         if content.binned is not None:
             file.attrs["binned"] = np.int64(content.binned)
         for name, value in content.hifive.items():
@@ -210,6 +220,7 @@ def _read_hdf5(path: Path) -> ProjectContent:
         pairs=str(attributes["datafilename"]),
         fends=str(attributes.get("fendfilename", "")),
         options={k: int(attributes[k]) for k in _FILTER_OPTIONS if k in attributes},
+        calibrated=bool(attributes.get("calibrated", False)),
         history=History.from_text(str(attributes.get("history", ""))),
         binned=int(attributes["binned"]) if "binned" in attributes else None,
         hifive={name: plain(v) for name, v in attributes.items() if name not in _ATTRIBUTES},

@@ -9,6 +9,7 @@ from typing import Any
 import dask
 import dask.array as da
 import numpy as np
+from numpy.typing import NDArray
 
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask.heatmap.axes import Segment, Stretch, cut
@@ -88,16 +89,23 @@ def expected_array(expectation: Expectation, means: Any, one: Axis, two: Axis) -
     return assemble(grid, one, two, np.float32)
 
 
-def trans_means_of(finder: RowFinder, one: Stretch, two: Stretch) -> Any:
+def trans_means_of(
+    finder: RowFinder,
+    one: Stretch,
+    two: Stretch,
+    calibrated: bool,
+    factors: NDArray[np.float32] | None,
+) -> Any:
     """Lazy means of whole chromosomes: one pass over the rows between them."""
     rows = finder.between(one, two, trans=True)
     first = _weighted(one)
     second = first if one.first == two.first else _weighted(two)
-    return lazy_trans_means(finder.readers(rows), first, second)
+    return lazy_trans_means(finder.readers(rows), first, second, calibrated, factors)
 
 
 def _weighted(stretch: Stretch) -> WeightedUnits:
-    return WeightedUnits(stretch.first, stretch.chrom, stretch.weight(corrected=True))
+    weight = stretch.weight(corrected=True)
+    return WeightedUnits(stretch.first, stretch.chrom, weight, stretch.feature_bins)
 
 
 def _groups(

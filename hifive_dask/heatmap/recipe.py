@@ -48,6 +48,9 @@ class Recipe:
         float32 (segments, 3) and (C), for "distance", "enrichment" and "expected".
     maxdistance
         bp: largest distance of a cis pair, inclusive; 0 for all.
+    calibrated
+        Whether means of pairs of chromosomes are reads over the sum of what is expected of their
+        pairs, in place of the mean of the ratios.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class Recipe:
     distance: Float32 | None = None
     chromosome_means: Float32 | None = None
     maxdistance: int = 0
+    calibrated: bool = False
 
     def __post_init__(self) -> None:
         datatype = self.datatype
@@ -137,9 +141,10 @@ class Recipe:
     def trans_means(self, one: slice, two: slice) -> Any:
         """Lazy means of the pairs of chromosomes of two stretches of units."""
         known = replace(self.genome, valid=self.corrected)
-        return trans_means_of(
-            RowFinder(self.store), *(known.part(each.start, each.stop) for each in (one, two))
-        )
+        first, second = (known.part(each.start, each.stop) for each in (one, two))
+        factors = None if self.binning is None else self.binning.corrections
+        finder = RowFinder(self.store)
+        return trans_means_of(finder, first, second, self.calibrated, factors)
 
     def _whole(self, bins: Segment) -> slice:
         """All units of the chromosomes of an axis."""

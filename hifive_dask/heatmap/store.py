@@ -229,7 +229,9 @@ def _token(recipe: Recipe, levels: Sequence[Level], chosen: Sequence[int]) -> st
     if binning is not None:
         arrays += [binning.corrections, binning.fend_indices]
     parts: list[Any] = ["" if array is None else array for array in arrays]
-    layout = [HEATMAPS.version, CHUNK, SHARD, recipe.datatype, recipe.maxdistance, units.fends]
+    layout: list[Any] = [HEATMAPS.version, CHUNK, SHARD]
+    layout += [recipe.datatype, recipe.maxdistance, units.fends]
+    layout += ["calibrated"] if recipe.calibrated else []
     return content_token(
         repr([*layout, [(level.binsize, level.trans) for level in levels], list(chosen)]),
         "\0".join(units.chromosomes),

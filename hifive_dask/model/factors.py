@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ from hifive_dask.errors import StateError
 
 __all__ = ["BinningModel", "triangle_sizes"]
 
+Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
+
+_LEFT_OUT = 1e-4  # of the largest product of `BinningModel.separated`
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,59 @@ class BinningModel:
         """float64: the product over the features, for pairs of units."""
         return pair_factors(first, second, self.fend_indices, self.corrections)
 
+    def part(self, span: slice) -> BinningModel:
+        """The same model of some units."""
+        return replace(self, fend_indices=self.fend_indices[span])
+
+    def separated(self, used: NDArray[np.intp], weight: Float64) -> Iterator[tuple[float, Float64]]:
+        """Sum of terms that gives ``w_i w_j factor_ij``, each ``share v_i v_j``.
+
+        Sums over pairs of units with factors so become a few sums with weights. Corrections of
+        every feature are a symmetric matrix, which is a sum over its eigenvectors; terms of the
+        model have one of each feature. The least ones, whose shares add up to 1e-4 of the largest,
+        are left out.
+
+        Parameters
+        ----------
+        used
+            int (n): units.
+        weight
+            float64 (n), positive.
+
+        Yields
+        ------
+        share
+            Which term there is most of comes first.
+        v
+            float64 (n).
+        """
+        bins = self.fend_indices[used, :, 0]
+        shares, vectors = [], []
+        for h, size in enumerate(self.num_bins.tolist()):
+            amount = np.bincount(bins[:, h], weight, size).astype(np.float64)
+            share, vector = _eigen(self._matrix(h), amount)
+            shares.append(share)
+            vectors.append(vector)
+        product = reduce(np.multiply.outer, shares, np.ones(()))
+        order = np.argsort(-np.abs(product), axis=None, kind="stable")
+        size = np.abs(product).ravel()[order]
+        left = np.cumsum(size[::-1])[::-1]  # with all that follow
+        for place in order[left > _LEFT_OUT * size[0]]:
+            which = np.unravel_index(place, product.shape)
+            v = weight.copy()
+            for h, k in enumerate(which):
+                v *= vectors[h][bins[:, h], k]
+            yield float(product[which]), v
+
+    def _matrix(self, feature: int) -> Float64:
+        """float64 (bins, bins): the corrections of a feature."""
+        size = int(self.num_bins[feature])
+        matrix = np.zeros((size, size))
+        rows, columns = np.triu_indices(size)
+        values = self.corrections[self.offset[feature] : self.offset[feature + 1]]
+        matrix[rows, columns] = matrix[columns, rows] = values
+        return matrix
+
     def unit_means(self, used: NDArray[np.bool_]) -> NDArray[np.float64]:
         """float64 (N): the mean factor of every unit with all those that are used."""
         bins = self.fend_indices[:, :, 0]
@@ -101,6 +158,17 @@ def _places(bins: Int32, num_bins: Int32, offset: Int32) -> NDArray[np.int64]:
     wide = bins.astype(np.int64)
     places: NDArray[np.int64] = offset[:-1] + wide * (num_bins - 1) - wide * (wide - 1) // 2
     return places
+
+
+def _eigen(matrix: Float64, amount: Float64) -> tuple[Float64, Float64]:
+    """Eigenvalues, and vectors in columns, so that ``vector diag(value) vector.T`` is a matrix.
+
+    Bins weigh as much as there is in them; those that are empty have 0.
+    """
+    root = np.sqrt(amount / max(amount.sum(), 1e-300))
+    value, vector = np.linalg.eigh(root[:, None] * matrix * root)
+    back = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
+    return value, back[:, None] * vector
 
 
 def _consistent(model: BinningModel) -> bool:
