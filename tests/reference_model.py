@@ -157,9 +157,11 @@ def dense_weights(
     distance: tuple[Array, Array] | None = None,
     binary: bool = False,
     factors: Array | None = None,
+    diagonal: int = 2,
 ) -> tuple[Array, Array]:
     """The symmetric matrix that is balanced, and the possible partners of every unit.
 
+    Reads of a bin with itself count `diagonal` times: twice for Express, once for Knight-Ruiz.
     `factors` (N, N) are divided out of all weights, but not out of the mean of trans pairs.
     """
     cis = [(i, j) for i, j, _ in rows.tolist() if units.chromosome[i] == units.chromosome[j]]
@@ -175,7 +177,8 @@ def dense_weights(
         mean = 1.0 if trans or distance is None else expected_reads(units, i, j, *distance)
         mean *= 1.0 if factors is None else factors[i, j]
         kinds[trans, i, j] += reads / mean
-        kinds[trans, j, i] += reads / mean
+        if i != j or diagonal == 2:
+            kinds[trans, j, i] += reads / mean
     per = np.bincount(units.chromosome, weights=valid)
     scale = np.ones(2)
     if usereads != "cis" and distance is not None and total[1]:

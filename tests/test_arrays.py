@@ -361,10 +361,10 @@ def test_t1_item_21_genome_of_bins() -> None:
         np.array([1, 2, 3], dtype=np.float32),
     )
     array, _ = cis(recipe)
-    np.testing.assert_array_equal(array.T, [[4, 0, 3, 0, 0, 0], [0.5, 2, 3, 2, 6, 4.5]])
-    assert cis(recipe, binsize=300)[0].tolist() == [[7, 18]]
+    np.testing.assert_array_equal(array.T, [[4, 0, 3, 0, 0, 0], [1, 2, 3, 4, 6, 9]])
+    assert cis(recipe, binsize=300)[0].tolist() == [[7, 25]]
     near = replace(recipe, maxdistance=100)
-    assert cis(near)[0][:, 1].tolist() == [0.5, 2, 0, 2, 6, 4.5]
+    assert cis(near)[0][:, 1].tolist() == [1, 2, 0, 4, 6, 9]
 
 
 def test_rectangle__of_dynamic_bins_grows_as_in_trans() -> None:

@@ -214,7 +214,7 @@ def plain(
                 continue
             if cis and units.fends and (j - i < 2 or (i % 2 == 0 and j - i == 3)):
                 continue
-            add(expected, i, j, value(i, j) * (0.5 if i == j else 1))
+            add(expected, i, j, value(i, j))
     return observed, expected
 
 

@@ -246,7 +246,7 @@ class Case:
                 value *= float(self.corrections[i]) * float(self.corrections[j])
         if datatype in ("distance", "enrichment") and self.cis(i, j):
             value *= expected_reads(self.units, i, j, DISTANCE, self.means)
-        return value * (0.5 if i == j else 1)
+        return value
 
     def cis(self, i: int, j: int) -> bool:
         return bool(self.units.chromosome[i] == self.units.chromosome[j])

@@ -289,9 +289,9 @@ def _correct_diagonal(cells: Float64, one: Segment, two: Segment, expectation: E
         others = (cells[rows, columns] - squares) / 2
         others[others < ROUNDING * squares] = 0
         cells[rows, columns] = others
-    if not expectation.fends:  # a bin of the genome with itself, at distance 0, counts half
+    if not expectation.fends:  # a bin of the genome with itself is a pair, at distance 0
         distance = np.zeros(len(rows), dtype=np.int64)
-        cells[rows, columns] += squares * expectation.at(distance, one.chrom[rows]) / 2
+        cells[rows, columns] += squares * expectation.at(distance, one.chrom[rows])
 
 
 def _remove_impossible(

@@ -111,10 +111,10 @@ def _correct_diagonal(
     squares = segment.sums(expectation.products(segment.units, unit, unit))[rows[diagonal]]
     if not expectation.by_distance:  # sums over distances hold each pair once already
         cells[diagonal] = (cells[diagonal] - squares) / 2
-    if not expectation.fends:  # a bin of the genome with itself, at distance 0, counts half
+    if not expectation.fends:  # a bin of the genome with itself is a pair, at distance 0
         distance = np.zeros(len(diagonal), dtype=np.int64)
         chrom = np.full(len(diagonal), segment.chrom[0])
-        cells[diagonal] += squares * expectation.at(distance, chrom) / 2
+        cells[diagonal] += squares * expectation.at(distance, chrom)
 
 
 def _remove_impossible(

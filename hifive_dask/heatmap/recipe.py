@@ -127,7 +127,6 @@ class Recipe:
     def expects(self) -> tuple[Datatype | None, Datatype]:
         """What stands in place of observed reads, if anything, and what is expected."""
         if self.datatype == "expected":
-            # Possible pairs are not whole numbers: a bin with itself counts half.
             return "raw", "distance" if self.uncorrected else "enrichment"
         return None, self.datatype
 

@@ -162,11 +162,11 @@ def _corrected(sums: WindowSums, expectation: Expectation, units: Stretch) -> Wi
             inside = np.flatnonzero(np.diff(sums.rows))
             own[sums.rows[inside]] = -inner_sums(sums, sums.rows)[inside]
         near[second - first, first] = value
-    else:  # a bin with itself, at distance 0, counts half of what two bins would
+    else:  # a bin with itself is a pair, at distance 0
         unit = np.arange(count)
         distance = np.zeros(count, dtype=np.int64)
         own = expectation.products(units, unit, unit) * expectation.at(distance, units.chrom)
-        own *= 1.0 if sums.both else 0.5
+        own *= 2.0 if sums.both else 1.0  # like any pair that is seen from both sides
     return sums._replace(own=_running(own), near1=_running(near[1]), near3=_running(near[3]))
 
 

@@ -155,7 +155,18 @@ def balance(
     if not maxdistance and usereads != "trans" and method != "knight-ruiz":
         # Partners farther apart than any pair that was seen do not count as possible.
         window = (mindistance, longest_distance(units, store, silent=silent) + 1)
-    problem = Problem(units, chosen, store, chroms, window, usereads, distance, binary, binning)
+    problem = Problem(
+        units,
+        chosen,
+        store,
+        chroms,
+        window,
+        usereads,
+        distance,
+        binary,
+        binning,
+        diagonal=1 if method == "knight-ruiz" else 2,
+    )
     possible = possible_partners(problem)
     start = np.where((chosen > 0) & (corrections > 0), corrections, 1.0).astype(np.float64)
     if method == "knight-ruiz":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import dask
 import numpy as np
@@ -46,6 +46,9 @@ class Problem:
         Rows count 1 in place of their reads.
     binning
         Model whose factors are divided out of all rows, or None.
+    diagonal
+        How often the sum of a bin has its reads with itself: twice, with both ends as for Express,
+        or once as for Knight-Ruiz.
     """
 
     units: Units
@@ -57,6 +60,7 @@ class Problem:
     distance: tuple[NDArray[np.float32], NDArray[np.float32]] | None
     binary: bool
     binning: BinningModel | None
+    diagonal: Literal[1, 2] = 2
 
 
 class Settings(NamedTuple):
@@ -68,6 +72,7 @@ class Settings(NamedTuple):
     distance: tuple[NDArray[np.float32], NDArray[np.float32]] | None
     binary: bool
     binning: BinningModel | None
+    diagonal: Literal[1, 2]
 
 
 def settings_of(problem: Problem) -> Any:
@@ -78,6 +83,7 @@ def settings_of(problem: Problem) -> Any:
         problem.distance,
         problem.binary,
         problem.binning,
+        problem.diagonal,
     )
     (kept,) = hold([dask.delayed(small)])
     return kept
@@ -111,6 +117,8 @@ def weigh(columns: Columns, cis: bool, settings: Settings) -> Weights:
                 "again with find_binning_fend_corrections, with pseudocounts or fewer bins"
             )
         weight /= factors
+    if settings.diagonal == 1:  # products add every row to both of its ends
+        weight[first == second] /= 2
     return Weights(first, second, weight, reads)
 
 
