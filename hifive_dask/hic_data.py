@@ -61,9 +61,11 @@ class HiCData(Described, Viewing, Loading):
     file : str
         Absolute path, or URL.
     stats : dict
-        Read statistics, int by name. ``total_reads`` is the sum of ``chr_not_in_fends``,
-        ``pcr_duplicates`` (unless duplicates were kept), ``out_of_bounds``, ``insert_size``,
-        ``same_fragment``, ``failed_cut``, ``valid_cis_reads`` and ``valid_trans_reads``.
+        Read statistics, int by name. ``total_reads`` is the sum of ``unmapped_reads``,
+        ``multimapped_reads``, ``walk_reads``, ``chr_not_in_fends``, ``pcr_duplicates`` (unless
+        duplicates were kept; then of ``marked_duplicates``, which are part of them),
+        ``out_of_bounds``, ``insert_size``, ``same_fragment``, ``failed_cut``, ``valid_cis_reads``
+        and ``valid_trans_reads``.
     insert_distribution : numpy.ndarray
         int64 (182, 2): distinct read pairs, and lower edge in bp, per row.
     fends : Fend

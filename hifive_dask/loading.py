@@ -102,11 +102,17 @@ class Loading(ABC):
         base: int = 1,
         dedup: Dedup = "library",
         fragments: Literal["index"] | None = None,
+        ignore_marks: bool = False,
     ) -> None:
         """Count read pairs of ``.pairs`` files (4DN consortium), replacing what the store held.
 
         Columns are found by the ``#columns:`` line (``chrom1`` or ``chr1``, ``pos1``, ``strand1``,
         and so on), else they are the standard seven. Parameters and errors as `load_data_from_raw`.
+
+        The column ``pair_type`` of pairtools, if there is one, tells which pairs do not count, and
+        what they are: DD are duplicates; pairs with an end of type N or X, or on the chromosome
+        ``!``, are ``unmapped_reads``, others with M ``multimapped_reads``, those with W
+        ``walk_reads``.
 
         Parameters
         ----------
@@ -115,6 +121,8 @@ class Loading(ABC):
             the fragment: a position outside it is moved to its nearest base. They count from 0 on
             each chromosome, 0 being the stretch before the first cut, as ``pairtools restrict`` and
             Juicer write them for the same cut sites. None: positions decide.
+        ignore_marks
+            Chromosomes and positions alone decide, whatever the pair types are.
         """
         if fragments not in (None, "index"):
             raise ParameterError(f"fragments is {fragments!r}, expected 'index' or None")
@@ -122,9 +130,15 @@ class Loading(ABC):
 
         def open_source(partition: Partition) -> TextReads:
             edges = FragmentEdges.of(partition) if fragments else None
-            return TextReads(files, "pairs", base=base, edges=edges)
+            return TextReads(files, "pairs", base=base, edges=edges, marks=not ignore_marks)
 
-        arguments = {"maxinsert": maxinsert, "base": base, "dedup": dedup, "fragments": fragments}
+        arguments = {
+            "maxinsert": maxinsert,
+            "base": base,
+            "dedup": dedup,
+            "fragments": fragments,
+            "ignore_marks": ignore_marks,
+        }
         self._load("load_data_from_pairs", fendfilename, files, arguments, open_source)
 
     def load_data_from_mat(
@@ -275,6 +289,7 @@ class Loading(ABC):
         *,
         min_mapq: int = 0,
         dedup: Dedup = "library",
+        ignore_marks: bool = False,
     ) -> None:
         """Count read pairs of BAM, SAM or CRAM files, replacing what the store held.
 
@@ -298,6 +313,9 @@ class Loading(ABC):
             Least mapping quality of both ends.
         dedup
             As in `load_data_from_raw`; a pair of files is one file.
+        ignore_marks
+            Count pairs with an end that is flagged as a duplicate (1024) like all others. Else they
+            are duplicates.
 
         Raises
         ------
@@ -313,8 +331,15 @@ class Loading(ABC):
             "load_data_from_bam",
             fendfilename,
             [path for group in groups for path in group],
-            {"maxinsert": maxinsert, "min_mapq": min_mapq, "dedup": dedup},
-            lambda partition: BamReads(groups, partition, min_mapq=min_mapq),
+            {
+                "maxinsert": maxinsert,
+                "min_mapq": min_mapq,
+                "dedup": dedup,
+                "ignore_marks": ignore_marks,
+            },
+            lambda partition: BamReads(
+                groups, partition, min_mapq=min_mapq, marks=not ignore_marks
+            ),
         )
 
     def _load(

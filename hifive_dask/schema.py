@@ -9,7 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["FENDS", "HEATMAPS", "PAIRS", "PROJECT", "STORES", "StoreSchema", "Variable"]
+__all__ = [
+    "FENDS",
+    "HEATMAPS",
+    "MARKED",
+    "PAIRS",
+    "PROJECT",
+    "STATISTICS",
+    "STORES",
+    "StoreSchema",
+    "Variable",
+]
+
+# The read statistics of a pair store: those that HiFive documents, in its order, and those of reads
+# that the files themselves mark. Stores of before lack the latter, files of HiFive have no place
+# for them: there they stand behind all others, and only if they are not 0.
+STATISTICS = (
+    "total_reads",
+    "chr_not_in_fends",
+    "pcr_duplicates",
+    "out_of_bounds",
+    "insert_size",
+    "same_fragment",
+    "failed_cut",
+    "valid_cis_reads",
+    "valid_trans_reads",
+    "valid_cis_pairs",
+    "valid_trans_pairs",
+)
+MARKED = ("unmapped_reads", "multimapped_reads", "walk_reads", "marked_duplicates")
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,9 @@ def read_ends(
     found = [job(names) for job in jobs]
     rows = [row for ends in found for row in zip(*map(np.ndarray.tolist, ends[:6]), strict=True)]
     assert all(isinstance(ends, ReadEnds) for ends in found)
-    return sorted((row[:3], row[3:]) for row in rows), sum(ends.unknown for ends in found)
+    return sorted((row[:3], row[3:]) for row in rows), sum(
+        ends.left_out["chr_not_in_fends"] for ends in found
+    )
 
 
 @pytest.fixture(autouse=True)

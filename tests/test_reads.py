@@ -24,9 +24,9 @@ from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
 from hifive_dask.reads.detect import detect_format
 from hifive_dask.reads.fragments import FragmentEdges
-from hifive_dask.reads.gather import STATISTICS
 from hifive_dask.reads.lines import TextReads
 from hifive_dask.reads.pipeline import load_reads
+from hifive_dask.schema import MARKED, STATISTICS
 
 from .worlds import (
     G1,
@@ -42,7 +42,7 @@ from .worlds import (
     write_reads,
 )
 
-CONSERVED = STATISTICS[1:9]
+CONSERVED = (*STATISTICS[1:9], *MARKED[:3])
 
 
 @pytest.fixture(autouse=True)
@@ -371,14 +371,6 @@ def test_pairs_files__columns_and_packing_do_not_matter(
     raw = load(tmp_path, fend_partition(G2), [T22], 500)
     assert store.token == raw.token
     assert store.stats == raw.stats
-
-
-def test_pairs_files__unmapped_ends_are_unknown_chromosomes(tmp_path: Path) -> None:
-    text = pairs_text(T22, "readID chrom1 pos1 chrom2 pos2 strand1 strand2")
-    path = tmp_path / "reads.pairs"
-    path.write_bytes(text + b"r\t!\t0\tchr1\t1100\t-\t-\n")
-    store = load(tmp_path, fend_partition(G2), [path], 500, format="pairs")
-    assert store.stats["chr_not_in_fends"] == 1
 
 
 def test_flags_of_sam__are_strands(tmp_path: Path) -> None:

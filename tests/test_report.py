@@ -88,7 +88,8 @@ def test_numbers__of_nine_reads(tmp_path: Path) -> None:
     found = hd.write_report(tiny_project(tmp_path))
     reads = {row["class"]: row["reads"] for row in found["reads"]["classes"]}
     assert reads == {
-        "total_reads": 9, "chr_not_in_fends": 1, "pcr_duplicates": 1, "out_of_bounds": 1,
+        "total_reads": 9, "unmapped_reads": 0, "multimapped_reads": 0, "walk_reads": 0,
+        "chr_not_in_fends": 1, "pcr_duplicates": 1, "marked_duplicates": 0, "out_of_bounds": 1,
         "insert_size": 1, "same_fragment": 1, "failed_cut": 1, "valid_reads": 3,
         "valid_cis_reads": 2, "cis_short_reads": 2, "cis_long_reads": 0, "valid_trans_reads": 1,
     }  # fmt: skip

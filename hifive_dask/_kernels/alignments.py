@@ -1,7 +1,8 @@
 """BAM records to packed alignments, and alignments of one name to read pairs.
 
-A packed alignment is a 64-bit hash of the read name and a word: mate (2 bits), chromosome (28),
-strand (1 for minus), and 1-based position of the 5' end (31).
+A packed alignment is a 64-bit hash of the read name and a word: mate (2 bits), whether it is marked
+as a duplicate (1), nothing (1), chromosome (28), strand (1 for minus), and 1-based position of the
+5' end (31).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = [
     "Alignments",
     "Ends",
     "find_record",
+    "is_duplicate",
     "match_mates",
     "mate_of",
     "read_records",
@@ -49,6 +51,7 @@ _SMALLEST = 38  # with a name of one letter
 _CHAIN = 64  # records that must follow each other for a start to be believed
 _MAX_POSITION = 2**31 - 2
 _MATE_SHIFT, _CHROMOSOME_SHIFT, _STRAND_SHIFT = np.uint64(62), np.uint64(32), np.uint64(31)
+_DUPLICATE_SHIFT = np.uint64(61)
 _CHROMOSOME_MASK, _POSITION_MASK = np.uint64(2**28 - 1), np.uint64(2**31 - 1)
 
 
@@ -191,6 +194,7 @@ def _read_records(text, at, stop, chromosome, mate, min_mapq, seen, name, word):
         name[count] = _hash_name(text, body, end)
         word[count] = (
             np.uint64(own) << _MATE_SHIFT
+            | np.uint64((flag >> 10) & 1) << _DUPLICATE_SHIFT
             | np.uint64(chromosome[reference]) << _CHROMOSOME_SHIFT
             | np.uint64(minus) << _STRAND_SHIFT
             | np.uint64(place)
@@ -318,6 +322,11 @@ def unpack_ends(word: NDArray[np.uint64]) -> Ends:
         (word & _POSITION_MASK).astype(np.int64),
         (word >> _STRAND_SHIFT & np.uint64(1)).astype(np.uint8),
     )
+
+
+def is_duplicate(word: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether alignments are marked as duplicates."""
+    return (word >> _DUPLICATE_SHIFT & np.uint64(1)).astype(np.bool_)
 
 
 def mate_of(word: NDArray[np.uint64]) -> NDArray[np.uint8]:

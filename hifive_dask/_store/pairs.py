@@ -15,7 +15,7 @@ from hifive_dask._store import zarr_store
 from hifive_dask._store.places import Location, absolute, explained, load_array
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History, content_token
-from hifive_dask.schema import PAIRS
+from hifive_dask.schema import MARKED, PAIRS
 
 __all__ = [
     "CHUNK",
@@ -25,6 +25,7 @@ __all__ = [
     "PairStore",
     "RowFile",
     "Rows",
+    "complete_stats",
     "create_pairs",
     "finish_pairs",
     "pairs_token",
@@ -192,8 +193,10 @@ class PairStore:
             block_offset=column("block_offset"),
             tile_row=CHUNK * np.arange(len(column("tile_first_fend1")), dtype=np.int64),
             tile_first_fend1=column("tile_first_fend1"),
-            stats=dict(
-                zip(map(str, column("stat_name")), map(int, column("stat_count")), strict=True)
+            stats=complete_stats(
+                dict(
+                    zip(map(str, column("stat_name")), map(int, column("stat_count")), strict=True)
+                )
             ),
             insert_distribution=np.stack(
                 [column("insert_size_count"), column("insert_size_edge")], axis=1
@@ -271,6 +274,11 @@ def tile_file(directory: str, tile: int) -> str:
     return f"{directory}/tile-{tile}.npy"
 
 
+def complete_stats(stats: Mapping[str, int]) -> dict[str, int]:
+    """Read statistics with those that older stores, and files of HiFive, lack."""
+    return {**stats, **{name: stats.get(name, 0) for name in MARKED}} if stats else {}
+
+
 def create_pairs(path: Location, rows: int) -> None:
     """Make an incomplete store with room for `rows` pairs."""
     chunks = max(1, min(SHARD // CHUNK, -(-rows // CHUNK)))
@@ -335,7 +343,7 @@ def pairs_token(
     the token takes one pass, in parallel or in the order of the file.
     """
     blocks = np.stack([block_chrom1, block_chrom2, np.diff(block_offset)]).astype(np.int64)
-    names = sorted(stats)
+    names = sorted(name for name in stats if stats[name] or name not in MARKED)
     counts = np.array([stats[name] for name in names], dtype=np.int64)
     return content_token(blocks, ",".join(names), counts, insert_distribution.astype("<i8"), sums)
 

@@ -27,11 +27,13 @@ from hifive_dask._store.pairs import (
     Columns,
     PairRows,
     PairStore,
+    complete_stats,
     pairs_token,
     shard_rows,
 )
 from hifive_dask.errors import StoreError
 from hifive_dask.provenance import History
+from hifive_dask.schema import MARKED
 
 __all__ = [
     "fends_link",
@@ -129,7 +131,7 @@ def open_hcd(
         "block_chrom1": segments["chrom1"][starts].copy(),
         "block_chrom2": segments["chrom2"][starts].copy(),
         "block_offset": np.r_[segments["start"][starts], rows].astype(np.int64),
-        "stats": {plain(name): int(count) for name, count in stats.tolist()},
+        "stats": complete_stats({plain(name): int(count) for name, count in stats.tolist()}),
         "insert_distribution": insert.astype(np.int64),
     }
     return PairStore(
@@ -407,7 +409,8 @@ def write_hcd(
                 file[f"{name}_interaction_distribution"] = np.bincount(degree).astype(np.int64)
         if len(store.insert_distribution):
             file["insert_distribution"] = _narrow(store.insert_distribution)
-        names = sorted(store.stats)
+        names = sorted(set(store.stats).difference(MARKED))
+        names += [name for name in MARKED if store.stats.get(name)]
         counts = _narrow(np.array([store.stats[name] for name in names], dtype=np.int64))
         width = max([17, *map(len, names)])
         table = np.empty(len(names), dtype=[("name", f"S{width}"), ("count", counts.dtype)])

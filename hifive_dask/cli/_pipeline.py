@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-_READS = ("format_", "maxinsert", "base", "dedup", "min_mapq", "fragment_columns", "basefend")
+_READS = (
+    "format_", "maxinsert", "base", "dedup", "min_mapq", "ignore_marks", "fragment_columns",
+    "basefend",
+)  # fmt: skip
 _PROJECT = ("mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize")
 
 

@@ -70,6 +70,11 @@ reads_options = stack(
         help="For raw, pairs and bam: where equal reads count once: in all files, each or nowhere.",
     ),
     click.option(
+        "--ignore-marks",
+        is_flag=True,
+        help="For pairs and bam: count pairs whatever pair_type or the flag of duplicates says.",
+    ),
+    click.option(
         "--fragment-columns",
         is_flag=True,
         help="For pairs: columns rfrag1 and rfrag2, not positions, decide the fragment.",
@@ -96,6 +101,7 @@ _FOR = {  # formats that an option says something for
     "min_mapq": ("bam",),
     "base": ("raw", "pairs"),
     "fragment_columns": ("pairs",),
+    "ignore_marks": ("pairs", "bam"),
     "basefend": ("mat",),
     "maxinsert": ("raw", "pairs", "bam"),
     "dedup": ("raw", "pairs", "bam"),
@@ -135,17 +141,18 @@ def count_reads(
         "maxinsert": options["maxinsert"],
         "dedup": options["dedup"],
     }
+    marks = {"ignore_marks": options["ignore_marks"]}
     data = HiCData(out, "w", silent=silent)
     if kind == "raw":
         data.load_data_from_raw(fends, reads, base=options["base"], **filters)
     elif kind == "pairs":
         fragments: Any = "index" if options["fragment_columns"] else None
         data.load_data_from_pairs(
-            fends, reads, base=options["base"], fragments=fragments, **filters
+            fends, reads, base=options["base"], fragments=fragments, **filters, **marks
         )
     elif kind == "bam":
         groups = [*map(list, options["mates"]), *([path] for path in reads)]
-        data.load_data_from_bam(fends, groups, min_mapq=options["min_mapq"], **filters)
+        data.load_data_from_bam(fends, groups, min_mapq=options["min_mapq"], **filters, **marks)
     elif kind == "mat":
         data.load_data_from_mat(fends, reads[0], options["basefend"] or 0)
     elif kind == "matrix":

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from hifive_dask.schema import MARKED
+
 __all__ = [
     "Settings",
     "dry_run_option",
@@ -106,7 +108,7 @@ dry_run_option = click.option(
 
 
 def stats_rows(stats: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """Read statistics as rows: name, number, part of all reads."""
+    """Read statistics as rows: name, number, part of all reads; marks if there were some."""
     total = max(1, stats.get("total_reads", 0))
     return [
         (
@@ -115,6 +117,7 @@ def stats_rows(stats: Mapping[str, int]) -> list[tuple[str, ...]]:
             f"{100 * count / total:.1f} %" if not name.endswith("_pairs") else "",
         )
         for name, count in stats.items()
+        if count or name not in MARKED
     ]
 
 

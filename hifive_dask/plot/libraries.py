@@ -16,6 +16,7 @@ from hifive_dask.plot.style import (
     DEEP,
     INK,
     LIGHT,
+    MARKS,
     MUTED,
     REJECTED,
     WARM,
@@ -29,7 +30,7 @@ from hifive_dask.plot.style import (
 __all__ = ["statistics"]
 
 Library = Mapping[str, int]
-_DARK = {ACCENT, DEEP, *WARM[2:]}
+_DARK = {ACCENT, DEEP, MARKS[0], *WARM[2:]}
 _WIDE = 7.0  # %: the least share that has room for its number
 _MOST = 24  # characters of a name
 
@@ -52,6 +53,9 @@ _FATES = (
     _Class("pcr_duplicates", "PCR duplicates", WARM[3]),
     _Class("out_of_bounds", "out of bounds", MUTED),
     _Class("chr_not_in_fends", "unknown chromosome", REJECTED),
+    _Class("walk_reads", "walks", MARKS[0]),
+    _Class("multimapped_reads", "multimapped", MARKS[1]),
+    _Class("unmapped_reads", "unmapped", MARKS[2]),
 )
 
 
@@ -116,7 +120,7 @@ def _reads(library: Library, classes: Sequence[_Class]) -> list[int]:
     """Reads by class; duplicates that were kept are among the others."""
     reads = {c.key: library.get(c.key, 0) for c in classes}
     if "total_reads" in library and sum(reads.values()) > library["total_reads"]:
-        reads |= dict.fromkeys(reads.keys() & {"pcr_duplicates"}, 0)
+        reads |= {"pcr_duplicates": library.get("marked_duplicates", 0)}
     return list(reads.values())
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "DIVERGING",
     "INK",
     "LIGHT",
+    "MARKS",
     "MISSING",
     "MUTED",
     "OUTSIDE",
@@ -56,6 +57,7 @@ _BALANCE = ["#14305c", "#2f6db3", "#8fbadd", "#f8f8f8", "#f2a48a", "#d0402f", "#
 
 DEEP, LIGHT = _BALANCE[0], _BALANCE[2]  # further kinds of data
 WARM = tuple(_FALL[1:5])  # kinds of data that were left out, light to dark
+MARKS = ("#4d7f6b", "#86b39a", "#c5dccb")  # kinds that were no use from the beginning
 
 SEQUENTIAL = LinearSegmentedColormap.from_list("fall", _FALL, N=512).with_extremes(
     bad=MISSING, under="#ffffff"

@@ -46,6 +46,8 @@ class BamReads:
         The genome.
     min_mapq
         Least mapping quality of both ends.
+    marks
+        Whether pairs with an end that is flagged as a duplicate are left out.
     span_bytes
         Inflated BAM per task. The result does not depend on it.
 
@@ -63,6 +65,7 @@ class BamReads:
         partition: Partition,
         *,
         min_mapq: int = 0,
+        marks: bool = True,
         span_bytes: int = _SPAN_BYTES,
     ) -> None:
         if not 0 <= min_mapq <= 255:
@@ -76,7 +79,7 @@ class BamReads:
         check_files([path for group in groups for path in group])
         self._groups, self._partition = groups, partition
         self._files: list[list[AlignmentFile]] = []
-        self._min_mapq, self._span_bytes = min_mapq, span_bytes
+        self._min_mapq, self._marks, self._span_bytes = min_mapq, marks, span_bytes
         self.reads = 0
         self.found: dict[str, int] = {}
 
@@ -124,7 +127,9 @@ class BamReads:
             _check_mates(files, group)
         matched = []
         for number, (files, group) in enumerate(zip(self._files, read, strict=True)):
-            found = match_files(group, len(chromosomes), number, spill=spill, silent=silent)
+            found = match_files(
+                group, len(chromosomes), number, marks=self._marks, spill=spill, silent=silent
+            )
             if not found.pairs:
                 raise _explain_no_pair(files, group)
             matched.append(found)

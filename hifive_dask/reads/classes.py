@@ -30,8 +30,12 @@ SHORT = 20_000  # bp: below, cis pairs are mostly polymer contacts and by-produc
 DISTANCE_CLASSES = ("cis_short_reads", "cis_long_reads", "trans_reads")
 READ_CLASSES = {
     "total_reads": "all read pairs of the files",
+    "unmapped_reads": "an end that the mapper could not place",
+    "multimapped_reads": "an end that fits in several places",
+    "walk_reads": "more than two ends that were ligated, not told apart",
     "chr_not_in_fends": "an end on a chromosome that the partition lacks",
     "pcr_duplicates": "both ends as those of an earlier read pair",
+    "marked_duplicates": "of the duplicates, those that the files mark",
     "out_of_bounds": "an end outside all fragments or bins",
     "insert_size": "an insert size that the filter rejects",
     "same_fragment": "both ends on one fragment: self-circle or dangling end",

@@ -31,8 +31,9 @@ from hifive_dask.errors import InputError, StoreError
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.provenance import History
 from hifive_dask.reads.count import INSERT_EDGES
-from hifive_dask.reads.gather import STATISTICS, Counted, write_counted
+from hifive_dask.reads.gather import Counted, write_counted
 from hifive_dask.reads.pipeline import spill_beside
+from hifive_dask.schema import MARKED, STATISTICS
 
 __all__ = ["combine_stores", "explain_difference", "join_histories", "join_maxinsert"]
 
@@ -220,7 +221,7 @@ def _add_statistics(
     stores: Sequence[PairStore], partition: Partition, blocks: _Blocks
 ) -> dict[str, int]:
     """Sums of all statistics; what the pairs themselves tell is counted in them."""
-    stats: Counter[str] = Counter(dict.fromkeys(STATISTICS, 0))
+    stats: Counter[str] = Counter(dict.fromkeys((*STATISTICS, *MARKED), 0))
     for store in stores:
         stats.update(store.stats)
     chromosomes = len(partition.chromosomes)

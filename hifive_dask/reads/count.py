@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hifive_dask._kernels.reads import COUNTERS, EndTables, assign_pairs, count_runs
 from hifive_dask._store.atomic import save_array
 from hifive_dask._store.pairs import tile_file
+from hifive_dask.schema import MARKED
 
 __all__ = [
     "INSERT_EDGES",
@@ -22,6 +23,7 @@ __all__ = [
     "Dedup",
     "Report",
     "TileCounter",
+    "lost_key",
     "runs_of",
 ]
 
@@ -29,9 +31,10 @@ Dedup = Literal["library", "file", "none"]
 Report = list[tuple[str, int, int, int]]  # rows of `PARTIAL_META`
 
 INSERT_EDGES: NDArray[np.int64] = np.round(np.exp(3.8 + 0.05 * np.arange(181))).astype(np.int64)
-UNKNOWN_BLOCK = (
-    -1
-)  # rows of this block carry numbers of reads that lie on no chromosome, or no unit
+# Rows of this block carry numbers of reads that lie on no chromosome, or no unit, or are marked.
+UNKNOWN_BLOCK = -1
+_LOST = ("chr_not_in_fends", *MARKED)
+_LOST_SHIFT = 48  # of the place in `_LOST` in the key, above the number of reads
 
 # What a tile reports, one number a row. `kind`: the statistic's name, "insert" (a = histogram row),
 # or "rows" (a = tile, b = block). The counted pairs themselves wait in a file.
@@ -92,8 +95,7 @@ class TileCounter:
         counters = np.zeros(len(COUNTERS), dtype=np.int64)
         report = []
         if blocks[0] == UNKNOWN_BLOCK:
-            unknown = int(keys[: group[1]].sum())
-            report.append(("chr_not_in_fends", 0, 0, unknown))
+            report += [_read_lost(int(key)) for key in keys[: group[1]]]
             keys, group = keys[group[1] :], group[1:] - group[1]
             blocks, owner = blocks[1:], owner[1:]
         codes, ends, counters, histogram = assign_pairs(
@@ -160,6 +162,15 @@ class TileCounter:
                 columns.append(np.stack(counted))
         rows = np.concatenate(columns, axis=1) if columns else np.zeros((3, 0), dtype=np.int32)
         return rows, numbers
+
+
+def lost_key(name: str, reads: int) -> int:
+    """Key of a row that carries the number of reads of a statistic that were left out."""
+    return _LOST.index(name) << _LOST_SHIFT | reads
+
+
+def _read_lost(key: int) -> tuple[str, int, int, int]:
+    return _LOST[key >> _LOST_SHIFT], 0, 0, key & (1 << _LOST_SHIFT) - 1
 
 
 def runs_of(values: NDArray[Any]) -> Iterator[tuple[int, int]]:

@@ -8,11 +8,16 @@ from hifive_dask.errors import InputError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.layout import Layout
 from hifive_dask.reads.text import TextFile, read_head
+from hifive_dask.schema import MARKED
 
 __all__ = ["explain_nothing_counted", "explain_nothing_loaded", "no_common_chromosome"]
 
 _LINES = 1000
 _CURES = {
+    "unmapped_reads": "are these the unmapped reads, which some programs write apart?",
+    "multimapped_reads": "were all reads mapped to a genome that holds everything twice?",
+    "walk_reads": "parse the alignments with another policy for walks",
+    "pcr_duplicates": "are these the duplicates, which some programs write apart?",
     "out_of_bounds": "are the positions of another genome, or of another cut-site file?",
     "chr_not_in_fends": "use a partition and counts of the same genome, with the same names",
     "insert_size": "is maxinsert too small for this library, or the enzyme another?",
@@ -31,7 +36,7 @@ def explain_nothing_loaded(
     total = stats["total_reads"]
     if total == 0:
         return InputError("holds no reads", path=files[0].name)
-    if stats["chr_not_in_fends"] == total:
+    if 0 < stats["chr_not_in_fends"] == total - sum(stats[name] for name in MARKED[:3]):
         return _unknown_chromosomes(files[0], layouts[0], partition)
     return explain_nothing_counted(files[0].name, stats)
 

@@ -25,22 +25,11 @@ from hifive_dask._store.pairs import (
 from hifive_dask._store.places import Location
 from hifive_dask.provenance import History
 from hifive_dask.reads.count import INSERT_EDGES
+from hifive_dask.schema import MARKED, STATISTICS
 
-__all__ = ["STATISTICS", "Counted", "write_counted"]
+__all__ = ["Counted", "write_counted"]
 
-STATISTICS = (
-    "total_reads",
-    "chr_not_in_fends",
-    "pcr_duplicates",
-    "out_of_bounds",
-    "insert_size",
-    "same_fragment",
-    "failed_cut",
-    "valid_cis_reads",
-    "valid_trans_reads",
-    "valid_cis_pairs",
-    "valid_trans_pairs",
-)
+_FATES = (*STATISTICS[1:9], *MARKED[:3])  # what all reads are the sum of
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,10 @@ class Counted:
 
     @classmethod
     def gather(cls, report: pd.DataFrame, *, duplicates_lost: bool) -> Counted:
-        """Add up reports; `duplicates_lost` says whether duplicates are part of all reads."""
+        """Add up reports; `duplicates_lost` says whether those found are part of all reads.
+
+        Reports tell those found and those marked apart; of the statistics, the former hold both.
+        """
         totals: Counter[str] = Counter()
         insert = np.zeros((len(INSERT_EDGES) + 1, 2), dtype=np.int64)
         insert[1:, 1] = INSERT_EDGES
@@ -80,10 +72,12 @@ class Counted:
                 blocks[b] += value
             else:
                 totals[kind] += value
-        stats = {name: int(totals[name]) for name in STATISTICS}
-        stats["total_reads"] = sum(stats[name] for name in STATISTICS[1:9])
+        found, marked = totals["pcr_duplicates"], totals["marked_duplicates"]
+        totals["pcr_duplicates"] += marked
+        stats = {name: int(totals[name]) for name in (*STATISTICS, *MARKED)}
+        stats["total_reads"] = sum(stats[name] for name in _FATES)
         if not duplicates_lost:
-            stats["total_reads"] -= stats["pcr_duplicates"]
+            stats["total_reads"] -= int(found)
         return cls(stats, insert, sorted(tiles.items()), sorted(blocks.items()))
 
 

@@ -25,7 +25,8 @@ _PLAINLY = {"bam": "holds alignments", "pairs": "is in .pairs format"}
 class Layout:
     """0-based columns of the values of a read pair, and the number of columns of a line.
 
-    ``fragments`` are the columns of fragment numbers, if they are wanted.
+    ``fragments`` are the columns of fragment numbers, if they are wanted. ``marks`` says whether
+    what the file says of a pair counts: the chromosome ``!``, and the column ``pair_type``, if any.
     """
 
     chrom1: int
@@ -36,6 +37,8 @@ class Layout:
     strand2: int
     width: int
     fragments: tuple[int, ...] = ()
+    marks: bool = False
+    pair_type: int | None = None
 
     @property
     def columns(self) -> tuple[int, int, int, int, int, int]:
@@ -64,8 +67,10 @@ def expect_format(name: str, seen: TextFormat, expected: TextFormat, lines: str)
         )
 
 
-def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> Layout:
-    """Find the columns of one file from its head, also those of fragment numbers if wanted.
+def find_layout(
+    file: TextFile, format: Format, *, fragments: bool = False, marks: bool = False
+) -> Layout:
+    """Find the columns of one file from its head, also those of fragments and marks if wanted.
 
     Raises
     ------
@@ -122,7 +127,15 @@ def find_layout(file: TextFile, format: Format, *, fragments: bool = False) -> L
     # Some writers put an empty column, which they do not name, before the fragment numbers.
     while numbers and not line.split("\t")[min(numbers)] and max(numbers) + 1 < width:
         numbers = tuple(column + 1 for column in numbers)
-    return Layout(**{name: names.index(name) for name in _RAW}, width=width, fragments=numbers)
+    marks &= format == "pairs"
+    types = [k for k, name in enumerate(names[:width]) if name == "pair_type" and marks]
+    return Layout(
+        **{name: names.index(name) for name in _RAW},
+        width=width,
+        fragments=numbers,
+        marks=marks,
+        pair_type=types[0] if types else None,
+    )
 
 
 def _cure_of_columns(line: str) -> str:

@@ -52,6 +52,8 @@ class TextReads:
         Number of the first base of a chromosome in the files, 0 or 1.
     edges
         Borders of the fragments that the columns of fragment numbers mean, if they shall decide.
+    marks
+        Whether what .pairs files say of a pair counts, ``pair_type`` above all.
     block_bytes
         Text per parsing task. The result does not depend on it.
 
@@ -70,13 +72,14 @@ class TextReads:
         *,
         base: int = 1,
         edges: FragmentEdges | None = None,
+        marks: bool = True,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
         check_files(files)
         if base not in (0, 1):
             raise ParameterError(f"base is {base!r}, expected 0 or 1: the number of a first base")
         self._paths, self._format = list(files), format
-        self._base, self._edges, self._block_bytes = base, edges, block_bytes
+        self._base, self._edges, self._marks, self._block_bytes = base, edges, marks, block_bytes
         self._files: list[TextFile] = []
         self._layouts: list[Layout] = []
         self.reads = 0
@@ -92,7 +95,7 @@ class TextReads:
         """
         self._files = [open_text(path, spill) for path in self._paths]
         self._layouts = [
-            find_layout(file, self._format, fragments=self._edges is not None)
+            find_layout(file, self._format, fragments=self._edges is not None, marks=self._marks)
             for file in self._files
         ]
         texts = unpack_all(self._files, spill, silent)

@@ -14,6 +14,7 @@ from hifive_dask._graph.run import run
 from hifive_dask._kernels.alignments import (
     BUCKETS,
     Alignments,
+    is_duplicate,
     match_mates,
     mate_of,
     unpack_ends,
@@ -50,25 +51,37 @@ class Matched(NamedTuple):
 
 @dataclass(frozen=True)
 class PairJob:
-    """Read pairs waiting in a file."""
+    """Read pairs waiting in a file; with `marks`, those flagged as duplicates do not count."""
 
     path: str
     number: int
+    marks: bool
 
     def __call__(self, chromosomes: Mapping[str, int]) -> ReadEnds:
         """Return the pairs; their chromosomes were looked up when the alignments were read."""
         lone, *words = np.split(np.load(self.path), [1])
         first, second = words[0].reshape(2, -1)
         ends = (*unpack_ends(first), *unpack_ends(second))
-        known = (ends[0] < len(chromosomes)) & (ends[3] < len(chromosomes))
-        unknown = len(known) - int(np.count_nonzero(known)) + int(lone[0])
-        if not known.all():
-            ends = tuple(column[known] for column in ends)  # type: ignore[assignment]
-        return ReadEnds(*ends, unknown)
+        kept = (ends[0] < len(chromosomes)) & (ends[3] < len(chromosomes))
+        unknown = len(kept) - int(np.count_nonzero(kept)) + int(lone[0])
+        duplicates = 0
+        if self.marks:
+            marked = kept & (is_duplicate(first) | is_duplicate(second))
+            duplicates = int(np.count_nonzero(marked))
+            kept &= ~marked
+        if not kept.all():
+            ends = tuple(column[kept] for column in ends)  # type: ignore[assignment]
+        return ReadEnds(*ends, {"chr_not_in_fends": unknown, "marked_duplicates": duplicates})
 
 
 def match_files(
-    files: Sequence[Spilled], chromosomes: int, number: int, *, spill: str, silent: bool
+    files: Sequence[Spilled],
+    chromosomes: int,
+    number: int,
+    *,
+    marks: bool,
+    spill: str,
+    silent: bool,
 ) -> Matched:
     """Join the alignments of the files of one group.
 
@@ -80,6 +93,8 @@ def match_files(
         Number of chromosomes; higher indices are unknown ones.
     number
         Of the group.
+    marks
+        Whether the flag of duplicates counts.
     spill, silent
         Directory; no progress bar.
     """
@@ -96,7 +111,7 @@ def match_files(
         title="pairing mates",
         silent=silent,
     )
-    jobs = [PairJob(target, number) for target in targets]
+    jobs = [PairJob(target, number, marks) for target in targets]
     return Matched(jobs, *(sum(column) for column in zip(*counts, strict=True)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from hifive_dask.errors import InputError
 from hifive_dask.reads.fragments import FragmentEdges
 from hifive_dask.reads.layout import Layout
+from hifive_dask.reads.marks import DUPLICATE, NOWHERE, PAIR_TYPES, UNMAPPED, count_left_out
 from hifive_dask.reads.source import ReadEnds
 from hifive_dask.reads.text import TextBlock
+from hifive_dask.schema import MARKED
 
 __all__ = ["MAX_POSITION", "parse_block"]
 
@@ -35,11 +38,11 @@ def parse_block(
     InputError
         For the first faulty line: too few columns, a position that is not a whole number or out of
         range, a strand that is none of ``+``, ``-``, ``0`` and ``16``. Lines with an unknown
-        chromosome are only counted, whatever the rest of them holds.
+        chromosome, or a mark, are only counted, whatever the rest of them holds.
     """
     text = block.read()
     if not text:
-        return _join([], [], [], [], [], [], 0)
+        return _join([], [], [], [], [], [], {})
     try:
         if text.startswith(b"#"):
             text = _skip_comments(text)
@@ -79,10 +82,11 @@ def _parse_columns(
 ) -> ReadEnds | None:
     """Parse at full speed; None if a line is not as it should be."""
     if not text:
-        return _join([], [], [], [], [], [], 0)
+        return _join([], [], [], [], [], [], {})
     names = [str(k) for k in range(layout.width)]
     chrom1, pos1, strand1, chrom2, pos2, strand2 = (str(k) for k in layout.columns)
     fragments = [str(k) for k in layout.fragments]
+    types = [] if layout.pair_type is None else [str(layout.pair_type)]
     category = pa.dictionary(pa.int32(), pa.string())
     table = pacsv.read_csv(
         pa.BufferReader(text),
@@ -91,7 +95,7 @@ def _parse_columns(
         ),
         parse_options=pacsv.ParseOptions(delimiter="\t", quote_char=False),
         convert_options=pacsv.ConvertOptions(
-            include_columns=[chrom1, pos1, strand1, chrom2, pos2, strand2, *fragments],
+            include_columns=[chrom1, pos1, strand1, chrom2, pos2, strand2, *fragments, *types],
             column_types={
                 chrom1: category,
                 chrom2: category,
@@ -100,23 +104,25 @@ def _parse_columns(
                 pos1: pa.int64(),
                 pos2: pa.int64(),
                 **dict.fromkeys(fragments, pa.int64()),
+                **dict.fromkeys(types, category),
             },
             null_values=[],
             strings_can_be_null=False,
         ),
     )
     if table.num_rows == 0:
-        return _join([], [], [], [], [], [], 0)
-    first, second = _codes(table[chrom1], chromosomes), _codes(table[chrom2], chromosomes)
+        return _join([], [], [], [], [], [], {})
+    places = {**chromosomes, NOWHERE: -2} if layout.marks else chromosomes
+    first, second = _codes(table[chrom1], places), _codes(table[chrom2], places)
     minus1, minus2 = _codes(table[strand1], _STRANDS), _codes(table[strand2], _STRANDS)
     left, right = (table[name].to_numpy() + (1 - base) for name in (pos1, pos2))
     numbers = [table[name].to_numpy() for name in fragments]
-    known = (first >= 0) & (second >= 0)
-    unknown = int(len(known) - np.count_nonzero(known))
-    if unknown:
-        first, second, left, right = first[known], second[known], left[known], right[known]
-        minus1, minus2 = minus1[known], minus2[known]
-        numbers = [column[known] for column in numbers]
+    marks = _codes(table[types[0]], PAIR_TYPES) if types else np.full_like(first, -1)
+    kept, left_out = count_left_out(first, second, marks)
+    if left_out:
+        first, second, left, right = first[kept], second[kept], left[kept], right[kept]
+        minus1, minus2 = minus1[kept], minus2[kept]
+        numbers = [column[kept] for column in numbers]
     if len(first) and (
         min(left.min(), right.min()) < 1
         or max(left.max(), right.max()) > MAX_POSITION
@@ -128,12 +134,12 @@ def _parse_columns(
             return None
         left = edges.move(first, left, numbers[0])
         right = edges.move(second, right, numbers[1])
-    return _join(first, left, minus1, second, right, minus2, unknown)
+    return _join(first, left, minus1, second, right, minus2, left_out)
 
 
 def _join(
     chrom1: object, pos1: object, strand1: object, chrom2: object, pos2: object, strand2: object,
-    unknown: int,
+    left_out: Mapping[str, int],
 ) -> ReadEnds:  # fmt: skip
     return ReadEnds(
         np.asarray(chrom1, dtype=np.int32),
@@ -142,7 +148,7 @@ def _join(
         np.asarray(chrom2, dtype=np.int32),
         np.asarray(pos2, dtype=np.int64),
         np.asarray(strand2, dtype=np.uint8),
-        unknown,
+        left_out,
     )
 
 
@@ -156,7 +162,7 @@ def _parse_lines(
 ) -> ReadEnds:
     """Parse line by line: for ragged lines, and to name the first faulty one."""
     columns: list[list[int]] = [[] for _ in range(6)]
-    unknown = 0
+    left_out: Counter[str] = Counter()
     skipped = block.read().count(b"\n") - text.count(b"\n")
     for number, raw in enumerate(text.split(b"\n"), skipped):
         line = raw.rstrip(b"\r").decode("utf-8", "replace")
@@ -164,9 +170,9 @@ def _parse_lines(
             continue
         cells = line.split("\t")
         try:
-            names = [cells[layout.chrom1], cells[layout.chrom2]]
-            if not all(name in chromosomes for name in names):
-                unknown += 1
+            fate = _fate(cells, layout, chromosomes)
+            if fate is not None:
+                left_out[fate] += 1
                 continue
             values = _parse_line(cells, layout, chromosomes, base, edges)
         except IndexError:
@@ -187,7 +193,20 @@ def _parse_lines(
             cure="correct or remove the line; nothing was loaded",
         )
     chrom1, pos1, strand1, chrom2, pos2, strand2 = columns
-    return _join(chrom1, pos1, strand1, chrom2, pos2, strand2, unknown)
+    return _join(chrom1, pos1, strand1, chrom2, pos2, strand2, left_out)
+
+
+def _fate(cells: list[str], layout: Layout, chromosomes: Mapping[str, int]) -> str | None:
+    """The statistic of a pair that does not count; None if positions decide."""
+    names = (cells[layout.chrom1], cells[layout.chrom2])
+    column = layout.pair_type
+    mark = -1 if column is None else PAIR_TYPES.get("".join(cells[column : column + 1]), -1)
+    if mark in (-1, DUPLICATE):
+        if layout.marks and NOWHERE in names:
+            mark = UNMAPPED
+        elif not all(name in chromosomes for name in names):
+            return "chr_not_in_fends"
+    return None if mark < 0 else MARKED[mark]
 
 
 def _parse_line(

@@ -42,7 +42,7 @@ from hifive_dask._store.places import Location, absolute, is_remote, place
 from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
-from hifive_dask.reads.count import PARTIAL_META, UNKNOWN_BLOCK, Dedup, TileCounter
+from hifive_dask.reads.count import PARTIAL_META, UNKNOWN_BLOCK, Dedup, TileCounter, lost_key
 from hifive_dask.reads.gather import Counted, write_counted
 from hifive_dask.reads.source import CountJob, CountSource, ReadJob, ReadSource
 from hifive_dask.reads.sums import PairCounter
@@ -66,11 +66,11 @@ class _Reader:
     def __call__(self, job: ReadJob) -> pd.DataFrame:
         ends = job(self.chromosomes)
         tile, owner, key = encode_pairs(self.tiles, *ends[:6])
-        unknown = [ends.unknown] if ends.unknown else []
+        lost = [lost_key(name, reads) for name, reads in ends.left_out.items() if reads]
         columns = {
-            "tile": np.r_[tile, np.zeros(len(unknown), dtype=np.int32)],
-            "block": np.r_[owner, np.full(len(unknown), UNKNOWN_BLOCK, dtype=owner.dtype)],
-            "key": np.r_[key, np.array(unknown, dtype=np.uint64)],
+            "tile": np.r_[tile, np.zeros(len(lost), dtype=np.int32)],
+            "block": np.r_[owner, np.full(len(lost), UNKNOWN_BLOCK, dtype=owner.dtype)],
+            "key": np.r_[key, np.array(lost, dtype=np.uint64)],
         }
         if self.by_file:
             columns["file"] = np.full(len(columns["key"]), job.number, dtype=np.int16)

@@ -29,7 +29,7 @@ MOST_READS = 2**31 - 1  # of a pair: what a store can hold
 
 
 class ReadEnds(NamedTuple):
-    """Both ends of read pairs on known chromosomes, in file order.
+    """Both ends of read pairs that count, on known chromosomes, in file order.
 
     Parameters
     ----------
@@ -39,8 +39,9 @@ class ReadEnds(NamedTuple):
         int64: 1-based position.
     strand1, strand2
         uint8: 0 for plus, 1 for minus.
-    unknown
-        Read pairs left out because a chromosome is not in the genome.
+    left_out
+        Other read pairs, by the statistic that they belong to: ``chr_not_in_fends``, or one of
+        `hifive_dask.schema.MARKED`.
     """
 
     chrom1: NDArray[np.int32]
@@ -49,7 +50,7 @@ class ReadEnds(NamedTuple):
     chrom2: NDArray[np.int32]
     pos2: NDArray[np.int64]
     strand2: NDArray[np.uint8]
-    unknown: int
+    left_out: Mapping[str, int]
 
 
 class ReadJob(Protocol):

@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from hifive_dask.plot.style import length_text, share_text
 from hifive_dask.report.pictures import Picture
+from hifive_dask.schema import MARKED
 
 __all__ = ["render"]
 
@@ -30,7 +31,8 @@ _WORDS = {"good": "good", "check": "look at it", "poor": "poor", "none": "no ver
 _SCORES = {"good": "good", "check": "to look at", "poor": "poor", "none": "without a verdict"}
 _FATES = (
     "valid_cis_reads", "valid_trans_reads", "failed_cut", "same_fragment", "insert_size",
-    "pcr_duplicates", "out_of_bounds", "chr_not_in_fends",
+    "pcr_duplicates", "out_of_bounds", "chr_not_in_fends", "walk_reads",
+    "multimapped_reads", "unmapped_reads",
 )  # fmt: skip
 _DISTANCES = ("cis_short_reads", "cis_long_reads", "valid_trans_reads")
 _CHROMOSOMES = 40  # most rows of their table
@@ -145,14 +147,16 @@ def _read_tables(reads: Numbers) -> dict[str, Any]:
         {
             "key": name,
             "name": names[name],
-            "inner": name in ("valid_cis_reads", "valid_trans_reads", *_DISTANCES),
+            "inner": name in ("marked_duplicates", "valid_cis_reads", *_DISTANCES),
             "swatch": name in (*_FATES, *_DISTANCES),
             **{key: row[key] for key in ("reads", "of_all", "of_valid", "meaning")},
         }
         for name, row in by_name.items()
-        if reads["known"] or row["of_valid"] is not None
+        if (reads["known"] or row["of_valid"] is not None) and (row["reads"] or name not in MARKED)
     ]
-    lost = [name for name in _FATES if name != "pcr_duplicates" or not reads["duplicates_kept"]]
+    lost = list(_FATES)
+    if reads["duplicates_kept"]:
+        lost[lost.index("pcr_duplicates")] = "marked_duplicates"
     stacks = []
     for title, classes in (("All read pairs", lost), ("Valid read pairs", list(_DISTANCES))):
         total = sum(by_name[name]["reads"] for name in classes)
@@ -172,8 +176,12 @@ def _class_names(short: int) -> dict[str, str]:
     limit = length_text(short)
     return {
         "total_reads": "All",
+        "unmapped_reads": "Unmapped",
+        "multimapped_reads": "Multimapped",
+        "walk_reads": "Walks",
         "chr_not_in_fends": "Unknown chromosome",
         "pcr_duplicates": "PCR duplicates",
+        "marked_duplicates": "Marked duplicates",
         "out_of_bounds": "Out of bounds",
         "insert_size": "Insert size",
         "same_fragment": "Same fragment",

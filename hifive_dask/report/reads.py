@@ -13,7 +13,8 @@ from hifive_dask.reads.classes import READ_CLASSES, class_table, share_up_to
 
 __all__ = ["insert_numbers", "library_size", "random_trans", "read_numbers"]
 
-_LOST = ("chr_not_in_fends", "out_of_bounds", "insert_size", "same_fragment", "failed_cut")
+_UNPLACED = ("unmapped_reads", "multimapped_reads", "walk_reads", "chr_not_in_fends")
+_LOST = (*_UNPLACED, "out_of_bounds", "insert_size", "same_fragment", "failed_cut")
 
 
 def read_numbers(data: HiCData, short: int) -> dict[str, Any]:
@@ -35,14 +36,15 @@ def read_numbers(data: HiCData, short: int) -> dict[str, Any]:
     ]
     duplicates = stats.get("pcr_duplicates", 0)
     reads = {row["class"]: row["reads"] for row in classes}
-    kept = sum(reads[name] for name in (*_LOST, "valid_reads"))
+    marked = reads["marked_duplicates"]
+    kept = sum(reads[name] for name in (*_LOST, "valid_reads")) + marked
     total = reads["total_reads"]
-    looked_at = total - stats.get("chr_not_in_fends", 0)
+    looked_at = total - sum(reads[name] for name in _UNPLACED)
     return {
         "short": short,
         "known": bool(duplicates or any(stats.get(name) for name in _LOST)),
-        # With dedup="none" duplicates are counted with the others.
-        "duplicates_kept": bool(duplicates and kept >= total),
+        # With dedup="none" duplicates that are not marked are counted with the others.
+        "duplicates_kept": duplicates > marked and kept >= total,
         "duplicates": duplicates / looked_at if looked_at else None,
         "library_size": library_size(looked_at, duplicates),
         "random_trans": random_trans(data.units),
