@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import cooler
 import dask
 import numpy as np
 import pytest
@@ -749,3 +750,40 @@ def test_spans__are_used_where_a_chromosome_is_too_large(monkeypatch: pytest.Mon
     for method, expected in zip(FAST, whole, strict=True):
         found = run(units, rows, method=method, minchange=1e-9)
         np.testing.assert_allclose(found.corrections, expected.corrections, rtol=1e-6)
+
+
+# Published vectors
+
+
+def check_published(rows: Array, vector: Array, binsize: int) -> None:
+    """Balance one chromosome; vectors are free up to a factor."""
+    units = units_of([len(vector)], binsize * np.arange(len(vector)) + binsize // 2, False)
+    used = np.isfinite(vector)
+    assert used.sum() >= 15
+    result = run(units, rows, valid=used.astype(np.int32), method="knight-ruiz", minchange=1e-8)
+    assert result.converged
+    ratio = result.corrections[used] / vector[used]
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-5)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("binsize", [25_000, 50_000, 100_000, 500_000])
+def test_published__vectors_of_juicer_tools(shared: Path, binsize: int) -> None:
+    import hictkpy
+
+    file = hictkpy.File(shared / "data/human_chr22_hic/test_chr22.hic", binsize)
+    bins = np.flatnonzero(file.bins().to_df()["chrom"] == "22")
+    pixels = file.fetch("22", count_type="int").to_df()
+    rows = pixels[["bin1_id", "bin2_id", "count"]].to_numpy() - [bins[0], bins[0], 0]
+    check_published(rows, np.asarray(file.weights("KR"))[bins], binsize)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("chrom", ["1", "10", "22", "X"])
+def test_published__vectors_in_a_cooler(shared: Path, chrom: str) -> None:
+    folder = shared / "data/human_gm12878_2500kb"
+    file = cooler.Cooler(str(folder / "GSE63525_GM12878_insitu_primary_2_5mb.cool"))
+    bins = file.bins().fetch(chrom)
+    pixels = file.matrix(balance=False, as_pixels=True).fetch(chrom)
+    rows = pixels[["bin1_id", "bin2_id", "count"]].to_numpy() - [bins.index[0], bins.index[0], 0]
+    check_published(rows, bins["KR"].to_numpy(), 2_500_000)
