@@ -112,7 +112,23 @@ class ConvergenceWarning(HifiveDaskWarning):
 
 
 class LevelWarning(HifiveDaskWarning):
-    """Maps expect many more, or fewer, reads of a chromosome than it has."""
+    """Maps expect many more, or fewer, reads of a chromosome than it has.
+
+    Parameters
+    ----------
+    finding
+        What was seen, without a cure.
+    """
+
+    def __init__(self, finding: str) -> None:
+        self.finding = finding
+        super().__init__(
+            f"{finding}; learn again with calibrate=True, which sets the levels, or with "
+            "find_probability_fend_corrections(model='poisson')"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return LevelWarning, (self.finding,)
 
 
 _NEAR = 0.7  # of `difflib`: 1 is the same, 0 has nothing in common

@@ -44,6 +44,12 @@ _ARRAYS = {
     "binning_corrections": "binning/corrections",
     "binning_correction_indices": "binning/correction_indices",
 }
+_OF_CORRECTIONS = {
+    "corrections": "values",
+    "observed_reads": "observed_reads",
+    "expected_reads": "expected_reads",
+    "chromosome_scales": "scales",
+}
 
 
 class HiC(Described, Learning, Arrays, Exporting):
@@ -90,6 +96,14 @@ class HiC(Described, Learning, Arrays, Exporting):
     calibrated : bool
         Whether the last normalization calibrated levels: means of pairs of chromosomes, in
         `trans_means` and in maps, are then reads over the sum of what is expected.
+    observed_reads, expected_reads : numpy.ndarray
+        int64 (C) and float64 (C): cis reads of units in use, and those that maps of enrichment
+        expect. None before a normalization, without `distance_parameters`, and after the next
+        filter.
+    chromosome_scales : numpy.ndarray
+        float64 (C): factors with which the `corrections` of all chromosomes balance as one matrix,
+        as weights of coolers do. None unless Express or Knight-Ruiz learned them without the
+        distance dependence.
     trans_mean : float
         The mean of all of them, weighted by possible pairs.
     model_parameters : numpy.ndarray
@@ -149,6 +163,9 @@ class HiC(Described, Learning, Arrays, Exporting):
         self.chromosome_means: Float32 | None = None
         self.trans_means: NDArray[np.float64] | None = None
         self.calibrated = False
+        self.observed_reads: NDArray[np.int64] | None = None
+        self.expected_reads: NDArray[np.float64] | None = None
+        self.chromosome_scales: NDArray[np.float64] | None = None
         self.model_parameters: NDArray[np.str_] | None = None
         self.binning_num_bins: NDArray[np.int32] | None = None
         self.binning_fend_indices: NDArray[np.int32] | None = None
@@ -230,7 +247,10 @@ class HiC(Described, Learning, Arrays, Exporting):
             **self._hifive_arrays,
             **{variable: getattr(self, name) for name, variable in _ARRAYS.items()},
             **{f"distance/{name}": values for name, values in self.distance_sums.items()},
-            f"corrections/{self.normalization}/values": self.corrections,
+            **{
+                f"corrections/{self.normalization}/{name}": getattr(self, attribute)
+                for attribute, name in _OF_CORRECTIONS.items()
+            },
         }
         if self.trace is not None:
             arrays[f"corrections/{self.normalization}/trace_cost"] = self.trace[:, 0]
@@ -274,7 +294,8 @@ class HiC(Described, Learning, Arrays, Exporting):
         self.distance_sums = {
             key: arrays[f"distance/{key}"] for key in DISTANCE_SUMS if f"distance/{key}" in arrays
         }
-        self.corrections = arrays.get(f"corrections/{name}/values")
+        for attribute, variable in _OF_CORRECTIONS.items():
+            setattr(self, attribute, arrays.get(f"corrections/{name}/{variable}"))
         if f"corrections/{name}/trace_cost" in arrays:
             parts = [arrays[f"corrections/{name}/trace_{part}"] for part in ("cost", "change")]
             self.trace = np.stack(parts, axis=1)

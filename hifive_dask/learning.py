@@ -1,8 +1,7 @@
-"""Corrections of a project, learned from its pairs: validate, plan, run, record."""
+"""Corrections of single units, learned from pairs: validate, plan, run, record."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,22 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask._store.places import Location
-from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
-from hifive_dask.leveling import Leveling
-from hifive_dask.model.binning import fit_binning
+from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.model.convergence import OnNonconvergence
 from hifive_dask.model.express import ExpressResult, Method, balance
-from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import UseReads
+from hifive_dask.model.levels import Levels
 from hifive_dask.model.probability import Model, maximize
+from hifive_dask.modelling import Modelling
 
 __all__ = ["Learning"]
 
 Float32 = NDArray[np.float32]
 
 
-class Learning(Leveling):
-    """Methods of `hifive_dask.HiC` that learn corrections; each changes the project or raises."""
+class Learning(Modelling):
+    """Methods of `hifive_dask.HiC` that learn corrections of units; each changes it or raises."""
 
     def find_express_fend_corrections(
         self,
@@ -41,6 +39,7 @@ class Learning(Leveling):
         binary: bool = False,
         kr: bool = False,
         *,
+        calibrate: bool = False,
         accelerate: bool = False,
         max_iterations: int = 1000,
         on_nonconvergence: OnNonconvergence | None = None,
@@ -81,6 +80,10 @@ class Learning(Leveling):
         kr
             Knight-Ruiz: x_i sum_j n_ij / m_ij x_j = 1 for c = 1 / x, that is, equal sums in place
             of equal means. Corrections known before are not used.
+        calibrate
+            Set the levels afterwards, of each chromosome in `chroms` and of every two, so that maps
+            expect as many reads as they show, from whatever reads and distances was learned
+            (`chromosome_means` and `calibrated`). It needs `find_distance_parameters`.
         accelerate
             Go to the same corrections by conjugate gradients: for sparse maps in a tenth of the
             passes over the pairs. Where the plain iteration stops, steps are short, but single
@@ -139,6 +142,7 @@ class Learning(Leveling):
             raise ParameterError(
                 "kr=True and accelerate=True exclude each other: Knight-Ruiz is fast as it is"
             )
+        self._check_calibrate(calibrate)
         method: Method = "knight-ruiz" if kr else "accelerated" if accelerate else "plain"
         if on_nonconvergence is None:
             on_nonconvergence = "error" if kr else "warn"
@@ -153,6 +157,7 @@ class Learning(Leveling):
             "binary": binary,
             "max_iterations": max_iterations,
         }
+        binning = self._needed_binning() if precorrect else None
         result = balance(
             self.units,
             self.filter,
@@ -160,7 +165,7 @@ class Learning(Leveling):
             self._start(),
             **arguments,
             distance=self._distance(binary, "remove_distance=True") if removes else None,
-            binning=self._needed_binning() if precorrect else None,
+            binning=binning,
             chroms=self.units.select(chroms),
             method=method,
             on_nonconvergence=on_nonconvergence,
@@ -173,17 +178,27 @@ class Learning(Leveling):
             "precorrect": precorrect,
             "kr": kr,
             "accelerate": accelerate,
+            "calibrate": calibrate,
         }
-        self._set_balanced(result, arguments)
+        levels = self._levels(
+            result.corrections,
+            valid=result.valid,
+            chromosome_means=result.chromosome_means,
+            binning=binning,
+            calibrate=calibrate,
+            chroms=self.units.select(chroms),
+        )
+        self._set_balanced(result, levels, arguments)
+        self._warn_of_levels()
 
-    def _set_balanced(self, result: ExpressResult, arguments: dict[str, Any]) -> None:
+    def _set_balanced(
+        self, result: ExpressResult, levels: Levels, arguments: dict[str, Any]
+    ) -> None:
         """Take what balancing found, and record it."""
         dropped = int(np.count_nonzero(self.filter) - np.count_nonzero(result.valid))
         self.corrections, self.filter, self.trace = result.corrections, result.valid, result.trace
-        if result.chromosome_means is not None:
-            self.chromosome_means = result.chromosome_means
+        self._set_levels(levels, calibrated=arguments["calibrate"], scales=result.scales)
         self.normalization = "binning-express" if arguments["precorrect"] else "express"
-        self.trans_means, self.calibrated = None, False
         self.records.add(
             "HiC.find_express_fend_corrections",
             arguments,
@@ -207,6 +222,7 @@ class Learning(Leveling):
         precorrect: bool = False,
         model: Model = "binomial",
         *,
+        calibrate: bool = False,
         on_nonconvergence: OnNonconvergence = "warn",
         checkpoint: Location | None = None,
     ) -> None:
@@ -249,6 +265,10 @@ class Learning(Leveling):
             Multiply m by the factors of the binning model.
         model
             ``"binomial"``: seen or not; ``"poisson"``: reads.
+        calibrate
+            Set the levels afterwards, of each chromosome in `chroms` and of every two, so that maps
+            expect as many reads as they show, from whatever reads and distances was learned
+            (`chromosome_means` and `calibrated`). It needs `find_distance_parameters`.
         on_nonconvergence
             If it has not converged ``"warn"``, raise an ``"error"``, or ``"ignore"``.
         checkpoint
@@ -280,6 +300,7 @@ class Learning(Leveling):
         >>> hic.normalization
         'probability'
         """
+        self._check_calibrate(calibrate)
         binning = self._needed_binning() if precorrect else None
         chosen = self.units.select(chroms)
         parameters, means = self._distance(model == "binomial", "Probability")
@@ -303,9 +324,15 @@ class Learning(Leveling):
             checkpoint=checkpoint,
             silent=self.silent,
         )
+        levels = self._levels(
+            result.corrections,
+            chromosome_means=result.chromosome_means,
+            binning=binning,
+            calibrate=calibrate,
+            chroms=chosen,
+        )
         self.corrections, self.trace = result.corrections, result.trace
-        self.chromosome_means = result.chromosome_means
-        self.trans_means, self.calibrated = None, False
+        self._set_levels(levels, calibrated=calibrate)
         self.normalization = "binning-probability" if precorrect else "probability"
         self.records.add(
             "HiC.find_probability_fend_corrections",
@@ -319,6 +346,7 @@ class Learning(Leveling):
                 "precalculate": precalculate,
                 "precorrect": precorrect,
                 "model": model,
+                "calibrate": calibrate,
             },
             results={
                 "iterations": len(result.trace) - 1,
@@ -328,154 +356,9 @@ class Learning(Leveling):
                 "without_pairs": len(result.unobserved),
             },
         )
+        self._warn_of_levels()
 
-    def find_binning_fend_corrections(
-        self,
-        mindistance: int = 0,
-        maxdistance: int | None = 0,
-        chroms: str | Sequence[str] | None = (),
-        num_bins: Sequence[int] = (20, 20, 20),
-        parameters: Sequence[str] = ("even", "even", "even-const"),
-        model: Sequence[str] = ("gc", "len", "distance"),
-        learning_threshold: float = 1.0,
-        max_iterations: int = 10,
-        usereads: UseReads = "cis",
-        pseudocounts: int | None = 0,
-        *,
-        remove_distance: bool | None = None,
-        on_nonconvergence: OnNonconvergence = "warn",
-    ) -> None:
-        """Learn corrections of every two bins of fend features, by maximum likelihood.
-
-        A possible pair is observed with a probability that is a product: the share of all pairs, a
-        constant factor of its distance bin, and for every feature a correction of the bins of both
-        fends. Features are updated in turn, each to its most likely values. `corrections`, if there
-        are any, stay but are not applied until the next normalization.
-
-        Parameters
-        ----------
-        mindistance, maxdistance
-            bp: cis pairs with ``mindistance <= d <= maxdistance`` are used; 0 or None: no limit.
-        chroms
-            Chromosomes to learn from; empty or None for all. All fends get feature bins.
-        num_bins
-            Number of bins of every name in `model`.
-        parameters
-            ``"even"`` for bins with equal numbers of fends, ``"fixed"`` for equal ranges of values;
-            with ``"-const"`` corrections stay where they start. ``"distance"`` has bins evenly
-            spaced in ln(bp), and constant factors, whatever is said here.
-        model
-            Features of the partition, ``"len"`` for the length of fends, ``"distance"``.
-        learning_threshold
-            Convergence: least gain in log2-likelihood of an iteration.
-        max_iterations
-            It stops here if it has not converged.
-        usereads
-            ``"cis"``, ``"trans"`` or ``"all"``; the last puts trans pairs into the last distance
-            bin.
-        pseudocounts
-            Added to the observed and the possible pairs of every ordered combination of bins.
-        remove_distance
-            Ignored, with a warning: the distance is part of `model`.
-        on_nonconvergence
-            At `max_iterations` ``"warn"``, raise an ``"error"``, or ``"ignore"``.
-
-        Raises
-        ------
-        ParameterError
-            For values out of range, unknown features or chromosomes, features with values that are
-            not finite, and for projects of bins.
-        StateError
-            Before `load_data`, or if no pair can be used.
-        ConvergenceError
-            With ``on_nonconvergence="error"``. Whatever is raised, the project stays as it was.
-
-        Warns
-        -----
-        HifiveDaskWarning
-            If no correction can be learned for some pairs of bins; they stay where they start.
-
-        References
-        ----------
-        Yaffe and Tanay, Probabilistic modeling of Hi-C contact maps eliminates systematic biases to
-        characterize global chromosomal architecture. Nature Genetics 43, 1059 (2011); as in HiFive.
-
-        Examples
-        --------
-        >>> import hifive_dask as hd
-        >>> from hifive_dask.testing import toy_project
-        >>> hic = hd.HiC(toy_project(), silent=True)
-        >>> hic.find_binning_fend_corrections(
-        ...     num_bins=(3, 10), parameters=("even", "even-const"), model=("len", "distance")
-        ... )
-        >>> hic.binning_corrections.shape
-        (6,)
-        """
-        if remove_distance is not None:
-            warnings.warn(
-                "remove_distance has no effect here; name 'distance' in model, or leave it out",
-                HifiveDaskWarning,
-                stacklevel=2,
-            )
-        chosen = self.units.select(chroms)
-        result = fit_binning(
-            self.units,
-            self.filter,
-            self.data.store,
-            model=model,
-            num_bins=num_bins,
-            parameters=parameters,
-            mindistance=mindistance,
-            maxdistance=maxdistance or 0,
-            usereads=usereads,
-            chroms=chosen,
-            learning_threshold=learning_threshold,
-            max_iterations=max_iterations,
-            pseudocounts=pseudocounts or 0,
-            on_nonconvergence=on_nonconvergence,
-            silent=self.silent,
-        )
-        self._set_binning(result.model)
-        self.trace = np.stack([result.cost[:-1], result.change], axis=1)
-        self.normalization = "binning"
-        self.trans_means, self.calibrated = None, False
-        self.records.add(
-            "HiC.find_binning_fend_corrections",
-            {
-                "max_iterations": max_iterations,
-                "mindistance": mindistance,
-                "maxdistance": maxdistance or 0,
-                "usereads": usereads,
-                "chroms": self._named(chroms),
-                "num_bins": [int(bins) for bins in num_bins],
-                "parameters": list(parameters),
-                "model": list(model),
-                "learning_threshold": learning_threshold,
-                "pseudocounts": pseudocounts or 0,
-            },
-            results={
-                "iterations": len(result.change),
-                "converged": result.converged,
-                "log2_likelihood": -float(result.cost[-1]),
-                "not_learned": sum(map(len, result.kept.values())),
-            },
-        )
-
-    # What they start from, and where they go
-
-    def _set_binning(self, model: BinningModel) -> None:
-        self.model_parameters = np.array(model.features)
-        self.binning_num_bins, self.binning_correction_indices = model.num_bins, model.offset
-        self.binning_corrections = model.corrections
-        self.binning_fend_indices = model.fend_indices
-
-    def _needed_binning(self) -> BinningModel:
-        model = self.binning_model
-        if model is None:
-            raise StateError(
-                "precorrect=True needs a binning model; call find_binning_fend_corrections first"
-            )
-        return model
+    # What they start from
 
     def _distance(self, binary: bool, what: str) -> tuple[Float32, Float32]:
         parameters = self.bin_distance_parameters if binary else self.distance_parameters
@@ -489,7 +372,3 @@ class Learning(Leveling):
         """Corrections to start from: the present ones, else 1."""
         given = self.corrections
         return np.ones(len(self.units), dtype=np.float32) if given is None else given
-
-    def _named(self, chroms: str | Sequence[str] | None) -> list[str]:
-        """Chosen chromosomes for the record; none stands for all."""
-        return [self.units.chromosomes[c] for c in self.units.select(chroms)] if chroms else []

@@ -81,6 +81,9 @@ class Measuring(ABC):
     trace: NDArray[np.float64] | None
     trans_means: NDArray[np.float64] | None
     calibrated: bool
+    observed_reads: NDArray[np.int64] | None
+    expected_reads: NDArray[np.float64] | None
+    chromosome_scales: NDArray[np.float64] | None
     model_parameters: NDArray[np.str_] | None
     binning_num_bins: NDArray[np.int32] | None
     binning_fend_indices: NDArray[np.int32] | None
@@ -97,12 +100,16 @@ class Measuring(ABC):
     def units(self) -> Units:
         """What pairs are counted in."""
 
+    @abstractmethod
+    def _count_reads(self) -> None:
+        """Set `observed_reads` and `expected_reads`, if there is a normalization, and warn."""
+
     # Filter
 
     def reset_filter(self) -> None:
         """Put all units into use again; what was learned stays."""
         self.filter = np.ones(len(self.units), dtype=np.int32)
-        self.trans_means = None
+        self._forget_sums()
         self.records.add("HiC.reset_filter", {})
 
     def filter_fends(
@@ -146,7 +153,7 @@ class Measuring(ABC):
             usereads=usereads,
             silent=self.silent,
         )
-        self.trans_means = None
+        self._forget_sums()
         self.options = {
             "mininteractions": int(mininteractions),
             "mindistance": int(mindistance),
@@ -158,6 +165,10 @@ class Measuring(ABC):
             results={"kept": int(np.count_nonzero(self.filter)), "of": len(self.filter)},
         )
 
+    def _forget_sums(self) -> None:
+        """Forget what was summed over units that were in use."""
+        self.trans_means = self.observed_reads = self.expected_reads = None
+
     # Expected reads
 
     def find_distance_parameters(
@@ -167,7 +178,7 @@ class Measuring(ABC):
 
         Mean ln(reads per pair) against mean ln(distance) in bins of equal width in ln(distance),
         over the cis pairs of units in use, joined by straight lines. `chromosome_means` start at 0
-        again.
+        again; after a normalization, `expected_reads` are added up anew.
 
         Parameters
         ----------
@@ -209,6 +220,7 @@ class Measuring(ABC):
             {"numbins": numbins, "minsize": minsize, "maxsize": maxsize, "corrected": corrected},
             results={"segments": len(model.parameters)},
         )
+        self._count_reads()
 
     # Diagnostics
 
@@ -369,6 +381,7 @@ class Measuring(ABC):
             self.chromosome_means,
             maxdistance,
             self.calibrated,
+            self.chromosome_scales,
         )
 
     def _usable(self) -> NDArray[np.bool_]:

@@ -36,7 +36,8 @@ ALLOWED: dict[str, set[str]] = {
     "hic_data": TOOLS | set(STAGES) | {"fend", "loading", "viewing"},
     "measuring": TOOLS | set(STAGES) | {"hic_data"},
     "leveling": TOOLS | set(STAGES) | {"measuring"},
-    "learning": TOOLS | set(STAGES) | {"leveling"},
+    "modelling": TOOLS | set(STAGES) | {"leveling"},
+    "learning": TOOLS | set(STAGES) | {"modelling"},
     "arrays": TOOLS | set(STAGES) | {"measuring", "plot"},
     "exporting": TOOLS | set(STAGES) | {"export", "measuring"},
     "hic": TOOLS

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
+import cooler
 import dask
 import numpy as np
 import pytest
@@ -12,11 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
+from hifive_dask.cli import in_options
+from hifive_dask.errors import LevelWarning, StateError
 from hifive_dask.model import levels as levels_module
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.levels import Expected, count_totals, find_levels
 from hifive_dask.model.trans_means import fit_trans_means
-from hifive_dask.testing import toy_project
+from hifive_dask.testing import ToyFiles, toy_files
+from tests.commands import run_in_one_thread
 from tests.reference_model import Array, expected_reads, pairs_of, random_world, store_of
 
 DISTANCE = np.array([[np.log(4000), -0.5, 2], [np.inf, -1.5, 10.3]], dtype=np.float32)
@@ -147,48 +155,251 @@ def test_factors__in_blocks_are_those_at_once(monkeypatch: pytest.MonkeyPatch) -
 # In projects
 
 
-def toy(folder: Path) -> hd.HiC:
-    hic = hd.HiC(toy_project(folder), silent=True)
-    hic.filter_fends(mininteractions=5)
-    hic.find_distance_parameters(numbins=20, minsize=2000)
-    return hic
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> ToyFiles:
+    return toy_files(tmp_path_factory.mktemp("toy"))
 
 
-def trans_ratios(hic: hd.HiC) -> Array:
-    """Observed over expected of (chr1, chr2), (chr1, chr3), (chr2, chr3)."""
-    ratios = []
-    for one, two in (("chr1", "chr2"), ("chr1", "chr3"), ("chr2", "chr3")):
-        sums = hic.heatmap(one, two, binsize=50_000).sum()
-        ratios.append(float(sums.observed / sums.expected))
-    return np.array(ratios)
+@pytest.fixture(scope="module", params=["fends", "bins"])
+def learned(
+    request: pytest.FixtureRequest, files: ToyFiles, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The toy with its distance dependence, and nothing else."""
+    with dask.config.set(scheduler="sync"):
+        folder = tmp_path_factory.mktemp(request.param)
+        if request.param == "fends":
+            fend = hd.Fend(folder / "fends.zarr", "w", silent=True)
+            fend.load_fends(files.sites)
+        else:
+            fend = hd.Fend(folder / "fends.zarr", "w", binned=20_000, silent=True)
+            fend.load_bins(files.lengths, format="len")
+        fend.save()
+        data = hd.HiCData(folder / "pairs.zarr", "w", silent=True)
+        data.load_data_from_raw(fend.file, files.raw, 500)
+        hic = hd.HiC(folder / "project.zarr", "w", silent=True)
+        hic.load_data(data.file)
+        hic.filter_fends(mininteractions=5)
+        hic.find_distance_parameters(numbins=12, minsize=25_000)
+        hic.save()
+        return Path(hic.file)
+
+
+@pytest.fixture
+def hic(learned: Path) -> hd.HiC:
+    return hd.HiC(learned, silent=True)
+
+
+BINNING: Any = {"model": ["len"], "num_bins": [5], "parameters": ["even"]}
+
+
+def learn(hic: hd.HiC, method: str, **options: Any) -> None:
+    """Learn corrections by a method, chained to Binning if its name begins so."""
+    if method.startswith("binning"):
+        hic.find_binning_fend_corrections(**BINNING, **options)
+        options["precorrect"] = True
+    kind = method.removeprefix("binning-")
+    if kind in ("express", "kr"):
+        hic.find_express_fend_corrections(
+            kr=kind == "kr", accelerate=kind == "express", minchange=1e-3, **options
+        )
+    elif kind != "binning":
+        hic.find_probability_fend_corrections(model=kind, **options)
+
+
+def ratios(hic: hd.HiC) -> tuple[Array, Array]:
+    """Observed over expected in maps: of chromosomes, and of (0, 1), (0, 2), (1, 2)."""
+    names = hic.units.chromosomes
+    found = np.zeros((3, 3))
+    for a, b in zip(*np.triu_indices(3), strict=True):
+        # One bin a chromosome: a cell holds each pair once.
+        sums = hic.heatmap(names[a], names[b], binsize=10**7).sum()
+        found[a, b] = float(sums.observed / sums.expected)
+    return np.diag(found), found[np.triu_indices(3, 1)]
+
+
+METHODS = ["express", "kr", "poisson", "binomial"]
+
+
+@pytest.mark.parametrize("method", [*METHODS, "binning", "binning-express", "binning-poisson"])
+def test_calibrate__makes_maps_expect_what_they_show(hic: hd.HiC, method: str) -> None:
+    if not hic.units.fends and method.startswith(("binning", "binomial")):
+        pytest.skip("Binning is for fends, and of these bins all pairs were seen")
+    learn(hic, method)
+    assert not hic.calibrated
+    before = hic.corrections
+    cis, _ = ratios(hic)
+    assert hic.observed_reads is not None
+    assert hic.expected_reads is not None
+    exact = 1e-3 if method.startswith("binning") else 1e-5
+    np.testing.assert_allclose(hic.observed_reads / hic.expected_reads, cis, rtol=exact)
+    again = hd.HiC(hic.file, silent=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LevelWarning)
+        learn(again, method, calibrate=True)
+    assert again.calibrated
+    cis, trans = ratios(again)
+    np.testing.assert_allclose(cis, 1, rtol=exact)
+    np.testing.assert_allclose(trans, 1, rtol=1e-5)
+    np.testing.assert_allclose(again.observed_reads, again.expected_reads, rtol=1e-6)
+    kept = again.trans_means
+    again.find_trans_means()
+    np.testing.assert_array_equal(again.trans_means, kept)
+    if before is not None and again.corrections is not None and "-" not in method:
+        np.testing.assert_array_equal(again.corrections, before)
+
+
+@pytest.mark.parametrize("usereads", ["trans", "all"])
+def test_calibrate__holds_for_cis_maps_of_trans_corrections(hic: hd.HiC, usereads: str) -> None:
+    hic.find_express_fend_corrections(
+        usereads=usereads, accelerate=True, calibrate=True, minchange=1e-3
+    )
+    for found in ratios(hic):
+        np.testing.assert_allclose(found, 1, rtol=1e-5)
+
+
+def test_calibrate__of_chosen_chromosomes_leaves_others(hic: hd.HiC) -> None:
+    name = hic.units.chromosomes[1]
+    hic.find_express_fend_corrections(chroms=name, accelerate=True, calibrate=True)
+    cis, trans = ratios(hic)
+    np.testing.assert_allclose(cis[1], 1, rtol=1e-5)
+    assert hic.chromosome_means is not None
+    assert hic.chromosome_means[[0, 2]].tolist() == [0, 0]
+    np.testing.assert_allclose(trans, 1, rtol=1e-5)
+
+
+def test_calibrate__needs_the_distance_dependence(hic: hd.HiC) -> None:
+    hic.distance_parameters = None
+    for call in (hic.find_express_fend_corrections, hic.find_probability_fend_corrections):
+        with pytest.raises(StateError, match="calibrate=True needs the distance dependence"):
+            call(calibrate=True)
+    with pytest.raises(StateError, match="call find_distance_parameters first"):
+        hic.find_binning_fend_corrections(calibrate=True)
+    hic.find_express_fend_corrections(remove_distance=False, accelerate=True)
+    assert hic.observed_reads is None
+    assert hic.expected_reads is None
+
+
+def test_levels_that_are_off__are_a_warning_that_names_the_cure(hic: hd.HiC) -> None:
+    hic.find_express_fend_corrections(accelerate=True, calibrate=True, minchange=1e-3)
+    assert hic.corrections is not None
+    hic.corrections = hic.corrections * np.float32(0.5)
+    text = r"observed over expected reads are \S+ on chr. \(3 of 3 chromosomes with 1,000 reads or "
+    with pytest.warns(LevelWarning, match=text + r"more are off by .*; .* with calibrate=True"):
+        hic.find_distance_parameters(numbins=12, minsize=25_000)
+    assert hic.observed_reads is not None
+    hic.filter_fends(mininteractions=6)
+    assert hic.observed_reads is None
+    assert hic.expected_reads is None
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "hcp"])
-def test_calibrated__is_kept_and_holds_for_all_maps(tmp_path: Path, suffix: str) -> None:
-    hic = toy(tmp_path)
-    hic.find_express_fend_corrections()
-    assert not hic.calibrated
-    assert (np.abs(trans_ratios(hic) - 1) > 1e-3).all()
-    hic.find_trans_means()
-    documented = hic.trans_means
-    hic.calibrated = True
-    hic.find_trans_means()
-    assert not np.array_equal(hic.trans_means, documented)
+def test_levels__are_kept_with_the_project(hic: hd.HiC, tmp_path: Path, suffix: str) -> None:
+    empty = hd.HiC(hic.file, silent=True)
+    assert (empty.calibrated, empty.observed_reads, empty.chromosome_scales) == (False, None, None)
+    hic.find_express_fend_corrections(
+        remove_distance=False, usereads="all", accelerate=True, calibrate=True
+    )
     hic.save(tmp_path / f"p.{suffix}")
     again = hd.HiC(tmp_path / f"p.{suffix}", silent=True)
     assert again.calibrated
-    np.testing.assert_array_equal(again.trans_means, hic.trans_means)
-    np.testing.assert_allclose(trans_ratios(again), 1, rtol=1e-6)
-    both = again.trans_heatmap("chr1", "chr2", binsize=50_000, datatype="enrichment")
-    np.testing.assert_allclose(both[..., 0].sum(), both[..., 1].sum(), rtol=1e-6)
-    again.write_heatmap(tmp_path / "m.zarr", 50_000)
-    stored = hd.open_heatmaps(tmp_path / "m.zarr").hic.region("chr1", "chr3", binsize=50_000)
-    cells = again.heatmap("chr1", "chr3", binsize=50_000)
-    np.testing.assert_allclose(stored.expected.sum(), cells.expected.sum(), rtol=1e-6)
-    np.testing.assert_allclose(cells.expected.sum(), cells.observed.sum(), rtol=1e-6)
-    again.reset_filter()
-    assert again.trans_means is None
-    np.testing.assert_allclose(trans_ratios(again), 1, rtol=1e-6)  # of the units now in use
-    again.filter_fends(mininteractions=5)
-    again.find_express_fend_corrections(minchange=0.1)
+    for name in ("observed_reads", "expected_reads", "chromosome_scales", "trans_means"):
+        assert hic[name] is not None
+        np.testing.assert_array_equal(again[name], hic[name])
+        assert again[name].dtype == hic[name].dtype
+    np.testing.assert_allclose(np.concatenate(ratios(again)), 1, rtol=1e-5)
+    again.find_express_fend_corrections(accelerate=True)
     assert not again.calibrated
+    assert again.chromosome_scales is None
+    assert again.trans_means is None
+
+
+def test_calibrated_levels__are_those_of_all_kinds_of_maps(hic: hd.HiC, tmp_path: Path) -> None:
+    hic.find_express_fend_corrections(accelerate=True, calibrate=True, minchange=1e-3)
+    one, two = hic.units.chromosomes[:2]
+    cells = hic.heatmap(one, two, binsize=50_000)
+    assert float(cells.observed.sum()) == pytest.approx(float(cells.expected.sum()), rel=1e-5)
+    both = hic.trans_heatmap(one, two, binsize=50_000, datatype="enrichment")
+    assert both[..., 0].sum() == pytest.approx(both[..., 1].sum(), rel=1e-5)
+    hic.write_heatmap(tmp_path / "m.zarr", 50_000)
+    stored = hd.open_heatmaps(tmp_path / "m.zarr").hic.region(one, two, binsize=50_000)
+    assert float(stored.expected.sum()) == pytest.approx(float(cells.expected.sum()), rel=1e-6)
+    whole = 1 << 21
+    hic.write_multiresolution_heatmap(tmp_path / "m.mrh", "enrichment", whole, whole)
+    scores = hd.open_mrh(tmp_path / "m.mrh").heatmap(one, two, binsize=whole).score.values
+    np.testing.assert_allclose(scores, [[0]], atol=1e-5)
+
+
+# What commands say
+
+
+def test_info__tells_levels_that_are_off_and_the_option_that_cures(
+    hic: hd.HiC, tmp_path: Path
+) -> None:
+    hic.find_express_fend_corrections(accelerate=True, calibrate=True, minchange=1e-3)
+    right, wrong = tmp_path / "right.zarr", tmp_path / "wrong.zarr"
+    hic.save(right)
+    assert hic.expected_reads is not None
+    hic.expected_reads = hic.expected_reads * 5
+    hic.save(wrong)
+    said = run_in_one_thread("info", right).output
+    assert re.search(r"observed over expected +1 \(1 to 1 by chromosome\)", said)
+    assert "Warning" not in said
+    said = run_in_one_thread("info", wrong).output
+    assert "Warning: observed over expected reads are 0.2 on chr" in said
+    assert "normalize again with calibrated levels (--calibrate)" in said
+    facts = json.loads(run_in_one_thread("info", wrong, "--json").output)
+    assert facts["calibrated"] is True
+    assert facts["chromosome_reads"][2] == {
+        "name": "chr3",
+        "observed": int(hic.observed_reads[2]),
+        "expected": float(hic.expected_reads[2]),
+    }
+
+
+def test_warning__of_a_command_names_options() -> None:
+    warning = LevelWarning("off")
+    assert "calibrate=True" in str(warning)
+    assert pickle.loads(pickle.dumps(warning)).finding == "off"
+    assert in_options(warning) == (
+        "off; normalize again with calibrated levels (--calibrate), or by another method "
+        "(hifive-dask normalize poisson)"
+    )
+
+
+# Weights of coolers
+
+
+@pytest.mark.parametrize("usereads", ["cis", "all"])
+@pytest.mark.parametrize("kr", [False, True])
+def test_weights__balance_the_whole_map(
+    files: ToyFiles, tmp_path: Path, kr: bool, usereads: Any
+) -> None:
+    fend = hd.Fend(tmp_path / "fends.zarr", "w", binned=20_000, silent=True)
+    fend.load_bins(files.lengths, format="len")
+    fend.save()
+    data = hd.HiCData(tmp_path / "pairs.zarr", "w", silent=True)
+    data.load_data_from_raw(fend.file, files.raw, 500)
+    hic = hd.HiC(tmp_path / "project.zarr", "w", silent=True)
+    hic.load_data(data.file)
+    hic.filter_fends(mininteractions=5)
+    hic.find_express_fend_corrections(
+        kr=kr, accelerate=not kr, remove_distance=False, usereads=usereads, minchange=1e-9
+    )
+    assert hic.corrections is not None
+    for chrom in range(3):  # the documented scale
+        c = hic.corrections[hic.units.span(chrom)].astype(np.float64)
+        c = c[c > 0]
+        assert (c.sum() ** 2 - (c**2).sum()) / (len(c) * (len(c) - 1)) == pytest.approx(1, rel=1e-5)
+    hic.save(tmp_path / "p.zarr")
+    hic = hd.HiC(tmp_path / "p.zarr", silent=True)
+    hic.write_heatmap(tmp_path / "x.cool", 20_000, datatype="fend", includetrans=usereads == "all")
+    balanced = cooler.Cooler(str(tmp_path / "x.cool")).matrix(balance=True)[:]
+    balanced[~np.isfinite(balanced)] = 0
+    sums = balanced.sum(axis=0)
+    if not kr:  # means over possible partners; a bin with itself counts for both of its ends
+        sums += np.diag(balanced)
+        used = hic.filter > 0
+        own = [used[hic.units.span(c)].sum() for c in hic.units.chromosome]
+        sums /= np.array(own) if usereads == "cis" else used.sum()
+    sums = sums[sums > 0]
+    np.testing.assert_allclose(sums / sums.mean(), 1, rtol=1e-5)

@@ -13,7 +13,7 @@ from typing import Literal
 from hifive_dask import Fend, HiC, HiCData
 from hifive_dask.cluster import session
 from hifive_dask.heatmap import chunks, pixels
-from hifive_dask.model import distance, express, probability, rows, systems
+from hifive_dask.model import distance, express, levels, probability, rows, systems
 from hifive_dask.reads import pipeline
 
 __all__ = ["small_tasks", "walk"]
@@ -25,6 +25,7 @@ SMALL = (
     (express, "ONE_TASK", 2500),
     (systems, "PIECE", 100),
     (distance, "_SPLIT", 100),
+    (levels, "_SPLIT", 100),
     (probability, "SPREAD", 150),
     (pixels, "_STRIP", 1000),
     (chunks, "_LONG", 8),
@@ -68,7 +69,11 @@ def learn(base: str, name: str, file: Path) -> None:
     if name in ("express", "all"):
         kind: Literal["all", "cis"] = "all" if name == "all" else "cis"
         hic.find_express_fend_corrections(
-            iterations=6, max_iterations=6, usereads=kind, on_nonconvergence=policy
+            iterations=6,
+            max_iterations=6,
+            usereads=kind,
+            on_nonconvergence=policy,
+            calibrate=name == "all",
         )
     elif name == "kr":
         hic.find_express_fend_corrections(kr=True, remove_distance=False)

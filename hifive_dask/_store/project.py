@@ -35,6 +35,13 @@ _HDF5_NAMES = {
     "binning/corrections": "binning_corrections",
     "binning/correction_indices": "binning_correction_indices",
 }
+# Of `corrections/<normalization>`.
+_HDF5_CORRECTIONS = {
+    "values": "corrections",
+    "observed_reads": "observed_reads",
+    "expected_reads": "expected_reads",
+    "scales": "chromosome_scales",
+}
 _FILTER_OPTIONS = ("mininteractions", "mindistance", "maxdistance")
 _ATTRIBUTES = {
     *("filetype", "history", "normalization", "datafilename", "fendfilename", "binned"),
@@ -110,6 +117,10 @@ def check_sizes(path: Location, content: ProjectContent, *, units: int, chromoso
         f"corrections/{content.normalization}/values": (units,),
         "distance/chromosome_means": (chromosomes,),
         "distance/trans_means": (chromosomes * (chromosomes - 1) // 2,),
+        **{
+            f"corrections/{content.normalization}/{name}": (chromosomes,)
+            for name in ("observed_reads", "expected_reads", "scales")
+        },
         "binning/fend_indices": (units, len(content.arrays.get("binning/num_bins", ())), 2),
     }
     for name, shape in expected.items():
@@ -170,9 +181,15 @@ def _read_zarr(path: Location) -> ProjectContent:
     )
 
 
+def _hdf5_names(normalization: str) -> dict[str, str]:
+    """Names of arrays in HDF5, by those of the schema."""
+    own = {f"corrections/{normalization}/{name}": it for name, it in _HDF5_CORRECTIONS.items()}
+    return _HDF5_NAMES | own
+
+
 def _write_hdf5(path: Path, content: ProjectContent) -> None:
     with h5py.File(path, "w") as file:
-        theirs = {**_HDF5_NAMES, f"corrections/{content.normalization}/values": "corrections"}
+        theirs = _hdf5_names(content.normalization)
         for name, values in content.arrays.items():
             if name in theirs or name.startswith("hifive/"):
                 text, dtype = values.dtype.kind in "UT", PROJECT[name].dtype or values.dtype
@@ -204,8 +221,7 @@ def _read_hdf5(path: Path) -> ProjectContent:
         held = f"holds {kind!r}" if kind != "hic_project" else "has no data, or no filter"
         raise StoreError(f"{path}: {held}, expected a project with data ('hic_project')")
     normalization = str(attributes.get("normalization", "none"))
-    names = {theirs: name for name, theirs in _HDF5_NAMES.items()}
-    names["corrections"] = f"corrections/{normalization}/values"
+    names = {theirs: name for name, theirs in _hdf5_names(normalization).items()}
     arrays: Arrays = {}
     for theirs, values in stored.items():
         name = names.get(theirs, f"hifive/{theirs}")

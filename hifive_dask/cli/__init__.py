@@ -18,6 +18,7 @@ import click
 
 from hifive_dask import __version__
 from hifive_dask.cli._command import Group
+from hifive_dask.cli._facts import LEVELS_CURE
 from hifive_dask.cli._settings import Settings, logging_to_stderr
 from hifive_dask.cli._signals import stoppable
 from hifive_dask.cli._types import Number
@@ -25,12 +26,13 @@ from hifive_dask.cluster import check_session, mpi_rank, session
 from hifive_dask.errors import (
     HifiveDaskError,
     HifiveDaskWarning,
+    LevelWarning,
     ParameterError,
     StateError,
     StoreError,
 )
 
-__all__ = ["main"]
+__all__ = ["in_options", "main"]
 
 # In the order in which they are used.
 _COMMANDS = {
@@ -144,11 +146,18 @@ def _exit_as_one(error: Exception) -> NoReturn:
     raise SystemExit(2)
 
 
+def in_options(message: Warning | str) -> str:
+    """The text of a warning, whose cure names options of commands."""
+    if isinstance(message, LevelWarning):
+        return f"{message.finding}; {LEVELS_CURE}"
+    return str(message)
+
+
 @contextmanager
 def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
     def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
         click.secho("warning: ", fg="yellow", bold=True, err=True, nl=False)
-        click.echo(str(message), err=True)
+        click.echo(in_options(message), err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default" if verbose else "ignore")

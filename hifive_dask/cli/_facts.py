@@ -14,8 +14,22 @@ if TYPE_CHECKING:
     from hifive_dask._store.heatmaps import StoredMaps
     from hifive_dask._store.places import Place
 
-__all__ = ["SHORT", "MapFile", "chromosomes_of", "facts_of", "learned_text", "open_any"]
+__all__ = [
+    "LEVELS_CURE",
+    "SHORT",
+    "MapFile",
+    "chromosomes_of",
+    "facts_of",
+    "learned_text",
+    "levels_text",
+    "open_any",
+    "ratio_text",
+]
 
+LEVELS_CURE = (
+    "normalize again with calibrated levels (--calibrate), or by another method "
+    "(hifive-dask normalize poisson)"
+)
 SHORT = 20_000  # bp: limit between short and long cis reads
 
 
@@ -160,11 +174,47 @@ def _of_project(hic: HiC, short: int) -> dict[str, Any]:
         "normalization": hic.normalization,
         "method": hic.method,
         "distance_segments": None if segments is None else len(segments),
+        "calibrated": hic.calibrated,
+        "chromosome_reads": _chromosome_reads(hic),
         "converged": hic.converged,
         "iterations": hic.iterations,
         "last_change": None if hic.trace is None else float(hic.trace[-1, 1]),
         "pairs": {"file": hic.data.file, "token": hic.data.token, **_of_pairs(hic.data, short)},
     }
+
+
+def _chromosome_reads(hic: HiC) -> list[dict[str, Any]] | None:
+    """Cis reads of every chromosome, and those that maps expect; None if that is not known."""
+    if hic.observed_reads is None or hic.expected_reads is None:
+        return None
+    columns = hic.units.chromosomes, hic.observed_reads.tolist(), hic.expected_reads.tolist()
+    return [
+        {"name": name, "observed": observed, "expected": expected}
+        for name, observed, expected in zip(*columns, strict=True)
+    ]
+
+
+def levels_text(hic: HiC) -> str:
+    """Say which levels are off, and the cure; empty if none is, or nothing is known."""
+    from hifive_dask.model.levels import Totals, off_text
+
+    if hic.observed_reads is None or hic.expected_reads is None:
+        return ""
+    text = off_text(hic.units, Totals(hic.observed_reads, hic.expected_reads))
+    return text and f"{text}; {LEVELS_CURE}"
+
+
+def ratio_text(hic: HiC) -> str:
+    """Cis reads over those that maps expect: of all chromosomes, and the range of them."""
+    if hic.observed_reads is None or hic.expected_reads is None:
+        return "-"
+    used = (hic.observed_reads > 0) & (hic.expected_reads > 0)
+    observed, expected = hic.observed_reads[used], hic.expected_reads[used]
+    if not len(observed):
+        return "-"
+    ratio = observed / expected
+    whole = observed.sum() / expected.sum()
+    return f"{whole:.3g} ({ratio.min():.3g} to {ratio.max():.3g} by chromosome)"
 
 
 def _of_heatmaps(maps: StoredMaps) -> dict[str, Any]:

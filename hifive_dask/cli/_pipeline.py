@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hifive_dask.cli._facts import facts_of, learned_text
+from hifive_dask.cli._facts import facts_of, learned_text, levels_text
 from hifive_dask.cli._inputs import (
     GenomeInput,
     given,
@@ -74,6 +74,9 @@ class Pipeline:
         pictures = self._pictures(hic, data)
         verdicts = self._report(hic, data)
         self.settings.say(f"{self._state(hic)}.")
+        off = levels_text(hic)
+        if off:
+            self.settings.say(f"Warning: {off}.")
         self.settings.say(f"Stores:   {', '.join(str(s) for s in self._stores())}")
         self.settings.say(f"Summary:  {self.out / 'summary.md'}")
         self.settings.say(f"Pictures: {self.out / 'pictures'} ({', '.join(pictures)})")

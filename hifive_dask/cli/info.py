@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hifive_dask.cli._command import Command
-from hifive_dask.cli._facts import MapFile, facts_of, open_any
+from hifive_dask.cli._facts import MapFile, facts_of, levels_text, open_any, ratio_text
 from hifive_dask.cli._reads import short_option
 from hifive_dask.cli._settings import Settings, json_option, pass_settings, stats_rows
 from hifive_dask.cli._stores import StorePath
@@ -124,10 +124,14 @@ def _project(settings: Settings, hic: HiC) -> None:
             "converged": "-" if hic.converged is None else "yes" if hic.converged else "no",
             "iterations": "-" if hic.iterations is None else hic.iterations,
             "last change": "-" if hic.trace is None else f"{hic.trace[-1, 1]:.2g}",
+            "observed over expected": ratio_text(hic),
             "pairs": hic.data.file,
             "partition": hic.fends.file,
         },
     )
+    off = levels_text(hic)
+    if off:
+        settings.say(f"Warning: {off}.\n")
     settings.table("Read pairs", stats_rows(hic.data.stats))
 
 

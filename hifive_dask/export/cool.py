@@ -187,7 +187,10 @@ def _bin_table(recipe: Recipe, bins: GenomeBins) -> pd.DataFrame:
     names = pd.Categorical.from_codes(bins.chromosome, categories=pd.Index(bins.names))
     table = pd.DataFrame({"chrom": names, "start": bins.start, "end": bins.stop})
     if recipe.datatype == "fend":
-        sums = bin_sums(bins, recipe.genome.weight(corrected=True))
+        weight = recipe.genome.weight(corrected=True)
+        if recipe.scales is not None:
+            weight *= recipe.scales[recipe.units.chromosome]
+        sums = bin_sums(bins, weight)
         table["weight"] = np.divide(1, sums, out=np.full(len(bins), np.nan), where=sums > 0)
     return table
 

@@ -51,6 +51,9 @@ class Recipe:
     calibrated
         Whether means of pairs of chromosomes are reads over the sum of what is expected of their
         pairs, in place of the mean of the ratios.
+    scales
+        float64 (C): factors of the corrections of every chromosome with which these balance the
+        whole genome; only weights of coolers have them.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Recipe:
     chromosome_means: Float32 | None = None
     maxdistance: int = 0
     calibrated: bool = False
+    scales: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         datatype = self.datatype

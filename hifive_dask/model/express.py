@@ -50,6 +50,10 @@ class ExpressResult:
         float32 (N): 0 for units not in use; units outside the chosen chromosomes as given.
     chromosome_means
         float32 (C), natural log; None if no distance dependence was given.
+    scales
+        float64 (C): factors with which the corrections of all chosen chromosomes balance as one
+        matrix; NaN for others. None if a distance dependence was given: levels of chromosomes are
+        in `chromosome_means` then.
     valid
         int32 (N): the filter afterwards.
     trace
@@ -66,6 +70,7 @@ class ExpressResult:
 
     corrections: NDArray[np.float32]
     chromosome_means: NDArray[np.float32] | None
+    scales: Float64 | None
     valid: Int32
     trace: Float64
     converged: bool
@@ -288,16 +293,19 @@ def _finish(
     units = problem.units
     corrections = given.astype(np.float64)
     means = None if problem.distance is None else problem.distance[1].astype(np.float64)
+    scales = np.full(len(units.chromosomes), np.nan) if means is None else None
+    whole = np.sqrt(_mean_product(values[used & (problem.valid > 0)]))
     for chrom in problem.chroms:
         span = units.span(chrom)
         corrections[span] = problem.valid[span]
         own = np.flatnonzero(used[span]) + span.start
         if len(own) > 1:
-            c = values[own]
-            chi = (c.sum() ** 2 - (c**2).sum()) / (len(c) * (len(c) - 1))
+            chi = _mean_product(values[own])
             if means is not None:
                 means[chrom] += np.log(chi / _terms(balancing, own))
-            corrections[own] = c / np.sqrt(chi)
+            corrections[own] = values[own] / np.sqrt(chi)
+        if scales is not None:
+            scales[chrom] = values[own[0]] / corrections[own[0]] / whole if len(own) else 1.0
     corrections[kept == 0] = 0
     _report_single(problem, used)
     unused = np.flatnonzero((problem.valid > 0) & ~used)
@@ -311,12 +319,19 @@ def _finish(
     return ExpressResult(
         corrections.astype(np.float32),
         None if means is None else means.astype(np.float32),
+        scales,
         kept,
         trace,
         converged,
         possible,
         unused,
     )
+
+
+def _mean_product(c: Float64) -> float:
+    """Mean of c_i c_j over i != j; of a single one its square."""
+    n = len(c)
+    return float((c.sum() ** 2 - (c**2).sum()) / (n * (n - 1)) if n > 1 else (c**2).sum() or 1.0)
 
 
 def _terms(balancing: Balancing, own: NDArray[np.intp]) -> float:

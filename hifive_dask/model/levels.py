@@ -33,7 +33,7 @@ from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.rows import Piece, cis_groups, cis_pieces, rows_by_kind
 from hifive_dask.model.trans_means import fit_trans_means
 
-__all__ = ["Expected", "Levels", "Totals", "count_totals", "find_levels", "off_levels", "warn_of"]
+__all__ = ["Expected", "Levels", "Totals", "count_totals", "find_levels", "off_text", "warn_of"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -281,58 +281,37 @@ def _reads(pieces: Sequence[Piece], units: Units, valid: Int32, group: Sequence[
 # What is said of them
 
 
-def off_levels(totals: Totals) -> NDArray[np.intp]:
-    """Chromosomes with 1,000 reads or more of which 10 % more, or less, are expected; worst first.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from hifive_dask.model.levels import Totals, off_levels
-    >>> off_levels(Totals(np.array([5000, 5000, 500]), np.array([5100.0, 9000.0, 9000.0])))
-    array([1])
-    """
-    observed, expected = totals
-    apart = np.full(len(observed), np.inf)
-    both = (observed > 0) & (expected > 0)
-    apart[both] = np.abs(np.log(observed[both] / expected[both]))
-    ratio = np.divide(observed, expected, out=np.full(len(observed), np.inf), where=expected > 0)
-    off = np.flatnonzero((observed >= READS) & (np.abs(ratio - 1) > OFF))
-    return off[np.argsort(-apart[off], kind="stable")]
-
-
 def off_text(units: Units, totals: Totals) -> str:
     """Name the chromosomes whose level is off, in a line without a cure; empty if none is.
 
+    That are those with 1,000 reads or more of which 10 % more, or fewer, are expected.
+
     Examples
     --------
+    >>> import hifive_dask as hd
     >>> from hifive_dask.model.levels import Totals, off_text
     >>> from hifive_dask.testing import toy_project
-    >>> import hifive_dask as hd, numpy as np
     >>> units = hd.HiC(toy_project(), silent=True).units
-    >>> off_text(units, Totals(np.array([5000, 0, 0]), np.array([25_000.0, 0, 0])))
-    'observed over expected reads are 0.2 on chr1 (1 of 1 chromosomes with 1,000 reads or more is \
+    >>> off_text(units, Totals(np.array([5000, 4000, 500]), np.array([25_000, 4100.0, 9000.0])))
+    'observed over expected reads are 0.2 on chr1 (1 of 2 chromosomes with 1,000 reads or more is \
 off by more than 10 %)'
     """
-    off = off_levels(totals)
+    observed, expected = totals
+    ratio = np.divide(observed, expected, out=np.full(len(observed), np.inf), where=expected > 0)
+    many = observed >= READS
+    off = np.flatnonzero(many & (np.abs(ratio - 1) > OFF))
     if not len(off):
         return ""
-    observed, expected = totals
-    worst = off[0]
-    ratio = observed[worst] / expected[worst] if expected[worst] > 0 else np.inf
-    many = int(np.count_nonzero(observed >= READS))
+    worst = off[np.argmax(np.abs(np.log(ratio[off])))]
     return (
-        f"observed over expected reads are {ratio:.2g} on {units.chromosomes[worst]} ({len(off)} "
-        f"of {many} chromosomes with {READS:,} reads or more {'is' if len(off) == 1 else 'are'} "
-        f"off by more than {OFF:.0%})".replace("10%", "10 %")
+        f"observed over expected reads are {ratio[worst]:.2g} on {units.chromosomes[worst]} "
+        f"({len(off)} of {np.count_nonzero(many)} chromosomes with {READS:,} reads or more "
+        f"{'is' if len(off) == 1 else 'are'} off by more than {100 * OFF:.0f} %)"
     )
 
 
-def warn_of(units: Units, totals: Totals | None, *, stacklevel: int = 3) -> None:
+def warn_of(units: Units, totals: Totals, *, stacklevel: int) -> None:
     """Warn of chromosomes whose level is off."""
-    text = "" if totals is None else off_text(units, totals)
+    text = off_text(units, totals)
     if text:
-        cure = (
-            "learn again with calibrate=True, which sets the levels, or with "
-            "find_probability_fend_corrections(model='poisson')"
-        )
-        warnings.warn(f"{text}; {cure}", LevelWarning, stacklevel=stacklevel)
+        warnings.warn(LevelWarning(text), stacklevel=stacklevel)
