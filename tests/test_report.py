@@ -122,7 +122,13 @@ def test_filter__says_why_units_are_not_in_use(tmp_path: Path) -> None:
     assert found["reasons"] == {"without_reads": 5, "few_partners": 4, "other": 1}
     assert found["in_use"] == 0
     assert [row["other"] for row in found["chromosomes"]] == [1, 0]
-    assert found["partners"] is None
+    assert [row["observed"] for row in found["chromosomes"]] == [0, 0]
+    assert (found["with_reads"], found["partners"]) == (3, None)
+    left = hd.write_report(hic)["left_out"]
+    assert (left["reads"], left["cis_reads"], left["trans_reads"]) == (3, 2, 1)
+    assert (left["of_valid"], left["of_cis"], left["cis_share"]) == (1, 1, pytest.approx(2 / 3))
+    assert (left["cis_share_in_use"], left["slopes"]) == (None, [])
+    assert left["chromosomes"] == ["chr1"]
 
 
 def test_duplicates__that_were_kept_are_no_class_of_their_own(tmp_path: Path) -> None:
@@ -189,7 +195,7 @@ def test_map_resolution__is_the_finest_with_reads_enough() -> None:
 
 def test_json__has_the_documented_keys(numbers: Numbers) -> None:
     assert set(numbers) == {
-        "type", "format", "version", "project", "reads", "inserts", "decay", "filter",
+        "type", "format", "version", "project", "reads", "inserts", "decay", "filter", "left_out",
         "convergence", "corrections", "provenance", "checks", "maps",
     }  # fmt: skip
     keys = {name: set(part) for name, part in numbers.items() if isinstance(part, dict)}
@@ -206,8 +212,12 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
         "inserts": {"maxinsert", "share_up_to", "median_row", "edges", "pairs"},
         "decay": {"learned", "parameters", "distance", "signal", "slopes"},
         "filter": {
-            "units", "in_use", "mininteractions", "mindistance", "maxdistance", "usereads",
-            "reasons", "partners", "reads", "resolution", "chromosomes",
+            "units", "in_use", "with_reads", "mininteractions", "mindistance", "maxdistance",
+            "usereads", "reasons", "partners", "reads", "resolution", "chromosomes",
+        },
+        "left_out": {
+            "reads", "of_valid", "cis_reads", "trans_reads", "of_cis", "cis_share",
+            "cis_share_in_use", "slopes", "chromosomes",
         },
         "convergence": {
             "method", "usereads", "balances", "converged", "iterations", "limit", "last_change",
@@ -222,9 +232,9 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
         }  # fmt: skip
         assert check["verdict"] in ("good", "check", "poor", "none")
     assert [check["key"] for check in numbers["checks"]] == [
-        "duplicates", "chr_not_in_fends", "out_of_bounds", "insert_size", "same_fragment",
-        "failed_cut", "long_cis", "long_cis_of_far", "trans", "slope", "in_use", "resolution",
-        "converged", "balance", "features", "expected",
+        "in_use", "left_out", "expected", "converged", "duplicates", "chr_not_in_fends",
+        "out_of_bounds", "insert_size", "same_fragment", "failed_cut", "long_cis",
+        "long_cis_of_far", "trans", "slope", "resolution", "balance", "features",
     ]  # fmt: skip
     assert [each["region"] for each in numbers["maps"]] == [None, "chr2", "chr1:0-100,000"]
     for each in numbers["maps"]:
@@ -339,10 +349,11 @@ def test_verdicts__of_bins_without_fragments_know_no_cuts(numbers: Numbers) -> N
 
 def test_verdicts__of_a_filter_that_was_reset(hic: hd.HiC) -> None:
     hic.reset_filter()
-    found = filter_numbers(hic, count_marginals(hic.units, hic.data.store, silent=True))
+    counted = count_marginals(hic.units, hic.data.store, silent=True)
+    found = filter_numbers(hic, counted, counted, None)
     assert (found["mininteractions"], found["mindistance"]) == (None, None)
     hic.filter_fends(mininteractions=0)
-    found = filter_numbers(hic, count_marginals(hic.units, hic.data.store, silent=True))
+    found = filter_numbers(hic, counted, counted, None)
     assert found["mininteractions"] == 0
 
 
@@ -353,18 +364,15 @@ def test_verdicts__on_what_was_learned(numbers: Numbers) -> None:
     assert found("convergence", converged=False)["converged"] == "poor"
     assert found("convergence", converged=None)["converged"] == "none"
     assert verdicts({**numbers, "convergence": None})["converged"] == "check"
-    assert found("filter", in_use=60, units=100)["in_use"] == "check"
-    assert found("filter", in_use=10, units=100)["in_use"] == "poor"
+    assert found("filter", in_use=40, with_reads=100)["in_use"] == "check"
+    assert found("filter", in_use=10, with_reads=100)["in_use"] == "poor"
     assert found("filter", in_use=100, units=100, mininteractions=None)["in_use"] == "check"
+    assert found("left_out", of_valid=0.5)["left_out"] == "check"
+    assert verdicts({**numbers, "left_out": None})["left_out"] == "none"
     for slope, verdict in ((-1.0, "good"), (-0.3, "check"), (0.0, "poor")):
         slopes = [{"from": 10_000, "to": 316_228, "slope": slope}]
         assert found("decay", slopes=slopes)["slope"] == verdict
     assert verdicts({**numbers, "decay": None})["slope"] == "none"
-    chosen = numbers["maps"][1]
-    for reads, verdict in ((1.0, "good"), (0.5, "check"), (0.1, "poor"), (9.0, "poor")):
-        maps = [{**chosen, "observed": reads * chosen["expected"]}]
-        assert verdicts({**numbers, "maps": maps})["expected"] == verdict
-    assert "expected" not in verdicts({**numbers, "maps": numbers["maps"][:1]})
     wide = {"5%": 0.5, "95%": 1.5}
     other = {**numbers["convergence"], "balances": False}
     assert found("corrections", after=wide)["balance"] == "check"
@@ -372,6 +380,68 @@ def test_verdicts__on_what_was_learned(numbers: Numbers) -> None:
     assert found("reads", duplicates=0.6)["duplicates"] == "poor"
     assert found("reads", duplicates_kept=True)["duplicates"] == "check"
     assert "losses" in found("reads", known=False)
+
+
+@pytest.mark.parametrize(
+    ("expected", "verdict", "text"),
+    [
+        ((5000, 990, 90), "good", "1.00 to 1.01"),
+        ((5000, 800, 90), "check", "1.00 to 1.25"),
+        ((5000, 3000, 90), "poor", "0.33 to 1.00"),
+        ((500, 1000, 90), "poor", "1.00 to 10.00"),
+        ((5000, None, 90), "good", "1.00"),  # nothing is known of one
+        ((None, None, None), "none", "not known"),
+    ],
+)
+def test_verdicts__look_at_the_level_of_every_chromosome(
+    numbers: Numbers, expected: tuple[float | None, ...], verdict: str, text: str
+) -> None:
+    rows = [
+        {**row, "observed": reads, "expected": wanted}
+        for row, reads, wanted in zip(
+            numbers["filter"]["chromosomes"], (5000, 1000, 999), expected, strict=True
+        )
+    ]
+    found = judge({**numbers, "filter": {**numbers["filter"], "chromosomes": rows}})
+    check = next(each for each in found if each["key"] == "expected")
+    assert (check["verdict"], check["text"]) == (verdict, text)
+    if verdict in ("check", "poor"):
+        assert "1 of 2 are off by more than 10 %" in check["reason"]
+        assert "hifive-dask normalize poisson sets the levels" in check["reason"]
+
+
+def test_verdicts__are_never_good_where_the_map_is_empty(numbers: Numbers) -> None:
+    empty = {**numbers["filter"], "in_use": 19, "with_reads": 100}
+    found = {check["key"]: check for check in judge({**numbers, "filter": empty})}
+    assert "good" not in {check["verdict"] for check in found.values()}
+    assert found["in_use"]["verdict"] == "poor"
+    assert found["trans"]["reason"].startswith("no verdict while hardly any fends are in use; of")
+    assert "good" in {check["verdict"] for check in judge(numbers)}
+
+
+def test_chromosomes__have_what_maps_show_and_expect(hic: hd.HiC, numbers: Numbers) -> None:
+    for row in numbers["filter"]["chromosomes"]:
+        found = hic.heatmap(row["name"], binsize=1_000_000).compute()
+        assert row["observed"] == found.observed.sum()
+        assert row["expected"] == pytest.approx(float(found.expected.sum()), rel=1e-5)
+    left, rows = numbers["left_out"], numbers["filter"]["chromosomes"]
+    assert left["cis_reads"] == sum(row["cis_reads"] - row["observed"] for row in rows)
+    assert left["cis_reads"] + left["trans_reads"] == left["reads"]
+
+
+def test_left_out__has_the_decay_of_reads_in_no_map(tmp_path: Path) -> None:
+    hic = hd.HiC(testing.toy_project(tmp_path), silent=True)
+    slopes = []
+    for half in (0, 1):  # every other fragment; pairs of both kinds are left out, too
+        hic.filter[:] = (np.arange(len(hic.units)) // 2) % 2 == half
+        found = hd.write_report(hic)["left_out"]
+        assert 0.6 < found["of_valid"] < 0.9
+        assert found["chromosomes"] == ["chr1", "chr2", "chr3"]
+        (slope,) = found["slopes"]
+        slopes.append(slope["slope"])
+    assert slopes == pytest.approx([-1.2, -1.2], abs=0.3)
+    hic.reset_filter()
+    assert hd.write_report(hic)["left_out"] is None
 
 
 # The page
@@ -739,7 +809,9 @@ def test_command__writes_the_page_and_tells_the_verdicts(
     output = run("report", toy / "project.zarr", "--region", "chr2").stdout
     assert (tmp_path / "report.html").exists()
     assert "PCR duplicates" in output
-    assert "report.html: 13 good, 3 without a verdict." in output
+    assert output.index("Fends in use") < output.index("Observed over expected")
+    assert output.index("Observed over expected") < output.index("PCR duplicates")
+    assert "report.html: 14 good, 3 without a verdict." in output
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 

@@ -33,11 +33,27 @@ class Marginals(NamedTuple):
 _COLUMNS = len(Marginals._fields)
 
 
-def count_marginals(units: Units, store: PairStore, *, silent: bool = False) -> Marginals:
-    """Count partners and reads of every unit, in one pass over all pairs."""
+def count_marginals(
+    units: Units,
+    store: PairStore,
+    *,
+    valid: NDArray[np.int32] | None = None,
+    silent: bool = False,
+) -> Marginals:
+    """Count partners and reads of every unit, in one pass over all pairs.
+
+    Parameters
+    ----------
+    units, store
+        The genome and its pairs.
+    valid
+        int32 (N): pairs of two units in use count; None for all.
+    silent
+        No progress.
+    """
     task = dask.delayed(_count, pure=True)
-    shared = dask.delayed(units)
-    parts = [task(pieces, shared) for pieces in piece_groups(store, list(store.blocks))]
+    shared, use = dask.delayed(units), None if valid is None else dask.delayed(valid > 0)
+    parts = [task(pieces, shared, use) for pieces in piece_groups(store, list(store.blocks))]
     if not parts:
         return Marginals(*np.zeros((_COLUMNS, len(units)), dtype=np.int64))
     (total,) = run([tree_reduce(parts, add_stretches)], title="counting reads", silent=silent)
@@ -45,11 +61,14 @@ def count_marginals(units: Units, store: PairStore, *, silent: bool = False) -> 
     return Marginals(*np.ascontiguousarray(table.T))
 
 
-def _count(pieces: Sequence[Piece], units: Units) -> Stretches:
+def _count(pieces: Sequence[Piece], units: Units, use: NDArray[np.bool_] | None) -> Stretches:
     """Sums of some rows: stretches of the table that has a row for every unit, as one line."""
     parts = []
     for piece in pieces:
         for cis, (first, second, count) in rows_by_kind(piece, units, "all"):
+            if use is not None:
+                kept = use[first] & use[second]
+                first, second, count = first[kept], second[kept], count[kept]
             if not len(first):
                 continue
             new = first != second  # a bin that meets itself has one partner, and both ends

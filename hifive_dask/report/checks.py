@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from hifive_dask.plot.style import length_text, share_text
 
-__all__ = ["Check", "Verdict", "grade", "judge"]
+__all__ = [
+    "ENOUGH",
+    "LEVEL",
+    "Check",
+    "Verdict",
+    "grade",
+    "judge",
+    "ratio_of",
+    "share_in_use",
+]
 
 Verdict = Literal["good", "check", "poor", "none"]
 Numbers = Mapping[str, Any]
 
 MAMMAL = 1_000_000_000  # bp of a genome for which limits of mammals are taken
+NEARLY_EMPTY = 0.2  # of the units with reads: with fewer in use nothing of a map can be judged
+LEVEL = (1.1, 1.5)  # observed over expected reads of a chromosome: good and poor, as factors
+ENOUGH = 1000  # cis reads of a chromosome whose level is judged
 
 _PAIRSQC = "pairsqc of the 4DN consortium, after Rao et al., Cell 159, 1665 (2014); for mammals"
 _RULE = "rule of thumb of this report; compare with libraries of the same kind"
@@ -56,9 +68,29 @@ class Check:
 
 
 def judge(numbers: Numbers) -> list[dict[str, Any]]:
-    """All verdicts that the numbers allow, as plain values."""
-    parts = (_library, _signal, _decay, _filter, _convergence, _corrections, _maps)
-    return [asdict(check) for part in parts for check in part(numbers)]
+    """All verdicts that the numbers allow, as plain values: first whether there is a map at all."""
+    parts = (
+        _in_use, _left_out, _expected, _convergence, _library, _signal, _decay, _resolution,
+        _corrections,
+    )  # fmt: skip
+    checks = [check for part in parts for check in part(numbers)]
+    if share_in_use(numbers["filter"]) < NEARLY_EMPTY:
+        checks = [_withheld(check, numbers) for check in checks]
+    return [asdict(check) for check in checks]
+
+
+def share_in_use(found: Numbers) -> float:
+    """Units in use, of those that have reads of the kind that the filter counts."""
+    return float(min(1.0, found["in_use"] / max(1, found["with_reads"])))
+
+
+def _withheld(check: Check, numbers: Numbers) -> Check:
+    """Nothing is good where the map is empty."""
+    if check.verdict != "good":
+        return check
+    kind = numbers["project"]["units"]
+    reason = f"no verdict while hardly any {kind} are in use"
+    return replace(check, verdict="none", reason=f"{reason}; {check.reason}".rstrip("; "))
 
 
 def grade(value: float, good: float, poor: float) -> Verdict:
@@ -84,6 +116,100 @@ def _reads(numbers: Numbers, name: str, column: str = "reads") -> float:
 
 def _percent(share: float) -> str:
     return share_text(100 * share)
+
+
+# Whether there is a map
+
+
+def _in_use(numbers: Numbers) -> Iterator[Check]:
+    found, kind = numbers["filter"], numbers["project"]["units"]
+    share, good, poor = share_in_use(found), 0.5, NEARLY_EMPTY
+    title, least = f"{kind.capitalize()} in use", found["mininteractions"]
+    if found["in_use"] == found["units"] and least is None:
+        yield Check(
+            "in_use", "chromosomes", title, "all", share, "check",
+            f"no filter was applied: {kind} with hardly any partner are noise", basis=_FACT,
+        )  # fmt: skip
+        return
+    reason = f"{found['in_use']:,} of {found['with_reads']:,} with {found['usereads']} reads"
+    reason = reason.replace(" all reads", " reads")
+    if found["in_use"] < found["with_reads"]:
+        few = f"fewer than {least} partners in use" if least else "too few partners"
+        reason += f"; others have {few}"
+    if share < good:
+        reason += f"; ask for fewer (--mininteractions), or count in larger {_bins(kind)}"
+    yield Check(
+        "in_use", "chromosomes", title, _percent(share), share, grade(share, good, poor), reason,
+        {"good": good, "poor": poor},
+    )  # fmt: skip
+
+
+def _bins(kind: str) -> str:
+    return "bins" if kind == "bins" else "units, bins (--binned)"
+
+
+def _left_out(numbers: Numbers) -> Iterator[Check]:
+    """Reads that are in no map, and what they look like."""
+    found, title = numbers["left_out"], "Reads left out by the filter"
+    if found is None:
+        yield Check("left_out", "chromosomes", title, "none", 0.0, "none", "", basis=_FACT)
+        return
+    share, good, poor = found["of_valid"], 0.25, 0.75
+    parts = [
+        f"{found['cis_reads']:,} cis and {found['trans_reads']:,} trans reads: "
+        f"{_percent(found['cis_share'])} are cis"
+    ]
+    if found["cis_share_in_use"] is not None:
+        parts[0] += f", of the others {_percent(found['cis_share_in_use'])}"
+    if found["slopes"]:
+        slope = f"{found['slopes'][-1]['slope']:.2f}".replace("-", "\N{MINUS SIGN}")
+        parts.append(f"slope of their decay {slope}")
+    names = found["chromosomes"]
+    if names:
+        more = f" and {len(names) - 5:,} others" if len(names) > 5 else ""
+        parts.append(f"most cis reads of {', '.join(names[:5])}{more}")
+    yield Check(
+        "left_out", "chromosomes", title, _percent(share), share, grade(share, good, poor),
+        "; ".join(parts), {"good": good, "poor": poor},
+    )  # fmt: skip
+
+
+def ratio_of(row: Numbers) -> float | None:
+    """Observed over expected reads of a chromosome; None if nothing is expected of it."""
+    return row["observed"] / row["expected"] if row["expected"] else None
+
+
+def _expected(numbers: Numbers) -> Iterator[Check]:
+    """Whether every chromosome has as many reads as maps expect of it."""
+    title = "Observed over expected"
+    ratios = {
+        row["name"]: ratio
+        for row in numbers["filter"]["chromosomes"]
+        if row["observed"] >= ENOUGH and (ratio := ratio_of(row)) is not None
+    }
+    if not ratios:
+        reason = (
+            f"no chromosome has {ENOUGH:,} cis reads in use, and known ones that are expected of it"
+        )
+        yield Check(
+            "expected", "chromosomes", title, "not known", None, "none", reason, basis=_FACT
+        )
+        return
+    apart = {name: max(ratio, 1 / ratio) for name, ratio in ratios.items()}
+    worst = max(apart, key=lambda name: apart[name])
+    low, high = f"{min(ratios.values()):.2f}", f"{max(ratios.values()):.2f}"
+    good, poor = LEVEL
+    off = sum(each > good for each in apart.values())
+    reason = "cis reads in use over those that maps expect, of every chromosome"
+    if off:
+        reason += (
+            f"; {off:,} of {len(ratios):,} are off by more than 10 %, {worst} most, and all ratios "
+            "of their maps with them: hifive-dask normalize poisson sets the levels"
+        )
+    yield Check(
+        "expected", "chromosomes", title, low if low == high else f"{low} to {high}",
+        ratios[worst], grade(apart[worst], good, poor), reason, {"good": good, "poor": poor},
+    )  # fmt: skip
 
 
 # What became of the reads
@@ -240,28 +366,8 @@ def _decay(numbers: Numbers) -> Iterator[Check]:
     )  # fmt: skip
 
 
-def _filter(numbers: Numbers) -> Iterator[Check]:
-    found, kind = numbers["filter"], numbers["project"]["units"]
-    share, good, poor = found["in_use"] / max(1, found["units"]), 0.7, 0.2
-    if found["in_use"] == found["units"] and found["mininteractions"] is None:
-        yield Check(
-            "in_use", "filter", f"{kind.capitalize()} in use", "all", share, "check",
-            f"no filter was applied: {kind} with hardly any partner are noise", basis=_FACT,
-        )  # fmt: skip
-    else:
-        least = found["mininteractions"]
-        reason = "others lack partners"
-        if found["in_use"] == found["units"]:
-            reason = "the filter left none out"
-        elif least is not None:
-            reason = f"others have fewer than {least} partners in use"
-        if share < good:
-            reason += "; larger bins, or more reads, use more of the genome"
-        yield Check(
-            "in_use", "filter", f"{kind.capitalize()} in use", _percent(share), share,
-            grade(share, good, poor), reason, {"good": good, "poor": poor},
-        )  # fmt: skip
-    size = found["resolution"]
+def _resolution(numbers: Numbers) -> Iterator[Check]:
+    size = numbers["filter"]["resolution"]
     yield Check(
         "resolution", "filter", "Map resolution", "none" if size is None else length_text(size),
         size, "none",
@@ -308,7 +414,8 @@ def _corrections(numbers: Numbers) -> Iterator[Check]:
     yield Check(
         "balance", "corrections", "Spread of coverage", f"{texts[0]}-fold to {texts[1]}-fold",
         spread[1], grade(spread[1], 1.5, 4.0) if balancing else "none",
-        "95th over 5th percentile of cis reads per partner, before and after the corrections",
+        "95th over 5th percentile of cis reads of units over those expected, before and after the "
+        "corrections",
         {"good": 1.5, "poor": 4.0} if balancing else None,
     )  # fmt: skip
     strongest = {
@@ -325,29 +432,3 @@ def _corrections(numbers: Numbers) -> Iterator[Check]:
             f"largest deviation of a group of equal {name}, before and after the corrections",
             {"good": 0.1, "poor": 0.4},
         )  # fmt: skip
-
-
-def _maps(numbers: Numbers) -> Iterator[Check]:
-    """Whether a region has as many reads as are expected of it."""
-    known = [
-        each
-        for each in numbers["maps"]
-        if each["region"] is not None
-        and each["datatype"] in ("distance", "enrichment")
-        and each["expected"] > 0
-    ]
-    if not known:
-        return
-    found = known[0]
-    ratio, good, poor = found["observed"] / found["expected"], 1.5, 3.0
-    apart = max(ratio, 1 / ratio) if ratio > 0 else float("inf")
-    verdict = grade(apart, good, poor)
-    reason = f"reads of {found['region']} over those expected of it"
-    if verdict != "good":
-        reason += "; far from 1 all ratios of a map are shifted"
-        if numbers["project"]["normalization"].endswith("express"):
-            reason += ". Far pairs with few reads weigh much in Express; try Probability"
-    yield Check(
-        "expected", "maps", "Observed over expected", f"{ratio:.2f}", ratio, verdict, reason,
-        {"good": good, "poor": poor},
-    )  # fmt: skip

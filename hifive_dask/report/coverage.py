@@ -25,8 +25,21 @@ def partners_of(counted: Marginals, usereads: str) -> NDArray[np.int64]:
     return parts[usereads] if usereads in parts else counted.cis_partners + counted.trans_partners
 
 
-def filter_numbers(hic: HiC, counted: Marginals) -> dict[str, Any]:
-    """Units kept and dropped, by reason and by chromosome, and how the reads spread over them."""
+def filter_numbers(
+    hic: HiC, counted: Marginals, kept: Marginals, expected: NDArray[np.float64] | None
+) -> dict[str, Any]:
+    """Units kept and dropped, by reason and by chromosome, and how the reads spread over them.
+
+    Parameters
+    ----------
+    hic
+        The project.
+    counted, kept
+        Partners and reads of every unit: by all pairs, and by those of two units in use.
+    expected
+        float64 (C): reads that maps expect of the cis pairs of every chromosome; None if that is
+        not known.
+    """
     units, use = hic.units, hic.filter > 0
     record = hic.records.last("HiC.filter_fends")
     usereads = "cis" if record is None else str(record["parameters"].get("usereads", "cis"))
@@ -38,6 +51,7 @@ def filter_numbers(hic: HiC, counted: Marginals) -> dict[str, Any]:
     return {
         "units": len(use),
         "in_use": int(use.sum()),
+        "with_reads": int((partners > 0).sum()),
         "mininteractions": limit,
         "mindistance": limits.get("mindistance"),
         "maxdistance": limits.get("maxdistance"),
@@ -46,7 +60,7 @@ def filter_numbers(hic: HiC, counted: Marginals) -> dict[str, Any]:
         "partners": quantiles(partners[use]),
         "reads": quantiles(reads[use]),
         "resolution": map_resolution(units, reads),
-        "chromosomes": _chromosomes(units, use, reasons, counted),
+        "chromosomes": _chromosomes(units, use, reasons, counted, kept, expected),
     }
 
 
@@ -67,7 +81,12 @@ def _reasons(
 
 
 def _chromosomes(
-    units: Units, use: Bool, reasons: dict[str, Bool], counted: Marginals
+    units: Units,
+    use: Bool,
+    reasons: dict[str, Bool],
+    counted: Marginals,
+    kept: Marginals,
+    expected: NDArray[np.float64] | None,
 ) -> list[dict[str, Any]]:
     rows = []
     for c, name in enumerate(units.chromosomes):
@@ -82,6 +101,8 @@ def _chromosomes(
                 **{reason: int(which[span].sum()) for reason, which in reasons.items()},
                 "cis_reads": int(counted.cis_reads[span].sum()) // 2,
                 "trans_reads": int(counted.trans_reads[span].sum()),
+                "observed": int(kept.cis_reads[span].sum()) // 2,
+                "expected": None if expected is None else float(expected[c]),
             }
         )
     return rows

@@ -13,12 +13,16 @@ from hifive_dask.hic import HiC
 from hifive_dask.measuring import DISTANCE_SUMS, LIMITS
 from hifive_dask.model.diagnostics import profile, varying
 from hifive_dask.model.distance import fit_distance
+from hifive_dask.model.marginals import Marginals
+from hifive_dask.model.unit_reads import expected_of_units
 from hifive_dask.report.coverage import quantiles
 
 __all__ = [
     "convergence_numbers",
     "correction_numbers",
     "decay_numbers",
+    "expected_reads",
+    "first_bin",
     "measured_table",
     "slope",
 ]
@@ -37,15 +41,13 @@ def decay_numbers(hic: HiC) -> dict[str, Any] | None:
     """
     sums, learned = hic.distance_sums, bool(hic.distance_sums)
     if not learned:
-        units = hic.units
-        least = 4 * float(np.median(units.stop - units.start)) if len(units) else 0
         try:
             model = fit_distance(
-                units,
+                hic.units,
                 hic.filter,
                 hic.data.store,
                 numbins=_NUMBINS,
-                minsize=max(1000, int(least)),
+                minsize=first_bin(hic),
                 maxsize=0,
                 silent=hic.silent,
             )
@@ -68,6 +70,12 @@ def decay_numbers(hic: HiC) -> dict[str, Any] | None:
             if (value := slope(distance, signal, lo, hi)) is not None
         ],
     }
+
+
+def first_bin(hic: HiC) -> int:
+    """Upper end of the first distance bin, in bp, where nobody chose one."""
+    units = hic.units
+    return max(1000, int(4 * np.median(units.stop - units.start))) if len(units) else 1000
 
 
 def slope(distance: Float64, signal: Float64, lo: float, hi: float) -> float | None:
@@ -135,12 +143,46 @@ def _known(values: Float64) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def measured_table(hic: HiC) -> pd.DataFrame | None:
-    """`HiC.unit_table`; None if no unit has a partner."""
+def expected_reads(hic: HiC) -> Float64 | None:
+    """float64 (2, N): cis reads expected of every unit by distance alone, and with corrections.
+
+    None if that is not known: without the distance dependence, or with a model of features.
+    """
+    parameters, means = hic.distance_parameters, hic.chromosome_means
+    if parameters is None or means is None or hic.normalization.startswith("binning"):
+        return None
+    ones, applied = np.ones(len(hic.units), dtype=np.float32), hic.applied_corrections
+    use = hic.filter if applied is None else hic.filter * (applied > 0)
+    weights = [ones] if applied is None else [ones, applied]
     try:
-        return hic.unit_table()
+        sums = expected_of_units(hic.units, use, parameters, means, weights, silent=hic.silent)
+    except StateError:  # no unit has a partner
+        return None
+    return np.stack([sums[0], sums[-1]])
+
+
+def measured_table(hic: HiC, kept: Marginals, expected: Float64 | None) -> pd.DataFrame | None:
+    """`HiC.unit_table`; None if no unit has a partner.
+
+    Where it is known how many reads maps expect of every unit, `coverage` and `corrected` are the
+    reads over these, which is right for every method; else, as for corrections that were learned
+    without the distance dependence, they are the means of ratios that Express makes equal.
+    """
+    try:
+        table = hic.unit_table()
     except StateError:
         return None
+    record = hic.last_normalization
+    together = record is None or record["parameters"].get("remove_distance", True)
+    if expected is None or not together:
+        return table
+    units = table.index.to_numpy()
+    own = expected[:, units]
+    known = np.flatnonzero((own > 0).all(axis=0))
+    table, own, reads = table.iloc[known].copy(), own[:, known], kept.cis_reads[units[known]]
+    for name, each in zip(("coverage", "corrected"), own, strict=True):
+        table[name] = reads / each * (each.sum() / max(1, reads.sum()))
+    return table if len(table) else None
 
 
 def correction_numbers(table: pd.DataFrame) -> dict[str, Any]:

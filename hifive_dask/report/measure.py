@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hifive_dask import __version__
 from hifive_dask.hic import HiC
@@ -20,8 +21,10 @@ from hifive_dask.report.learned import (
     convergence_numbers,
     correction_numbers,
     decay_numbers,
+    expected_reads,
     measured_table,
 )
+from hifive_dask.report.left_out import left_out_numbers
 from hifive_dask.report.reads import insert_numbers, read_numbers
 
 __all__ = ["FORMAT", "Findings", "measure"]
@@ -61,8 +64,11 @@ def measure(hic: HiC, short: int) -> Findings:
         bp: cis reads closer than this are short.
     """
     data = hic.data
-    counted = count_marginals(hic.units, data.store, silent=hic.silent)
-    table = measured_table(hic)
+    units, store = hic.units, data.store
+    counted = count_marginals(units, store, silent=hic.silent)
+    kept = count_marginals(units, store, valid=hic.filter, silent=hic.silent)
+    expected = expected_reads(hic)
+    table = measured_table(hic, kept, expected)
     numbers: dict[str, Any] = {
         "type": "report",
         "format": FORMAT,
@@ -71,12 +77,21 @@ def measure(hic: HiC, short: int) -> Findings:
         "reads": read_numbers(data, short),
         "inserts": insert_numbers(data),
         "decay": decay_numbers(hic),
-        "filter": filter_numbers(hic, counted),
+        "filter": filter_numbers(hic, counted, kept, _of_chromosomes(hic, expected)),
+        "left_out": left_out_numbers(hic, counted, kept),
         "convergence": convergence_numbers(hic),
         "corrections": None if table is None else correction_numbers(table),
         "provenance": _provenance(hic),
     }
     return Findings(numbers, counted, table)
+
+
+def _of_chromosomes(hic: HiC, expected: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """float64 (C): cis reads that maps expect of every chromosome, None if that is not known."""
+    if expected is None:
+        return None
+    number = len(hic.units.chromosomes)
+    return np.bincount(hic.units.chromosome, expected[1], minlength=number) / 2
 
 
 def _project(hic: HiC) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from hifive_dask.plot.style import length_text, share_text
+from hifive_dask.report.checks import ENOUGH, LEVEL, grade, ratio_of
 from hifive_dask.report.pictures import Picture
 from hifive_dask.schema import MARKED
 
@@ -19,10 +20,11 @@ Numbers = Mapping[str, Any]
 
 _SECTIONS = (
     ("verdicts", "At a glance"),
+    ("chromosomes", "Chromosomes"),
     ("reads", "Reads"),
     ("inserts", "Insert sizes"),
     ("decay", "Decay"),
-    ("filter", "Filter and coverage"),
+    ("filter", "Coverage"),
     ("corrections", "Corrections"),
     ("maps", "Maps"),
     ("provenance", "Provenance"),
@@ -66,7 +68,7 @@ def render(numbers: Numbers, pictures: Sequence[Picture], title: str) -> str:
         **_verdicts(numbers),
         **_read_tables(numbers["reads"]),
         **_texts(numbers),
-        chromosomes=_longest(numbers["filter"]["chromosomes"]),
+        chromosomes=[_leveled(row) for row in _longest(numbers["filter"]["chromosomes"])],
         steps=[_step(record) for record in numbers["provenance"]["history"]],
     )
 
@@ -216,6 +218,7 @@ def _texts(numbers: Numbers) -> dict[str, Any]:
         "lead": _lead(project),
         "facts": facts,
         "filter_text": _filter_text(found, kind),
+        "left_text": _left_text(numbers["left_out"]),
         "insert_limit": _insert_limit(numbers["inserts"]),
         "corrections_text": _corrections_text(numbers),
     }
@@ -262,6 +265,22 @@ def _filter_text(found: Numbers, kind: str) -> str:
     return f"{text}. Of the others, {_listed(parts)}."
 
 
+def _left_text(found: Numbers | None) -> str:
+    """Reads that are in no map, and how they differ from the others."""
+    if found is None:
+        return ""
+    text = (
+        f"{found['reads']:,} valid reads, {_percent(found['of_valid'])}, are in no map, since the "
+        f"filter left out a unit of them; {_percent(found['cis_share'])} of these are cis"
+    )
+    if found["cis_share_in_use"] is not None:
+        text += f", of those in maps {_percent(found['cis_share_in_use'])}"
+    for each in found["slopes"]:
+        value = f"{each['slope']:.2f}".replace("-", "\N{MINUS SIGN}")
+        text += f"; from {_length(each['from'])} to {_length(each['to'])} their slope is {value}"
+    return f"{text}."
+
+
 def _partners(found: Numbers) -> str:
     return "partners" if found["usereads"] == "all" else f"{found['usereads']} partners"
 
@@ -292,8 +311,22 @@ def _longest(chromosomes: Sequence[Numbers]) -> list[dict[str, Any]]:
     order = sorted(range(len(rows)), key=lambda k: -rows[k]["length"])
     shown = sorted(order[: _CHROMOSOMES - 1])
     rest = [rows[k] for k in order[_CHROMOSOMES - 1 :]]
-    sums = {key: sum(row[key] for row in rest) for key in rest[0] if key != "name"}
+    sums = {key: _sum(row[key] for row in rest) for key in rest[0] if key != "name"}
     return [*(rows[k] for k in shown), {"name": f"{len(rest):,} others", **sums}]
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _leveled(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with observed over expected reads as text, and its verdict if reads are many enough."""
+    ratio = ratio_of(row)
+    level = None
+    if ratio is not None and row["observed"] >= ENOUGH:
+        level = grade(max(ratio, 1 / ratio), *LEVEL)
+    return {**row, "ratio": "" if ratio is None else f"{ratio:.3g}", "level": level}
 
 
 def _step(record: Numbers) -> dict[str, Any]:

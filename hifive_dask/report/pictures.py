@@ -198,8 +198,8 @@ def _learned(hic: HiC, findings: Findings) -> Iterator[Picture]:
     if table is not None:
         yield _picture(
             "corrections", "marginals", plot.marginals(table),
-            "Cis reads per possible partner of every unit, over those expected at their distances, "
-            "before and after the corrections; balanced ones leave a single bar at 0.",
+            "Cis reads of every unit over those expected of it, before and after the corrections; "
+            "where these explain all differences they leave a single bar at 0.",
         )  # fmt: skip
         for k, name in enumerate([*varying(table), "coverage"]):
             words = "reads before" if name == "coverage" else _FEATURES.get(name, name)
