@@ -137,15 +137,12 @@ def _in_use(numbers: Numbers) -> Iterator[Check]:
         few = f"fewer than {least} partners in use" if least else "too few partners"
         reason += f"; others have {few}"
     if share < good:
-        reason += f"; ask for fewer (--mininteractions), or count in larger {_bins(kind)}"
+        larger = "larger bins" if kind == "bins" else "bins"
+        reason += f"; ask for fewer (--mininteractions), or count in {larger} (--binned)"
     yield Check(
         "in_use", "chromosomes", title, _percent(share), share, grade(share, good, poor), reason,
         {"good": good, "poor": poor},
     )  # fmt: skip
-
-
-def _bins(kind: str) -> str:
-    return "bins" if kind == "bins" else "units, bins (--binned)"
 
 
 def _left_out(numbers: Numbers) -> Iterator[Check]:
@@ -181,12 +178,13 @@ def ratio_of(row: Numbers) -> float | None:
 
 def _expected(numbers: Numbers) -> Iterator[Check]:
     """Whether every chromosome has as many reads as maps expect of it."""
-    title = "Observed over expected"
+    title, rows = "Observed over expected", numbers["filter"]["chromosomes"]
     ratios = {
         row["name"]: ratio
-        for row in numbers["filter"]["chromosomes"]
+        for row in rows
         if row["observed"] >= ENOUGH and (ratio := ratio_of(row)) is not None
     }
+    gone = sum(row["observed"] < ENOUGH <= row["cis_reads"] for row in rows)
     if not ratios:
         reason = (
             f"no chromosome has {ENOUGH:,} cis reads in use, and known ones that are expected of it"
@@ -206,9 +204,13 @@ def _expected(numbers: Numbers) -> Iterator[Check]:
             f"; {off:,} of {len(ratios):,} are off by more than 10 %, {worst} most, and all ratios "
             "of their maps with them: hifive-dask normalize poisson sets the levels"
         )
+    verdict = grade(apart[worst], good, poor)
+    if gone:
+        reason += f"; {gone:,} others with as many reads have hardly any in use"
+        verdict = "poor" if verdict == "poor" or gone > len(ratios) else "check"
     yield Check(
         "expected", "chromosomes", title, low if low == high else f"{low} to {high}",
-        ratios[worst], grade(apart[worst], good, poor), reason, {"good": good, "poor": poor},
+        ratios[worst], verdict, reason, {"good": good, "poor": poor},
     )  # fmt: skip
 
 
