@@ -46,6 +46,7 @@ _HOME = {
     "write_report": "hifive_dask.report.write",
 }
 _WITHOUT_MAPS = ("Fend", "HiCData")
+_MODULES = ("cluster", "errors", "fend", "hic", "hic_data", "plot")
 
 
 def __getattr__(name: str) -> Any:
@@ -54,8 +55,10 @@ def __getattr__(name: str) -> Any:
         if name not in _WITHOUT_MAPS:
             import_module("hifive_dask.accessor")  # gives maps of xarray their `.hic`
         return getattr(import_module(_HOME[name]), name)
+    if name in _MODULES:
+        return import_module(f"hifive_dask.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

@@ -10,6 +10,8 @@ from hifive_dask.errors import ParameterError
 from hifive_dask.heatmap.coarse import by_distance, coarsen
 from hifive_dask.heatmap.opened import RegionLike, open_level, open_store, select_region
 from hifive_dask.heatmap.ratios import enrichment, log2_ratio
+from hifive_dask.public import public
+from hifive_dask.regions import bp_or_none
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,6 +20,7 @@ __all__ = ["MapAccessor", "MapsAccessor"]
 
 
 @xr.register_dataset_accessor("hic")  # type: ignore[no-untyped-call]
+@public()
 class MapAccessor:
     """``Dataset.hic``: a map of `HiC.heatmap`, of a store or of a file, or a part of one.
 
@@ -99,7 +102,7 @@ class MapAccessor:
         """
         return select_region(self._dataset, region, region2)
 
-    def coarsen(self, binsize: int) -> xr.Dataset:
+    def coarsen(self, binsize: int | str) -> xr.Dataset:
         """Return the map with wider bins: reads and expected reads are added up, and divided then.
 
         It is the map that a project gives at this bin size, but that bins at the ends of a
@@ -149,6 +152,7 @@ class MapAccessor:
 
 
 @xr.register_datatree_accessor("hic")  # type: ignore[no-untyped-call]
+@public()
 class MapsAccessor:
     """``DataTree.hic``: a store of heatmaps, or one of its levels.
 
@@ -180,7 +184,7 @@ class MapsAccessor:
         region: RegionLike = None,
         region2: RegionLike = None,
         *,
-        binsize: int | None = None,
+        binsize: int | str | None = None,
     ) -> xr.Dataset:
         """Return the map of a region, or of two, at one of the stored bin sizes.
 
@@ -205,7 +209,7 @@ class MapsAccessor:
         StoreError
             If it needs cells of two chromosomes and the level has none.
         """
-        level = open_level(self._tree, binsize)
+        level = open_level(self._tree, bp_or_none(binsize, "binsize"))
         if level.attrs.get("storage_mode") == "symmetric-upper":  # as Zarr holds it
             level = open_level(_reopened(self._tree.root.encoding), int(level.attrs["binsize"]))
         return select_region(level, region, region2)

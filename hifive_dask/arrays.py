@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hifive_dask.errors import HifiveDaskWarning, ParameterError
+from hifive_dask.errors import HifiveDaskWarning, ParameterError, warn
 from hifive_dask.heatmap.arrays import ArrayType, cis_array, trans_array, unfold
 from hifive_dask.heatmap.bins import Request
 from hifive_dask.heatmap.cells import Datatype
@@ -18,6 +18,8 @@ from hifive_dask.heatmap.dynamic import Growth
 from hifive_dask.heatmap.limits import MEMORY_LIMIT
 from hifive_dask.heatmap.structure import learn_structure
 from hifive_dask.measuring import Measuring
+from hifive_dask.public import check_keywords, keywords
+from hifive_dask.regions import bp_or_none, whole_bp
 
 __all__ = ["Arrays"]
 
@@ -42,21 +44,21 @@ class Arrays(Measuring):
     def cis_heatmap(
         self,
         chrom: str | bytes,
-        start: int | None = None,
-        stop: int | None = None,
+        start: int | str | None = None,
+        stop: int | str | None = None,
         startfend: int | None = None,
         stopfend: int | None = None,
-        binsize: int = 0,
+        binsize: int | str = 0,
         binbounds: ArrayLike | None = None,
         datatype: Datatype = "enrichment",
         arraytype: ArrayType = "compact",
-        maxdistance: int | None = 0,
+        maxdistance: int | str | None = 0,
         skipfiltered: bool = False,
         returnmapping: bool = False,
         dynamically_binned: bool = False,
         minobservations: int = 0,
-        searchdistance: int = 0,
-        expansion_binsize: int = 0,
+        searchdistance: int | str = 0,
+        expansion_binsize: int | str = 0,
         removefailed: bool = False,
         image_file: PathLike | None = None,
         proportional: bool = False,
@@ -144,22 +146,25 @@ class Arrays(Measuring):
         >>> array.shape == (len(mapping), len(mapping), 2)
         True
         """
+        edges = bp_or_none(start, "start"), bp_or_none(stop, "stop")
+        size = whole_bp(binsize, "binsize")
+        request = Request(chrom, *edges, startfend, stopfend, size, binbounds, skipfiltered)
         growth = None
         if dynamically_binned:
-            growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
+            growth = Growth.of(minobservations, searchdistance, expansion_binsize, removefailed)
             _warn_unused(
                 "with dynamically_binned=True",
                 skipfiltered=skipfiltered,
                 proportional=proportional,
                 includediagonal=includediagonal,
             )
-        elif not self.units.fends or not (binsize or binbounds is not None):
+        elif not self.units.fends or not (size or binbounds is not None):
             _warn_unused("but on bins of fends", proportional=proportional)
             proportional = False
-        _check_colours(kwargs, image_file)
+        _check_colours(self.cis_heatmap, kwargs, image_file)
         array, bins, diagonal = cis_array(
-            self._recipe(datatype, maxdistance or 0),
-            Request(chrom, start, stop, startfend, stopfend, binsize, binbounds, skipfiltered),
+            self._recipe(datatype, maxdistance),
+            request,
             arraytype,
             diagonal=includediagonal,
             proportional=proportional,
@@ -175,24 +180,24 @@ class Arrays(Measuring):
         self,
         chrom1: str | bytes,
         chrom2: str | bytes,
-        start1: int | None = None,
-        stop1: int | None = None,
+        start1: int | str | None = None,
+        stop1: int | str | None = None,
         startfend1: int | None = None,
         stopfend1: int | None = None,
         binbounds1: ArrayLike | None = None,
-        start2: int | None = None,
-        stop2: int | None = None,
+        start2: int | str | None = None,
+        stop2: int | str | None = None,
         startfend2: int | None = None,
         stopfend2: int | None = None,
         binbounds2: ArrayLike | None = None,
-        binsize: int = 1000000,
+        binsize: int | str = 1000000,
         skipfiltered: bool = False,
         datatype: Datatype = "enrichment",
         returnmapping: bool = False,
         dynamically_binned: bool = False,
         minobservations: int = 0,
-        searchdistance: int = 0,
-        expansion_binsize: int = 0,
+        searchdistance: int | str = 0,
+        expansion_binsize: int | str = 0,
         removefailed: bool = False,
         image_file: PathLike | None = None,
         *,
@@ -246,12 +251,15 @@ class Arrays(Measuring):
         """
         growth = None
         if dynamically_binned:
-            growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
+            growth = Growth.of(minobservations, searchdistance, expansion_binsize, removefailed)
             _warn_unused("with dynamically_binned=True", skipfiltered=skipfiltered)
-        _check_colours(kwargs, image_file)
+        _check_colours(self.trans_heatmap, kwargs, image_file)
+        size = whole_bp(binsize, "binsize")
+        edges1 = bp_or_none(start1, "start1"), bp_or_none(stop1, "stop1")
+        edges2 = bp_or_none(start2, "start2"), bp_or_none(stop2, "stop2")
         sides = [
-            Request(chrom1, start1, stop1, startfend1, stopfend1, binsize, binbounds1),
-            Request(chrom2, start2, stop2, startfend2, stopfend2, binsize, binbounds2),
+            Request(chrom1, *edges1, startfend1, stopfend1, size, binbounds1),
+            Request(chrom2, *edges2, startfend2, stopfend2, size, binbounds2),
         ]
         array, *bins = trans_array(
             self._recipe(datatype),
@@ -269,7 +277,7 @@ class Arrays(Measuring):
         chrom: str | bytes,
         minobservations: int = 10,
         *,
-        binsize: int = 0,
+        binsize: int | str = 0,
         memory_limit: int = MEMORY_LIMIT,
     ) -> NDArray[np.float64]:
         """Place every unit of a chromosome in space, such that those with like contacts are near.
@@ -317,7 +325,7 @@ class Arrays(Measuring):
             self._recipe("fend"),
             chrom,
             minobservations=minobservations,
-            binsize=binsize,
+            binsize=whole_bp(binsize, "binsize"),
             memory_limit=memory_limit,
             silent=self.silent,
         )
@@ -328,16 +336,14 @@ def _warn_unused(where: str, **options: bool) -> None:
     unused = [name for name, given in options.items() if given]
     if unused:
         message = f"{' and '.join(unused)}: no effect {where}"
-        warnings.warn(message, HifiveDaskWarning, stacklevel=3)
+        warn(message, HifiveDaskWarning)
 
 
-def _check_colours(options: dict[str, Any], image_file: PathLike | None) -> None:
-    unknown = [name for name in options if name not in _COLOURS]
-    if unknown:
-        raise ParameterError(
-            f"unknown argument {', '.join(map(repr, unknown))}; besides the named ones there are "
-            f"those of the image: {', '.join(_COLOURS)}"
-        )
+def _check_colours(
+    method: Callable[..., Mapped], options: dict[str, Any], image_file: PathLike | None
+) -> None:
+    if not set(options) <= set(_COLOURS):
+        check_keywords(method.__name__, options, [*keywords(method), *_COLOURS])
     if options and image_file is None:
         raise ParameterError(f"{', '.join(options)}: colours of an image; pass image_file too")
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hifive_dask.errors import ParameterError, StateError, StoreError, did_you_mean
+from hifive_dask.public import answering
 
 __all__ = ["check_session", "mpi_rank", "session"]
 
@@ -56,6 +57,7 @@ _THREAD_VARIABLES = (
 )
 
 
+@answering
 @contextmanager
 def session(
     scheduler: str = "threads",

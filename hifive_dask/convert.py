@@ -20,6 +20,7 @@ from hifive_dask.errors import StoreError
 from hifive_dask.fend import Fend
 from hifive_dask.genome.dataset import to_dataset
 from hifive_dask.hic_data import HiCData
+from hifive_dask.public import answering
 
 __all__ = ["Converted", "export_project", "import_project"]
 
@@ -51,6 +52,7 @@ class Converted(NamedTuple):
     verified: str
 
 
+@answering
 def import_project(path: PathLike, directory: PathLike, *, silent: bool = False) -> list[Converted]:
     """Convert a HiFive project, or a data file, or a partition, to Zarr, with all it links to.
 
@@ -80,6 +82,7 @@ def import_project(path: PathLike, directory: PathLike, *, silent: bool = False)
     return _convert(local(path), local(directory), _ZARR, silent)
 
 
+@answering
 def export_project(path: PathLike, directory: PathLike, *, silent: bool = False) -> list[Converted]:
     """Convert a Zarr project, or pairs, or a partition, to HiFive's files, with all it links to.
 

@@ -7,6 +7,8 @@ reported with their line, as ``path:line: message``.
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Iterable
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "HifiveDaskWarning",
     "InputError",
     "InputWarning",
+    "KeywordError",
     "LevelWarning",
     "LinkError",
     "ParameterError",
@@ -26,6 +29,7 @@ __all__ = [
     "did_you_mean",
     "near_names",
     "unknown",
+    "warn",
 ]
 
 
@@ -35,6 +39,10 @@ class HifiveDaskError(Exception):
 
 class ParameterError(HifiveDaskError, ValueError):
     """An argument has a value that the call cannot accept."""
+
+
+class KeywordError(ParameterError, TypeError):
+    """A call was given an argument that it does not have."""
 
 
 class RegionError(ParameterError):
@@ -129,6 +137,14 @@ class LevelWarning(HifiveDaskWarning):
 
     def __reduce__(self) -> tuple[object, ...]:
         return LevelWarning, (self.finding,)
+
+
+def warn(message: str, category: type[HifiveDaskWarning]) -> None:
+    """Warn, and name the line outside of this package that the call came from."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("hifive_dask."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 _NEAR = 0.7  # of `difflib`: 1 is the same, 0 has nothing in common

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from hifive_dask._store.places import Location, local
-from hifive_dask.errors import HifiveDaskWarning, ParameterError
+from hifive_dask.errors import HifiveDaskWarning, ParameterError, warn
 from hifive_dask.export.cool import check_cool, write_cool, write_mcool
 from hifive_dask.export.formats import choose_binsizes, choose_format
 from hifive_dask.export.heatmap_hdf5 import write_hdf5
@@ -21,6 +20,7 @@ from hifive_dask.heatmap.mrh import check_mrh_datatype, multiresolution_heatmap
 from hifive_dask.heatmap.store import MOST_BYTES, write_store
 from hifive_dask.measuring import Measuring
 from hifive_dask.provenance import History
+from hifive_dask.regions import bp_or_none, whole_bp
 
 __all__ = ["Exporting"]
 
@@ -38,19 +38,19 @@ class Exporting(Measuring):
     def write_heatmap(
         self,
         filename: Location,
-        binsize: int | Sequence[int],
+        binsize: int | str | Sequence[int | str],
         includetrans: bool = True,
         datatype: Datatype = "enrichment",
         chroms: str | bytes | Sequence[str | bytes] | None = (),
         dynamically_binned: bool = False,
         minobservations: int = 0,
-        searchdistance: int = 0,
-        expansion_binsize: int = 0,
+        searchdistance: int | str = 0,
+        expansion_binsize: int | str = 0,
         removefailed: bool = False,
         *,
         format: str | None = None,
         includediagonal: bool = False,
-        trans_minbinsize: int | None = None,
+        trans_minbinsize: int | str | None = None,
         memory_limit: int = MEMORY_LIMIT,
         most_bytes: int = MOST_BYTES,
     ) -> None:
@@ -120,9 +120,12 @@ class Exporting(Measuring):
             return
         chosen = choose_format(filename, format)
         sizes = choose_binsizes(chosen, binsize)
+        trans_minbinsize = bp_or_none(trans_minbinsize, "trans_minbinsize")
+        searchdistance = whole_bp(searchdistance, "searchdistance")
+        expansion_binsize = whole_bp(expansion_binsize, "expansion_binsize")
         growth = None
         if dynamically_binned:
-            growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
+            growth = Growth.of(minobservations, searchdistance, expansion_binsize, removefailed)
         _check_options(chosen, datatype, growth, trans_minbinsize)
         history = self._history_of_call(
             binsize=sizes if len(sizes) > 1 else sizes[0],
@@ -155,7 +158,7 @@ class Exporting(Measuring):
         else:
             if growth is not None and includediagonal:
                 message = "includediagonal: no effect with dynamically_binned=True"
-                warnings.warn(message, HifiveDaskWarning, stacklevel=2)
+                warn(message, HifiveDaskWarning)
             common |= {"diagonal": includediagonal, "memory_limit": memory_limit}
             maps = make_maps(recipe, sizes[0], growth=growth, **common)
             _WRITERS[chosen](local(filename), maps)
@@ -170,14 +173,14 @@ class Exporting(Measuring):
         self,
         filename: PathLike,
         datatype: Datatype = "fend",
-        maxbinsize: int = 1280000,
-        minbinsize: int = 5000,
-        trans_maxbinsize: int | None = None,
-        trans_minbinsize: int | None = None,
+        maxbinsize: int | str = 1280000,
+        minbinsize: int | str = 5000,
+        trans_maxbinsize: int | str | None = None,
+        trans_minbinsize: int | str | None = None,
         minobservations: int = 5,
         chroms: Sequence[str] | None = None,
         includetrans: bool = True,
-        midbinsize: int = 40000,
+        midbinsize: int | str = 40000,
         *,
         reference_names: bool = True,
     ) -> None:
@@ -224,14 +227,14 @@ class Exporting(Measuring):
         if self.rank != 0:
             return
         check_mrh_datatype(datatype)
-        trans = (
-            maxbinsize if trans_maxbinsize is None else trans_maxbinsize,
-            minbinsize if trans_minbinsize is None else trans_minbinsize,
-        )
+        cis = whole_bp(maxbinsize, "maxbinsize"), whole_bp(minbinsize, "minbinsize")
+        most = bp_or_none(trans_maxbinsize, "trans_maxbinsize")
+        least = bp_or_none(trans_minbinsize, "trans_minbinsize")
+        trans = cis[0] if most is None else most, cis[1] if least is None else least
         multiresolution_heatmap(
             filename,
             self._recipe(datatype),
-            cis_sizes=(maxbinsize, minbinsize),
+            cis_sizes=cis,
             trans_sizes=trans if includetrans else None,
             minobservations=minobservations,
             chroms=chroms,

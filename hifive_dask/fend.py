@@ -21,6 +21,8 @@ from hifive_dask.genome.dataset import from_dataset, to_dataset
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.partitioning import Partitioning
 from hifive_dask.provenance import History
+from hifive_dask.public import Named, known_later, public
+from hifive_dask.regions import whole_bp
 
 __all__ = ["Fend"]
 
@@ -29,7 +31,8 @@ PathLike = str | os.PathLike[str]
 _LOG = logging.getLogger("hifive_dask")
 
 
-class Fend(Partitioning, Described):
+@public(filled_by=("load", "load_fends", "load_bins", "digest"))
+class Fend(Partitioning, Described, Named):
     """The partition of a genome: restriction-fragment ends (fends), bins, or fends in bins.
 
     Parameters
@@ -93,7 +96,7 @@ class Fend(Partitioning, Described):
         self,
         filename: Location,
         mode: str = "r",
-        binned: SupportsIndex | None = None,
+        binned: SupportsIndex | str | None = None,
         silent: bool = False,
     ) -> None:
         if mode not in ("r", "w", "a"):
@@ -122,12 +125,10 @@ class Fend(Partitioning, Described):
         if partition.units.features:
             yield "features", ", ".join(partition.units.features)
 
-    def __getitem__(self, key: str) -> Any:
-        """Return an attribute by name, or None."""
-        try:
-            return getattr(self, key, None)
-        except StateError:
-            return None
+    def _names(self) -> Iterator[str]:
+        for name in ("chromosomes", "fends", "chr_indices", "bins", "bin_indices"):
+            if self[name] is not None:
+                yield name
 
     # Saved and opened
 
@@ -185,9 +186,7 @@ class Fend(Partitioning, Described):
 
     # What is loaded
 
-    @property
-    def partition(self) -> Partition:
-        """All arrays."""
+    def _loaded(self) -> Partition:
         if self._partition is None:
             raise StateError(
                 f"{self.file}: nothing is loaded; call load_fends, load_bins or digest first, "
@@ -195,15 +194,19 @@ class Fend(Partitioning, Described):
             )
         return self._partition
 
-    @property
+    @known_later
+    def partition(self) -> Partition:
+        """All arrays."""
+        return self._loaded()
+
+    @known_later
     def units(self) -> Units:
         """What pairs are counted in: the bins if there are any, else the fends."""
         return self.partition.units
 
-    @property
+    @known_later
     def token(self) -> str:
         """Digest of names and borders, by which other stores know this one."""
-        _ = self.partition
         return self._token
 
     @property
@@ -211,44 +214,44 @@ class Fend(Partitioning, Described):
         """Bin size in bp; 0 for bins of arbitrary size; None without bins."""
         return self._binned if self._partition is None else self._partition.binned
 
-    @property
+    @known_later
     def fends(self) -> NDArray[Any] | None:
         """Fends as records, or None."""
         return compound(to_dataset(self.partition), "fend")
 
-    @property
+    @known_later
     def bins(self) -> NDArray[Any] | None:
         """Bins as records, or None."""
         return compound(to_dataset(self.partition), "bin")
 
-    @property
+    @known_later
     def chromosomes(self) -> NDArray[np.str_]:
         """Chromosome names in genome order."""
         return np.array(self.partition.chromosomes, dtype=str)
 
-    @property
+    @known_later
     def chr_indices(self) -> NDArray[np.int32] | None:
         """int32 (C + 1): first fend of every chromosome, then their number; None without fends."""
         fends = self.partition.fends
         return None if fends is None else fends.offset.astype(np.int32)
 
-    @property
+    @known_later
     def bin_indices(self) -> NDArray[np.int32] | None:
         """int32 (C + 1): first bin of every chromosome, then their number; None without bins."""
         bins = self.partition.bins
         return None if bins is None else bins.offset.astype(np.int32)
 
-    @property
+    @known_later
     def chr2int(self) -> dict[str, int]:
         """Index of every chromosome name."""
         return dict(self.units.index)
 
-    @property
+    @known_later
     def genome_name(self) -> str:
         """Name of the genome; empty when not given."""
         return self.partition.genome_name
 
-    @property
+    @known_later
     def re_name(self) -> str:
         """Name of the restriction enzyme; empty when not given."""
         return self.partition.re_name
@@ -264,11 +267,11 @@ class Fend(Partitioning, Described):
         return self._history.text
 
 
-def _bin_size(binned: SupportsIndex | None) -> int | None:
+def _bin_size(binned: SupportsIndex | str | None) -> int | None:
     if binned is None:
         return None
     try:
-        size = operator.index(binned)
+        size = whole_bp(binned, "binned") if isinstance(binned, str) else operator.index(binned)
     except TypeError:
         size = -1
     if size < 0 or size > np.iinfo(np.int32).max or isinstance(binned, bool):

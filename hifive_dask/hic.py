@@ -26,6 +26,7 @@ from hifive_dask.hic_data import HiCData
 from hifive_dask.learning import Learning
 from hifive_dask.measuring import DISTANCE_SUMS
 from hifive_dask.provenance import History
+from hifive_dask.public import Named, known_later, public
 from hifive_dask.regions import Region
 
 __all__ = ["HiC"]
@@ -52,7 +53,8 @@ _OF_CORRECTIONS = {
 }
 
 
-class HiC(Described, Learning, Arrays, Exporting):
+@public(filled_by=("load", "load_data"))
+class HiC(Described, Learning, Arrays, Exporting, Named):
     """A Hi-C project: which fends to trust, what biases they have, and heatmaps free of them.
 
     Parameters
@@ -157,7 +159,7 @@ class HiC(Described, Learning, Arrays, Exporting):
     def _forget(self) -> None:
         self.records = History()
         self.normalization = "none"
-        self.filter: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
+        self.filter: NDArray[np.int32] = None  # type: ignore[assignment]  # until there are data
         self.distance_parameters: Float32 | None = None
         self.bin_distance_parameters: Float32 | None = None
         self.chromosome_means: Float32 | None = None
@@ -199,9 +201,8 @@ class HiC(Described, Learning, Arrays, Exporting):
         yield "corrections", ", ".join(filter(None, learned))
         yield "pairs", self._data.file
 
-    def __getitem__(self, key: str) -> Any:
-        """Return an attribute by name, or None."""
-        return getattr(self, key, None)
+    def _names(self) -> Iterator[str]:
+        yield from (name for name in ("corrections", *_ARRAYS) if self[name] is not None)
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set an attribute by name."""
@@ -308,38 +309,38 @@ class HiC(Described, Learning, Arrays, Exporting):
             raise StateError(f"{self.file}: no data are loaded yet; call load_data first")
         return self._data, self._fends
 
-    @property
+    @known_later
     def data(self) -> HiCData:
         """The pairs."""
         return self._loaded()[0]
 
-    @property
+    @known_later
     def fends(self) -> Fend:
         """The partition."""
         return self._loaded()[1]
 
-    @property
+    @known_later
     def units(self) -> Units:
         """What pairs are counted in: bins if the partition has bins, else fends."""
         return self._loaded()[1].units
 
-    @property
+    @known_later
     def chr2int(self) -> dict[str, int]:
         """Index of every chromosome name."""
         return dict(self.units.index)
 
-    @property
+    @known_later
     def binned(self) -> int | None:
         """Bin size in bp, 0 for bins of arbitrary size, None for fends."""
         binned: int | None = self.fends.binned
         return binned
 
-    @property
+    @known_later
     def datafilename(self) -> str:
         """Path of the pair store, relative to the project."""
         return relative_link(self.data.file, self.file)
 
-    @property
+    @known_later
     def fendfilename(self) -> str:
         """Path of the partition, relative to the project."""
         return relative_link(self.fends.file, self.file)
@@ -349,7 +350,7 @@ class HiC(Described, Learning, Arrays, Exporting):
         """All calls that led here, one a line."""
         return self.records.text
 
-    @property
+    @known_later
     def _kind(self) -> str:
         return "fends" if self.units.fends else "bins"
 
@@ -360,13 +361,13 @@ class HiC(Described, Learning, Arrays, Exporting):
         region: str | Region | tuple[Any, ...] | None = None,
         region2: str | Region | tuple[Any, ...] | None = None,
         *,
-        binsize: int,
+        binsize: int | str,
         datatype: Datatype = "enrichment",
-        maxdistance: int | None = 0,
+        maxdistance: int | str | None = 0,
         dynamically_binned: bool = False,
         minobservations: int = 0,
-        searchdistance: int = 0,
-        expansion_binsize: int = 0,
+        searchdistance: int | str = 0,
+        expansion_binsize: int | str = 0,
         removefailed: bool = False,
     ) -> xr.Dataset:
         """Return a heatmap as a lazy Dataset: nothing is read or computed until asked for.
@@ -425,8 +426,8 @@ class HiC(Described, Learning, Arrays, Exporting):
         """
         growth = None
         if dynamically_binned:
-            growth = Growth(minobservations, searchdistance, expansion_binsize, removefailed)
-        recipe = self._recipe(datatype, maxdistance or 0)
+            growth = Growth.of(minobservations, searchdistance, expansion_binsize, removefailed)
+        recipe = self._recipe(datatype, maxdistance)
         cells = heatmap(recipe, region=region, region2=region2, binsize=binsize, growth=growth)
         return cells.assign_attrs(
             genome_name=self.fends.genome_name, source=PurePosixPath(self.file).name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,12 @@ from hifive_dask._store.pairs_hdf5 import (
 from hifive_dask._store.places import Location, Place, absolute, local, same
 from hifive_dask._store.zarr_store import is_hdf5
 from hifive_dask.about import Described, Fact
-from hifive_dask.errors import InputWarning, LinkError, ParameterError, StateError
+from hifive_dask.errors import InputWarning, LinkError, ParameterError, StateError, warn
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Units
-from hifive_dask.loading import Loading
+from hifive_dask.loading import LOADERS, Loading
 from hifive_dask.provenance import History
+from hifive_dask.public import Named, known_later, public
 from hifive_dask.reads.combine import (
     combine_stores,
     explain_difference,
@@ -41,8 +41,20 @@ from hifive_dask.viewing import Viewing
 
 __all__ = ["HiCData"]
 
+_HELD = (
+    "cis_data",
+    "cis_indices",
+    "cis_interaction_distribution",
+    "trans_data",
+    "trans_indices",
+    "trans_interaction_distribution",
+    "insert_distribution",
+    "stats",
+)
 
-class HiCData(Described, Viewing, Loading):
+
+@public(filled_by=("load", "combine", *LOADERS))
+class HiCData(Described, Viewing, Loading, Named):
     """Counted pairs of units: fends, or bins if the partition has bins.
 
     Parameters
@@ -112,7 +124,7 @@ class HiCData(Described, Viewing, Loading):
             yield "maxinsert", f"{limit:,} bp"
         yield "partition", self._fends.file
 
-    @property
+    @known_later
     def _reads(self) -> str:
         """Valid reads, in words."""
         cis, trans, total = (
@@ -123,9 +135,9 @@ class HiCData(Described, Viewing, Loading):
         of_all = f", of {total:,} in all" if total else ""
         return f"{cis:,} cis and {trans:,} trans reads{share}{of_all}"
 
-    def __getitem__(self, key: str) -> Any:
-        """Return an attribute by name, or None."""
-        return getattr(self, key, None)
+    def _names(self) -> Iterator[str]:
+        if self._store is not None:
+            yield from _HELD
 
     # Replicates
 
@@ -300,25 +312,25 @@ class HiCData(Described, Viewing, Loading):
         return self._store, self._fends
 
     def _forget(self) -> None:
-        for name in ("cis_data", "trans_data"):
+        for name in ("_cis_rows", "_trans_rows"):
             self.__dict__.pop(name, None)
 
-    @property
+    @known_later
     def store(self) -> PairStore:
         """The open pair store."""
         return self._loaded()[0]
 
-    @property
+    @known_later
     def fends(self) -> Fend:
         """The partition."""
         return self._loaded()[1]
 
-    @property
+    @known_later
     def units(self) -> Units:
         """What the pairs are counted in: bins if the partition has bins, else fends."""
         return self._loaded()[1].units
 
-    @property
+    @known_later
     def token(self) -> str:
         """Digest of the content."""
         return self.store.token
@@ -355,10 +367,9 @@ def _open_replicates(filelist: Sequence[Location], target: str) -> list[HiCData]
             )
     for one, other in itertools.combinations(inputs, 2):
         if one.token == other.token:
-            warnings.warn(
+            warn(
                 f"{one.file} and {other.file} hold the same pairs, which now count twice",
                 InputWarning,
-                stacklevel=3,
             )
     return inputs
 

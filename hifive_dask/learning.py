@@ -16,6 +16,7 @@ from hifive_dask.model.filtering import UseReads
 from hifive_dask.model.levels import Levels
 from hifive_dask.model.probability import Model, maximize
 from hifive_dask.modelling import Modelling
+from hifive_dask.regions import distance_window
 
 __all__ = ["Learning"]
 
@@ -28,8 +29,8 @@ class Learning(Modelling):
     def find_express_fend_corrections(
         self,
         iterations: int = 100,
-        mindistance: int = 0,
-        maxdistance: int | None = 0,
+        mindistance: int | str = 0,
+        maxdistance: int | str | None = 0,
         remove_distance: bool = True,
         usereads: UseReads = "cis",
         mininteractions: int | None = 0,
@@ -149,8 +150,7 @@ class Learning(Modelling):
         removes = remove_distance and usereads != "trans"
         arguments: dict[str, Any] = {
             "iterations": iterations,
-            "mindistance": mindistance,
-            "maxdistance": maxdistance or 0,
+            **distance_window(mindistance, maxdistance),
             "usereads": usereads,
             "mininteractions": mininteractions or self.options.get("mininteractions") or 1,
             "minchange": minchange,
@@ -212,8 +212,8 @@ class Learning(Modelling):
 
     def find_probability_fend_corrections(
         self,
-        mindistance: int = 0,
-        maxdistance: int | None = 0,
+        mindistance: int | str = 0,
+        maxdistance: int | str | None = 0,
         minchange: float = 0.0001,
         max_iterations: int = 1000,
         learningstep: float = 0.5,
@@ -302,7 +302,7 @@ class Learning(Modelling):
         """
         self._check_calibrate(calibrate)
         binning = self._needed_binning() if precorrect else None
-        chosen = self.units.select(chroms)
+        chosen, window = self.units.select(chroms), distance_window(mindistance, maxdistance)
         parameters, means = self._distance(model == "binomial", "Probability")
         result = maximize(
             self.units,
@@ -312,8 +312,7 @@ class Learning(Modelling):
             means,
             parameters=parameters,
             model=model,
-            mindistance=mindistance,
-            maxdistance=maxdistance or 0,
+            **window,
             minchange=minchange,
             max_iterations=max_iterations,
             learningstep=learningstep,
@@ -337,8 +336,7 @@ class Learning(Modelling):
         self.records.add(
             "HiC.find_probability_fend_corrections",
             {
-                "mindistance": mindistance,
-                "maxdistance": maxdistance or 0,
+                **window,
                 "minchange": minchange,
                 "max_iterations": max_iterations,
                 "learningstep": learningstep,

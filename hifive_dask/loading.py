@@ -24,8 +24,18 @@ from hifive_dask.reads.matrices import MatrixCounts, MatrixFormat
 from hifive_dask.reads.pipeline import load_counts, load_reads
 from hifive_dask.reads.source import CountSource, ReadSource
 from hifive_dask.reads.text import name_of
+from hifive_dask.regions import bp_or_none
 
-__all__ = ["Loading"]
+__all__ = ["LOADERS", "Loading"]
+
+LOADERS = (
+    "load_data_from_raw",
+    "load_data_from_pairs",
+    "load_data_from_bam",
+    "load_data_from_mat",
+    "load_binned_data_from_matrices",
+    "load_data_from_cool",
+)
 
 PathLike = str | os.PathLike[str]
 
@@ -49,7 +59,8 @@ class Loading(ABC):
         self,
         fendfilename: Location,
         filelist: PathLike | Sequence[PathLike],
-        maxinsert: int | None,
+        maxinsert: int | str | None,
+        skip_duplicate_filtering: bool = False,
         *,
         base: int = 1,
         dedup: Dedup = "library",
@@ -70,6 +81,8 @@ class Loading(ABC):
         maxinsert
             bp. Fends: largest accepted sum of the distances of the two ends to their cut sites.
             Bins: pairs on opposite strands at this distance or closer are dropped. None: no filter.
+        skip_duplicate_filtering
+            HiFive's name for ``dedup="none"``.
         base
             Position of the first base of a chromosome in the files, 1 or 0.
         dedup
@@ -85,6 +98,7 @@ class Loading(ABC):
             If the partition cannot be opened or the target not be written.
         """
         files = _listed(filelist)
+        dedup = _dedup(dedup, skip_duplicate_filtering)
         self._load(
             "load_data_from_raw",
             fendfilename,
@@ -97,7 +111,7 @@ class Loading(ABC):
         self,
         fendfilename: Location,
         filelist: PathLike | Sequence[PathLike],
-        maxinsert: int | None,
+        maxinsert: int | str | None,
         *,
         base: int = 1,
         dedup: Dedup = "library",
@@ -285,7 +299,8 @@ class Loading(ABC):
         self,
         fendfilename: Location,
         filelist: PathLike | Sequence[PathLike | Sequence[PathLike]],
-        maxinsert: int | None,
+        maxinsert: int | str | None,
+        skip_duplicate_filtering: bool = False,
         *,
         min_mapq: int = 0,
         dedup: Dedup = "library",
@@ -307,7 +322,7 @@ class Loading(ABC):
             Two names: a pair of files, one of first and one of second mates. One name: a file that
             holds both mates. Several: a list of such pairs and single names,
             ``[[first, second], [both], ...]``. ``-`` is standard input.
-        maxinsert
+        maxinsert, skip_duplicate_filtering
             As in `load_data_from_raw`.
         min_mapq
             Least mapping quality of both ends.
@@ -327,6 +342,7 @@ class Loading(ABC):
             If pysam is missing, or for a flat list of more than two names.
         """
         groups = group_files(filelist)
+        dedup = _dedup(dedup, skip_duplicate_filtering)
         self._load(
             "load_data_from_bam",
             fendfilename,
@@ -355,6 +371,9 @@ class Loading(ABC):
         `arguments` are those of the call for the record; a source of reads needs ``maxinsert`` and
         ``dedup`` among them.
         """
+        if "maxinsert" in arguments:
+            limit = bp_or_none(arguments["maxinsert"], "maxinsert")
+            arguments = {**arguments, "maxinsert": limit}
         for path in files:
             local(path)
         fends = Fend(fendfilename, "r", silent=True)
@@ -383,6 +402,12 @@ class Loading(ABC):
             load_reads(target, fends.partition, source, **filters, **record)
 
         self._take(load, fends)
+
+
+def _dedup(dedup: Dedup, skip: bool) -> Dedup:
+    if skip and dedup == "file":
+        raise ParameterError("skip_duplicate_filtering=True and dedup='file' exclude each other")
+    return "none" if skip else dedup
 
 
 def _listed(filelist: PathLike | Sequence[PathLike]) -> list[PathLike]:

@@ -26,6 +26,7 @@ from hifive_dask.model.filtering import UseReads, filter_units
 from hifive_dask.model.rows import longest_distance
 from hifive_dask.model.weights import Problem
 from hifive_dask.provenance import History
+from hifive_dask.regions import distance_window, whole_bp
 
 __all__ = ["DISTANCE_SUMS", "LIMITS", "Measuring", "name_of_method"]
 
@@ -115,8 +116,8 @@ class Measuring(ABC):
     def filter_fends(
         self,
         mininteractions: int = 10,
-        mindistance: int = 0,
-        maxdistance: int | None = 0,
+        mindistance: int | str = 0,
+        maxdistance: int | str | None = 0,
         *,
         usereads: UseReads = "cis",
     ) -> None:
@@ -142,23 +143,18 @@ class Measuring(ABC):
         ParameterError
             For values out of range.
         """
-        limit = maxdistance or 0
+        window = distance_window(mindistance, maxdistance)
         self.filter = filter_units(
             self.units,
             self.filter,
             self.data.store,
             mininteractions=mininteractions,
-            mindistance=mindistance,
-            maxdistance=limit,
+            **window,
             usereads=usereads,
             silent=self.silent,
         )
         self._forget_sums()
-        self.options = {
-            "mininteractions": int(mininteractions),
-            "mindistance": int(mindistance),
-            "maxdistance": int(limit),
-        }
+        self.options = {"mininteractions": int(mininteractions), **window}
         self.records.add(
             "HiC.filter_fends",
             {**self.options, "usereads": usereads},
@@ -172,7 +168,11 @@ class Measuring(ABC):
     # Expected reads
 
     def find_distance_parameters(
-        self, numbins: int = 90, minsize: int = 200, maxsize: int = 0, corrected: bool = False
+        self,
+        numbins: int = 90,
+        minsize: int | str = 200,
+        maxsize: int | str | None = 0,
+        corrected: bool = False,
     ) -> None:
         """Learn how reads per possible pair fall with distance: piecewise linear, log against log.
 
@@ -201,13 +201,14 @@ class Measuring(ABC):
             raise StateError(
                 "corrected=True needs corrections; call find_express_fend_corrections first"
             )
+        minsize, maxsize = whole_bp(minsize, "minsize"), whole_bp(maxsize or 0, "maxsize")
         model = fit_distance(
             self.units,
             self.filter,
             self.data.store,
             numbins=numbins,
             minsize=minsize,
-            maxsize=maxsize or 0,
+            maxsize=maxsize,
             corrections=self.corrections if corrected else None,
             silent=self.silent,
         )
@@ -368,7 +369,7 @@ class Measuring(ABC):
             )
         return model
 
-    def _recipe(self, datatype: Datatype, maxdistance: int = 0) -> Recipe:
+    def _recipe(self, datatype: Datatype, maxdistance: int | str | None = 0) -> Recipe:
         """What the cells of a heatmap hold."""
         return Recipe(
             self.units,
@@ -379,7 +380,7 @@ class Measuring(ABC):
             self._applied_binning(),
             self.distance_parameters,
             self.chromosome_means,
-            maxdistance,
+            whole_bp(maxdistance or 0, "maxdistance"),
             self.calibrated,
             self.chromosome_scales,
         )

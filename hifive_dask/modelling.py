@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from hifive_dask.errors import HifiveDaskWarning, StateError
+from hifive_dask.errors import HifiveDaskWarning, StateError, warn
 from hifive_dask.leveling import Leveling
 from hifive_dask.model.binning import fit_binning
 from hifive_dask.model.convergence import OnNonconvergence
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.filtering import UseReads
+from hifive_dask.regions import distance_window
 
 __all__ = ["Modelling"]
 
@@ -22,8 +22,8 @@ class Modelling(Leveling):
 
     def find_binning_fend_corrections(
         self,
-        mindistance: int = 0,
-        maxdistance: int | None = 0,
+        mindistance: int | str = 0,
+        maxdistance: int | str | None = 0,
         chroms: str | Sequence[str] | None = (),
         num_bins: Sequence[int] = (20, 20, 20),
         parameters: Sequence[str] = ("even", "even", "even-const"),
@@ -108,13 +108,12 @@ class Modelling(Leveling):
         (6,)
         """
         if remove_distance is not None:
-            warnings.warn(
+            warn(
                 "remove_distance has no effect here; name 'distance' in model, or leave it out",
                 HifiveDaskWarning,
-                stacklevel=2,
             )
         self._check_calibrate(calibrate)
-        chosen = self.units.select(chroms)
+        chosen, window = self.units.select(chroms), distance_window(mindistance, maxdistance)
         result = fit_binning(
             self.units,
             self.filter,
@@ -122,8 +121,7 @@ class Modelling(Leveling):
             model=model,
             num_bins=num_bins,
             parameters=parameters,
-            mindistance=mindistance,
-            maxdistance=maxdistance or 0,
+            **window,
             usereads=usereads,
             chroms=chosen,
             learning_threshold=learning_threshold,
@@ -141,8 +139,7 @@ class Modelling(Leveling):
             "HiC.find_binning_fend_corrections",
             {
                 "max_iterations": max_iterations,
-                "mindistance": mindistance,
-                "maxdistance": maxdistance or 0,
+                **window,
                 "usereads": usereads,
                 "chroms": self._named(chroms),
                 "num_bins": [int(bins) for bins in num_bins],

@@ -27,6 +27,7 @@ from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.genome.table import FEATURE_NAMES, is_feature_name
 from hifive_dask.genome.tracks import TrackFormat, open_track, track_format
 from hifive_dask.genome.windows import track_means
+from hifive_dask.regions import whole_bp
 
 __all__ = ["Partitioning"]
 
@@ -204,11 +205,11 @@ class Partitioning(ABC):
         genome_name: str | None = None,
         *,
         chroms: str | Sequence[str] | None = None,
-        minlength: int = 0,
+        minlength: int | str = 0,
         features: Iterable[Literal["length", "gc"]] = ("length", "gc"),
-        window: SupportsIndex = 200,
+        window: SupportsIndex | str = 200,
         mappability: PathLike | None = None,
-        mappability_window: SupportsIndex = 500,
+        mappability_window: SupportsIndex | str = 500,
         order: Order | None = None,
     ) -> None:
         """Make fends by cutting the sequence of a genome; and bins of them, if binned.
@@ -278,6 +279,7 @@ class Partitioning(ABC):
         unknown = [name for name in kept if name not in ("length", "gc")]
         if unknown:
             raise ParameterError(f"features hold {unknown[0]!r}, expected 'length' and 'gc'")
+        shortest = whole_bp(minlength, "minlength")
         size, map_size = _window(window), _window(mappability_window, "mappability_window")
         track = None if mappability is None else (mappability, track_format(mappability))
         patterns = [chroms] if isinstance(chroms, str) else list(chroms or [])
@@ -285,7 +287,7 @@ class Partitioning(ABC):
             filename,
             enzymes,
             chroms=patterns or ["*"],
-            minlength=minlength,
+            minlength=shortest,
             length="length" in kept,
             gc_window=size if "gc" in kept else None,
             order=order or "input",
@@ -297,7 +299,7 @@ class Partitioning(ABC):
             "enzyme": enzyme,
             "genome_name": genome_name or "",
             "chroms": patterns,
-            "minlength": minlength,
+            "minlength": shortest,
             "features": kept,
             "window": size,
             **_given_order(order),
@@ -317,7 +319,7 @@ class Partitioning(ABC):
         self,
         name: str,
         filename: PathLike,
-        window: SupportsIndex,
+        window: SupportsIndex | str,
         *,
         format: TrackFormat | None = None,
     ) -> None:
@@ -368,7 +370,7 @@ class Partitioning(ABC):
             {"mean": float(means.mean())},
         )
 
-    def add_hdf5_feature(self, name: str, filename: PathLike, window: SupportsIndex) -> None:
+    def add_hdf5_feature(self, name: str, filename: PathLike, window: SupportsIndex | str) -> None:
         """Add a feature from an HDF5 track: `add_feature` under HiFive's name."""
         self.add_feature(name, filename, window, format="hdf5")
 
@@ -407,9 +409,9 @@ def _given_order(order: Order | None) -> dict[str, Any]:
     return {} if order is None else {"order": order}
 
 
-def _window(window: SupportsIndex, name: str = "window") -> int:
+def _window(window: SupportsIndex | str, name: str = "window") -> int:
     try:
-        size = operator.index(window)
+        size = whole_bp(window, name) if isinstance(window, str) else operator.index(window)
     except TypeError:
         size = 0
     if size < 1 or isinstance(window, bool):

@@ -9,7 +9,15 @@ from typing import NamedTuple
 
 from hifive_dask.errors import ParameterError, RegionError, unknown
 
-__all__ = ["Region", "find_chromosome", "parse_bp", "parse_region", "whole_bp"]
+__all__ = [
+    "Region",
+    "bp_or_none",
+    "distance_window",
+    "find_chromosome",
+    "parse_bp",
+    "parse_region",
+    "whole_bp",
+]
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _NUMBER = re.compile(r"([0-9][0-9,_]*(?:\.[0-9]+)?)\s*([kmg]?)(?:b|bp)?", re.IGNORECASE)
@@ -43,7 +51,14 @@ def find_chromosome(name: str, chromosomes: Container[str]) -> str | None:
 
 
 def whole_bp(value: object, name: str) -> int:
-    """Return a number of bp as an int.
+    """Return a number of bp as an int: what all public calls do with a size, distance or position.
+
+    Parameters
+    ----------
+    value
+        A whole number, or text with or without a unit, as of `parse_bp`.
+    name
+        Of the argument, for the message.
 
     Raises
     ------
@@ -53,16 +68,36 @@ def whole_bp(value: object, name: str) -> int:
     Examples
     --------
     >>> from hifive_dask.regions import whole_bp
-    >>> whole_bp(1e6, "binsize")
-    1000000
+    >>> whole_bp(1e6, "binsize"), whole_bp("10kb", "binsize")
+    (1000000, 10000)
     """
+    if isinstance(value, str):
+        try:
+            return parse_bp(value)
+        except ParameterError as error:
+            raise ParameterError(f"{name}: {error}") from None
     try:
         whole = int(value)  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError):
         whole = None
-    if whole is None or isinstance(value, str) or whole != value:
-        raise ParameterError(f"{name} is {value!r}, expected a whole number of bp")
+    if whole is None or whole != value:
+        raise ParameterError(
+            f"{name} is {value!r}, expected a whole number of bp, or text such as '10kb'"
+        )
     return int(whole)
+
+
+def bp_or_none(value: object, name: str) -> int | None:
+    """Return a number of bp as `whole_bp` does, or None."""
+    return None if value is None else whole_bp(value, name)
+
+
+def distance_window(mindistance: object, maxdistance: object) -> dict[str, int]:
+    """Both limits of distances in bp, by name; 0 in place of None, which is no upper limit."""
+    return {
+        "mindistance": whole_bp(mindistance, "mindistance"),
+        "maxdistance": whole_bp(maxdistance or 0, "maxdistance"),
+    }
 
 
 def parse_bp(text: str) -> int:

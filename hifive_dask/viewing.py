@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from hifive_dask._store.pairs import PairStore
 from hifive_dask._store.pairs_hdf5 import partner_distribution, unit_index
 from hifive_dask.genome.partition import Units
+from hifive_dask.public import known_later
 from hifive_dask.reads.classes import SHORT, class_table, reads_by_distance
 from hifive_dask.reads.views import Block, block_arrays, pair_dataset, pair_frame
+from hifive_dask.regions import whole_bp
 
 __all__ = ["Viewing"]
 
@@ -36,12 +38,12 @@ class Viewing(ABC):
     def units(self) -> Units:
         """What the pairs are counted in."""
 
-    @property
+    @known_later
     def stats(self) -> Mapping[str, int]:
         """Read statistics by name."""
         return self.store.stats
 
-    def stats_table(self, short: int = SHORT) -> pd.DataFrame:
+    def stats_table(self, short: int | str = SHORT) -> pd.DataFrame:
         """Return the read statistics as a table, with valid cis reads split by distance.
 
         Parameters
@@ -65,7 +67,7 @@ class Viewing(ABC):
         """
         return class_table(self.stats, self.distance_classes(short))
 
-    def distance_classes(self, short: int = SHORT) -> dict[str, int]:
+    def distance_classes(self, short: int | str = SHORT) -> dict[str, int]:
         """Return valid reads by distance, in one lazy pass over the pairs.
 
         Parameters
@@ -82,14 +84,16 @@ class Viewing(ABC):
         ParameterError
             If `short` is below 0.
         """
-        return reads_by_distance(self.store, self.units, short, silent=self.silent)
+        return reads_by_distance(
+            self.store, self.units, whole_bp(short, "short"), silent=self.silent
+        )
 
-    @property
+    @known_later
     def insert_distribution(self) -> NDArray[np.int64]:
         """int64 (182, 2): distinct read pairs, and lower edge in bp, per row."""
         return self.store.insert_distribution
 
-    @property
+    @known_later
     def maxinsert(self) -> int | None:
         """bp, as loaded; None without filter, and if replicates with different ones were combined.
 
@@ -128,35 +132,43 @@ class Viewing(ABC):
         """Return all pairs and the table of blocks as a lazy Dataset on dims pair and block."""
         return pair_dataset(self.store, self.units)
 
-    @cached_property
+    @known_later
     def cis_data(self) -> NDArray[np.int32]:
         """int32 (rows, 3): unit, unit, reads of all cis pairs, sorted. Read into memory."""
-        return self._rows(cis=True)
+        return self._cis_rows
 
-    @cached_property
+    @known_later
     def trans_data(self) -> NDArray[np.int32]:
         """int32 (rows, 3): unit, unit, reads of all trans pairs, sorted. Read into memory."""
-        return self._rows(cis=False)
+        return self._trans_rows
 
-    @property
+    @known_later
     def cis_indices(self) -> NDArray[np.int64]:
         """int64 (units + 1): rows of `cis_data` by first unit."""
         return unit_index(self.cis_data[:, 0], len(self.units))
 
-    @property
+    @known_later
     def trans_indices(self) -> NDArray[np.int64]:
         """int64 (units + 1): rows of `trans_data` by first unit."""
         return unit_index(self.trans_data[:, 0], len(self.units))
 
-    @property
+    @known_later
     def cis_interaction_distribution(self) -> NDArray[np.int64]:
         """int64: number of units by their number of cis partners."""
         return partner_distribution(self.cis_data, len(self.units))
 
-    @property
+    @known_later
     def trans_interaction_distribution(self) -> NDArray[np.int64]:
         """int64: number of units by their number of trans partners."""
         return partner_distribution(self.trans_data, len(self.units))
+
+    @cached_property
+    def _cis_rows(self) -> NDArray[np.int32]:
+        return self._rows(cis=True)
+
+    @cached_property
+    def _trans_rows(self) -> NDArray[np.int32]:
+        return self._rows(cis=False)
 
     def _rows(self, *, cis: bool) -> NDArray[np.int32]:
         store = self.store

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "hifive_dask"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"about", "errors", "schema", "regions", "provenance"}
+BASE = {"about", "errors", "provenance", "public", "regions", "schema"}
 TOOLS = BASE | {"_kernels", "_graph", "_store"}
 STAGES = ("genome", "reads", "model", "heatmap")
 CLASSES = {"fend", "hic_data", "hic"}

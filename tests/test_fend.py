@@ -226,11 +226,8 @@ def test_fend__refuses_calls_before_anything_is_loaded(tmp_path: Path) -> None:
     assert "<Fend g.zarr>\n  partition  empty; load_fends" in repr(fend)
     assert (fend.binned, fend.history, fend["fends"]) == (7, "", None)
     for name in ("fends", "chromosomes", "units", "token", "chr2int", "re_name"):
-        with pytest.raises(
-            StateError, match="nothing is loaded; call load_fends, load_bins or digest"
-        ):
-            getattr(fend, name)
-    with pytest.raises(StateError, match="nothing is loaded"):
+        assert getattr(fend, name) is None
+    with pytest.raises(StateError, match="nothing is loaded; call load_fends, load_bins or digest"):
         fend.save()
     assert not (tmp_path / "g.zarr").exists()
 
@@ -243,7 +240,7 @@ def test_fend__refuses_bad_arguments(tmp_path: Path, sites: Path, lengths: Path)
         hd.HiC(tmp_path / "map.mcool")
     with pytest.raises(StoreError, match="the suffix decides the format"):
         hd.Fend(tmp_path / "g.txt", "w")
-    for binned in (-1, 2.5, True, "40k", 1 << 31):
+    for binned in (-1, 2.5, True, "3Gb", 1 << 31):
         with pytest.raises(ParameterError, match=r"binned is .* expected a bin size in bp"):
             hd.Fend(tmp_path / "g.zarr", "w", binned)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="binned is 0, bins of arbitrary size"):

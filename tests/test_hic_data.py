@@ -197,7 +197,7 @@ def test_errors__name_the_cure(toy: Path) -> None:
     with pytest.raises(StoreError, match=r"must be \.zarr or one of"):
         hd.HiCData(toy / "x.txt", "w")
     with pytest.raises(StateError, match="call load_data_from_raw first"):
-        hd.HiCData(toy / "x.zarr", "w").stats  # noqa: B018
+        hd.HiCData(toy / "x.zarr", "w").stats_table()
     data = hd.HiCData(toy / "no" / "x.zarr", "w")
     with pytest.raises(StoreError, match="does not exist; make it first"):
         data.load_data_from_raw(toy / "g.zarr", toy / "r.raw", 500)

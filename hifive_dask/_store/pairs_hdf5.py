@@ -46,7 +46,15 @@ __all__ = [
 
 Array = NDArray[Any]
 
-_FILE_LISTS = ("raw_filelist", "bam_filelist", "matfile")
+# Attribute that names the files, by the call that read them; HiFive has none for others.
+_FILE_LIST_OF = {
+    "HiCData.load_data_from_raw": "raw_filelist",
+    "HiCData.load_data_from_pairs": "raw_filelist",
+    "HiCData.load_data_from_bam": "bam_filelist",
+    "HiCData.load_data_from_mat": "matfile",
+}
+_OTHER_FILES = "filelist"
+_FILE_LISTS = (*dict.fromkeys(_FILE_LIST_OF.values()), _OTHER_FILES)
 _USED = {"filetype", "history", "fendfilename", "binned", "re", "maxinsert"}
 
 _STATS = np.dtype([("name", "S17"), ("count", np.int32)])
@@ -345,14 +353,21 @@ def hcd_attributes(store: PairStore, link: str, *, binned: bool, re: bool) -> di
         "binned": np.bool_(binned),
         "re": np.bool_(re),
     }
-    if found.get("maxinsert") is not None:
-        attributes["maxinsert"] = np.int64(found["maxinsert"])
+    limit = found.get("maxinsert")
+    if limit is not None and not isinstance(limit, list):  # of replicates with different ones
+        attributes["maxinsert"] = np.int64(limit)
     if found.get("sources"):
-        attributes["raw_filelist"] = ",".join(found["sources"])
+        attributes[_file_list(store.history)] = ",".join(found["sources"])
     if found.get("hifive"):
-        attributes.pop("raw_filelist", None)
+        attributes = {name: each for name, each in attributes.items() if name not in _FILE_LISTS}
         attributes |= found["hifive"]
     return attributes
+
+
+def _file_list(history: History) -> str:
+    calls = [str(record.get("call")) for record in history.records]
+    made = [call for call in calls if call.startswith("HiCData.")]
+    return _FILE_LIST_OF.get(made[-1], _OTHER_FILES) if made else _OTHER_FILES
 
 
 def unit_index(first: NDArray[np.int32], units: int) -> NDArray[np.int64]:

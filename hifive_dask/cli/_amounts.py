@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from hifive_dask.cli._inputs import GenomeInput
 from hifive_dask.cli._plan import Amount
-from hifive_dask.errors import HifiveDaskWarning
+from hifive_dask.errors import HifiveDaskWarning, warn
 from hifive_dask.reads.text import BLOCK_BYTES, TextFile, is_stream, open_text, read_head
 
 __all__ = ["amount_of_reads", "number_of_units"]
@@ -27,10 +26,9 @@ def amount_of_reads(reads: Sequence[Path], kind: str, options: dict[str, Any]) -
     given = files_of(reads, options)
     files = [path for path in given if not is_stream(path)]
     if len(files) < len(given):
-        warnings.warn(
+        warn(
             "reads of standard input and of pipes cannot be known before: the plan leaves them out",
             HifiveDaskWarning,
-            stacklevel=2,
         )
     if kind == "cool":
         from hifive_dask.genome.cool import list_coolers, open_cooler

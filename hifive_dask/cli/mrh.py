@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from hifive_dask.cli._pictures import DPI, check_picture
 from hifive_dask.cli._settings import Settings, dry_run_option, json_option, pass_settings
 from hifive_dask.cli._stores import STDOUT, FilePath, StorePath, check_output, write_text
 from hifive_dask.cli._types import CHROMOSOME, REGION, Choice, Number, Size
-from hifive_dask.errors import HifiveDaskWarning
+from hifive_dask.errors import HifiveDaskWarning, warn
 
 _MOST = 1000  # squares along a picture
 
@@ -190,7 +189,7 @@ def read(
         table = mrh.squares(region, region2, minbinsize=minbinsize, maxbinsize=maxbinsize)
     if region is not None and table.empty:
         where = f"{region} / {region2}" if region2 else region
-        warnings.warn(f"{file} has no squares in {where}", HifiveDaskWarning, stacklevel=1)
+        warn(f"{file} has no squares in {where}", HifiveDaskWarning)
     write_text(out, [table.to_csv(sep="\t", index=False, float_format="%f")])
     if out != STDOUT:
         settings.say(f"{out}: {len(table):,} lines.")

@@ -76,7 +76,12 @@ def choose_format(filename: Location, format: str | None) -> str:
     return format
 
 
-def choose_binsizes(format: str, binsize: int | Sequence[int]) -> list[int]:
+def _listed(binsize: int | str | Sequence[int | str]) -> list[int | str]:
+    several = np.ndim(binsize) > 0 and not isinstance(binsize, str)
+    return list(binsize) if several else [binsize]  # type: ignore[arg-type,list-item]
+
+
+def choose_binsizes(format: str, binsize: int | str | Sequence[int | str]) -> list[int]:
     """Bin sizes as a list, of one size unless the format holds several.
 
     Raises
@@ -84,7 +89,7 @@ def choose_binsizes(format: str, binsize: int | Sequence[int]) -> list[int]:
     ParameterError
         If there are none, or more than the format holds.
     """
-    sizes = [whole_bp(size, "binsize") for size in np.atleast_1d(np.asarray(binsize)).tolist()]
+    sizes = [whole_bp(size, "binsize") for size in _listed(binsize)]
     if not sizes:
         raise ParameterError("binsize is an empty list, expected a size in bp")
     if len(sizes) > 1 and not FORMATS[format].several:

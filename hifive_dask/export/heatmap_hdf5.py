@@ -24,6 +24,7 @@ from hifive_dask.heatmap.labels import describe
 from hifive_dask.heatmap.maps import Map, MapSet, upper_cells
 from hifive_dask.heatmap.opened import open_store
 from hifive_dask.heatmap.ratios import ratio
+from hifive_dask.public import answering
 
 __all__ = ["datasets", "enrichment", "open_heatmaps", "write_hdf5", "write_heatmaps"]
 
@@ -32,6 +33,7 @@ _KIND = "hic_heatmap"
 _DATASETS = {"observed": ("counts", np.int32), "expected": ("expected", np.float32)}
 
 
+@answering
 def open_heatmaps(path: Location) -> xr.DataTree:
     """Open a store of heatmaps, or the heatmaps of a HiFive heatmap file.
 
@@ -215,6 +217,7 @@ def _read(where: str, name: str, shape: tuple[int, int], diagonal: bool | None) 
     return matrix
 
 
+@answering
 def write_heatmaps(tree: xr.DataTree, path: Location, *, silent: bool = False) -> None:
     """Write heatmaps as a HiFive heatmap file, one map at a time.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask.errors import InputError, InputWarning, ParameterError
+from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
 from hifive_dask.genome.build import bins_from_intervals, fends_from_cuts, fends_from_fragments
 from hifive_dask.genome.order import Order, place_lines
 from hifive_dask.genome.partition import Units
@@ -94,11 +93,10 @@ def read_bed_fends(path: PathLike, content: Content = "auto", order: Order = "by
         )
     empty = [name for name, n in zip(names, np.diff(units.offset), strict=True) if n == 0]
     if empty:
-        warnings.warn(
+        warn(
             f"{os.fspath(path)}: {len(empty)} chromosome(s) with a single cut site have no fends: "
             + name_list(empty),
             InputWarning,
-            stacklevel=2,
         )
     return BedFends(units, content, mean)
 
@@ -140,10 +138,9 @@ class _Intervals:
             [key[order[1:]] == key[order[:-1]] for key in (self.chromosome, *position)], axis=0
         )
         if repeated.any():
-            warnings.warn(
+            warn(
                 f"{self.table.path}: {repeated.sum()} line(s) repeat a {what} and were left out",
                 InputWarning,
-                stacklevel=3,
             )
         return order[~repeated].astype(np.int64)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.run import progress
 from hifive_dask._kernels.sequence import gc_fractions
-from hifive_dask.errors import InputError, InputWarning, ParameterError
+from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
 from hifive_dask.genome.build import fends_from_fragments
 from hifive_dask.genome.enzymes import Enzyme, cut_sites, merge_cuts
 from hifive_dask.genome.fasta import read_fasta
@@ -122,11 +121,10 @@ def digest_fasta(
         name for name, n in zip(units.chromosomes, np.diff(units.offset), strict=True) if n == 0
     ]
     if empty:
-        warnings.warn(
+        warn(
             f"{os.fspath(path)}: {len(empty)} sequence(s) with fewer than two cut sites have no "
             f"fends: {name_list(empty)}",
             InputWarning,
-            stacklevel=3,
         )
     return Digest(units, cutting.sites, len(left_out))
 

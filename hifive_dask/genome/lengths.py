@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask.errors import InputError, InputWarning
+from hifive_dask.errors import InputError, InputWarning, warn
 from hifive_dask.genome.table import INT32_MAX, Columns, TextTable, name_list
 
 __all__ = ["read_lengths"]
@@ -48,10 +47,9 @@ def read_lengths(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], NDArray
         raise InputError("all chromosomes have length 0", path=path, cure="Give lengths in bp.")
     empty = [name for name, n in zip(rows.names, length, strict=True) if n == 0]
     if empty:
-        warnings.warn(
+        warn(
             f"{os.fspath(path)}: {len(empty)} chromosome(s) of length 0 have no bins: "
             + name_list(empty),
             InputWarning,
-            stacklevel=2,
         )
     return rows.names, length

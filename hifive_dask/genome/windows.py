@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask.errors import InputError, InputWarning
+from hifive_dask.errors import InputError, InputWarning, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.genome.table import name_list
 
@@ -137,11 +136,10 @@ def track_means(
         if n and name not in used
     ]
     if missing:
-        warnings.warn(
+        warn(
             f"{track.path}: has no values for {len(missing)} chromosome(s), whose units get 0: "
             + name_list(missing),
             InputWarning,
-            stacklevel=3,
         )
     return means
 

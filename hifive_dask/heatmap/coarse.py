@@ -33,7 +33,7 @@ class _Axis:
         return len(self.chrom)
 
 
-def coarsen(dataset: xr.Dataset, binsize: int) -> xr.Dataset:
+def coarsen(dataset: xr.Dataset, binsize: int | str) -> xr.Dataset:
     """Join bins into wider ones: sums of observed and expected reads, and their ratio, lazy.
 
     Bins of whole chromosomes begin at multiples of the new size, those of a region where it begins;

@@ -28,6 +28,8 @@ from hifive_dask.heatmap.store import (
     write_maps,
 )
 from hifive_dask.provenance import History, content_token
+from hifive_dask.public import answering
+from hifive_dask.regions import bp_or_none, whole_bp
 from hifive_dask.schema import HEATMAPS
 
 __all__ = ["import_heatmaps"]
@@ -38,15 +40,16 @@ Pixels = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 _DIVISIVE = ("KR", "VC", "VC_SQRT")  # as cooler itself takes them
 
 
+@answering
 def import_heatmaps(
     address: PathLike,
     path: Location,
     *,
-    binsizes: Sequence[int] | None = None,
+    binsizes: Sequence[int | str] | None = None,
     weight: str | None = "weight",
     divisive: bool | None = None,
     includetrans: bool = True,
-    trans_minbinsize: int | None = None,
+    trans_minbinsize: int | str | None = None,
     most_bytes: int = MOST_BYTES,
     silent: bool = False,
 ) -> None:
@@ -89,7 +92,9 @@ def import_heatmaps(
     StoreError
         If the store cannot be written, or something else is there.
     """
-    found = _resolutions(os.fspath(address), binsizes)
+    sizes = None if binsizes is None else [whole_bp(size, "binsizes") for size in binsizes]
+    found = _resolutions(os.fspath(address), sizes)
+    least = bp_or_none(trans_minbinsize, "trans_minbinsize")
     weights = {size: _weights(uri, weight, divisive) for size, uri in found.items()}
     names, _ = _genome(next(iter(found.values())))
     levels = []
@@ -97,7 +102,7 @@ def import_heatmaps(
         own, (chrom, start, stop) = _genome(uri)
         if own != names:
             raise InputError("has other chromosomes than the first resolution", path=uri)
-        trans = has_trans(size, includetrans, trans_minbinsize)
+        trans = has_trans(size, includetrans, least)
         levels.append(Level(size, trans, chrom.astype(np.int32), start, stop))
     plain = {each is None for each in weights.values()}
     if len(plain) > 1:

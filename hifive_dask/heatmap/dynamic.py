@@ -21,6 +21,7 @@ from hifive_dask.heatmap.chunks import Axis, Grid, assemble
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.heatmap.rows import RowFinder
 from hifive_dask.heatmap.windows import lazy_window_sums
+from hifive_dask.regions import whole_bp
 
 __all__ = ["Growth", "Layers", "grown_layers"]
 
@@ -55,6 +56,19 @@ class Growth:
     expansion_binsize: int = 0
     removefailed: bool = False
     in_turn: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        minobservations: int,
+        searchdistance: int | str,
+        expansion_binsize: int | str,
+        removefailed: bool,
+    ) -> Growth:
+        """Growth with sizes as they are given by users."""
+        distance = whole_bp(searchdistance, "searchdistance")
+        size = whole_bp(expansion_binsize, "expansion_binsize")
+        return cls(minobservations, distance, size, removefailed)
 
     def __post_init__(self) -> None:
         for name in ("minobservations", "searchdistance", "expansion_binsize"):

@@ -21,7 +21,8 @@ from hifive_dask.errors import ParameterError, RegionError, StoreError
 from hifive_dask.heatmap.axes import coordinates
 from hifive_dask.heatmap.labels import describe
 from hifive_dask.heatmap.mrh_file import Header, PathLike, Scale, pair_chromosomes, read_header
-from hifive_dask.regions import Region, parse_region
+from hifive_dask.public import answering, public
+from hifive_dask.regions import Region, parse_region, whole_bp
 
 __all__ = ["MrhFile", "open_mrh"]
 
@@ -49,6 +50,7 @@ class _Cells(NamedTuple):
     full: NDArray[np.bool_]
 
 
+@answering
 def open_mrh(path: PathLike) -> MrhFile:
     """Open a multi-resolution heatmap, which `HiC.write_multiresolution_heatmap` or HiFive wrote.
 
@@ -79,6 +81,7 @@ def open_mrh(path: PathLike) -> MrhFile:
 
 
 @dataclass(frozen=True)
+@public()
 class MrhFile:
     """A multi-resolution heatmap; see `open_mrh`.
 
@@ -153,7 +156,7 @@ class MrhFile:
         region: RegionLike,
         region2: RegionLike | None = None,
         *,
-        binsize: int,
+        binsize: int | str,
         fill: bool = False,
     ) -> xr.Dataset:
         """Return the scores at one resolution as a lazy Dataset.
@@ -182,6 +185,7 @@ class MrhFile:
         ParameterError
             If the bin size is not stored, or pairs of chromosomes are not.
         """
+        binsize = whole_bp(binsize, "binsize")
         one, two = self._spans(region, region2)
         trans = one.chrom != two.chrom
         sizes = self.resolutions(trans=trans)
@@ -235,8 +239,8 @@ class MrhFile:
         region: RegionLike,
         region2: RegionLike | None = None,
         *,
-        minbinsize: int | None = None,
-        maxbinsize: int | None = None,
+        minbinsize: int | str | None = None,
+        maxbinsize: int | str | None = None,
     ) -> pd.DataFrame:
         """Return the finest stored cells that cover a region, as squares to be painted in order.
 
@@ -262,8 +266,8 @@ class MrhFile:
         """
         one, two = self._spans(region, region2)
         sizes = self.resolutions(trans=one.chrom != two.chrom)
-        least = sizes[-1] if minbinsize is None else minbinsize
-        most = sizes[0] if maxbinsize is None else maxbinsize
+        least = sizes[-1] if minbinsize is None else whole_bp(minbinsize, "minbinsize")
+        most = sizes[0] if maxbinsize is None else whole_bp(maxbinsize, "maxbinsize")
         if least > most:
             raise ParameterError(f"minbinsize {least:,} is above maxbinsize {most:,}")
         found = []

@@ -41,7 +41,7 @@ def heatmap(
     *,
     region: RegionLike,
     region2: RegionLike = None,
-    binsize: int,
+    binsize: int | str,
     growth: Growth | None = None,
     chunk_bins: int | None = None,
 ) -> xr.Dataset:

@@ -10,7 +10,6 @@ classes all of whose possible pairs were observed.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from hifive_dask._kernels.binning import minus_log2_likelihood, solve_entries
 from hifive_dask._kernels.pair_classes import PairWindow
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
+from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
 from hifive_dask.model.convergence import OnNonconvergence, check_policy, report
@@ -246,12 +245,11 @@ def _report_kept(kept: dict[str, list[tuple[int, int]]], plan: ModelPlan) -> Non
             shown = ", ".join(map(str, pairs[:_SHOWN])) + (", ..." if len(pairs) > _SHOWN else "")
             parts.append(f"{len(pairs)} of {size * (size + 1) // 2} of {name!r}: {shown}")
     if parts:
-        warnings.warn(
+        warn(
             "corrections of these pairs of feature bins cannot be learned, as none or all of their "
             "possible pairs were observed, and stay at their start or a limit "
             f"({'; '.join(parts)}); fewer bins, or 'even' ones, avoid that",
             HifiveDaskWarning,
-            stacklevel=4,
         )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hifive_dask.errors import ConvergenceError, ConvergenceWarning, ParameterError
+from hifive_dask.errors import ConvergenceError, ConvergenceWarning, ParameterError, warn
 from hifive_dask.genome.partition import Units
 
 __all__ = ["OnNonconvergence", "check_limits", "check_policy", "name_units", "report"]
@@ -36,7 +35,7 @@ def report(message: str, policy: OnNonconvergence) -> None:
     if policy == "error":
         raise ConvergenceError(message)
     if policy == "warn":
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        warn(message, ConvergenceWarning)
 
 
 def name_units(units: Units, which: NDArray[np.intp], partners: NDArray[np.int64]) -> str:

@@ -10,7 +10,6 @@ iteration. The accelerated iteration and Knight-Ruiz make steps of conjugate gra
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from hifive_dask._kernels.possible import possible_cis
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
 from hifive_dask._store.places import Location
-from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError
+from hifive_dask.errors import HifiveDaskWarning, ParameterError, StateError, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
 from hifive_dask.model.convergence import OnNonconvergence, check_limits, report
@@ -310,11 +309,10 @@ def _finish(
     _report_single(problem, used)
     unused = np.flatnonzero((problem.valid > 0) & ~used)
     if len(unused):
-        warnings.warn(
+        warn(
             f"{len(unused)} units in use have no pair that can be used; their correction is 1. "
             "filter_fends with mininteractions=1 or more removes them",
             HifiveDaskWarning,
-            stacklevel=4,
         )
     return ExpressResult(
         corrections.astype(np.float32),
@@ -347,9 +345,8 @@ def _report_single(problem: Problem, used: NDArray[np.bool_]) -> None:
     units = problem.units
     single = [units.chromosomes[c] for c in problem.chroms if used[units.span(c)].sum() == 1]
     if single:
-        warnings.warn(
+        warn(
             f"{len(single)} chromosomes have only one unit with pairs, whose correction is 1: "
             f"{', '.join(single[:5])}{', ...' if len(single) > 5 else ''}",
             HifiveDaskWarning,
-            stacklevel=5,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
@@ -14,7 +13,7 @@ from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import hold, run
 from hifive_dask._kernels.coverage import coverage, k_core, select_pairs
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.errors import HifiveDaskWarning, ParameterError
+from hifive_dask.errors import HifiveDaskWarning, ParameterError, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
 from hifive_dask.model.rows import (
@@ -108,20 +107,18 @@ def filter_units(
     if mininteractions <= 0:
         return valid
     if not valid.any():
-        warnings.warn(
+        warn(
             f"no {'fend' if units.fends else 'bin'} was in use before; see reset_filter",
             HifiveDaskWarning,
-            stacklevel=3,
         )
         return valid
     peel = _peel_cis if usereads == "cis" else _peel_genome
     result, largest = peel(units, valid, store, mininteractions, window, usereads, silent)
     if not result.any():
-        warnings.warn(
+        warn(
             f"no {'fend' if units.fends else 'bin'} is left: none keeps {mininteractions} partners "
             f"({usereads} reads); the most that any has is {largest}. Use a lower mininteractions",
             HifiveDaskWarning,
-            stacklevel=3,
         )
     return result
 

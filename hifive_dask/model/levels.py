@@ -9,7 +9,6 @@ chromosomes is the sum of reads over that of c_i c_j.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,7 +25,7 @@ from hifive_dask._kernels.heatmap import impossible_pairs
 from hifive_dask._kernels.pair_sums import power_sums_of_cells
 from hifive_dask._kernels.pair_trees import build_trees
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.errors import LevelWarning
+from hifive_dask.errors import LevelWarning, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.distance import log_thresholds
 from hifive_dask.model.factors import BinningModel
@@ -310,8 +309,8 @@ off by more than 10 %)'
     )
 
 
-def warn_of(units: Units, totals: Totals, *, stacklevel: int) -> None:
+def warn_of(units: Units, totals: Totals) -> None:
     """Warn of chromosomes whose level is off."""
     text = off_text(units, totals)
     if text:
-        warnings.warn(LevelWarning(text), stacklevel=stacklevel)
+        warn(text, LevelWarning)

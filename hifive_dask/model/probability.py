@@ -6,7 +6,6 @@ neighbours; for a large one many tasks sum the likelihood, and the caller takes 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
@@ -19,7 +18,7 @@ from hifive_dask._graph.run import hold, run
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
 from hifive_dask._store.places import Location
-from hifive_dask.errors import HifiveDaskWarning, ParameterError
+from hifive_dask.errors import HifiveDaskWarning, ParameterError, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length, whole_number
 from hifive_dask.model.chromosomes import (
@@ -437,7 +436,7 @@ def _tell(
             + (cure if problem.binomial else "")
         )
     if notes:
-        warnings.warn(f"of the units in use, {'; '.join(notes)}", HifiveDaskWarning, stacklevel=4)
+        warn(f"of the units in use, {'; '.join(notes)}", HifiveDaskWarning)
     if result.converged:
         return
     names = [problem.units.chromosomes[c] for c, fit in sorted(fits.items()) if fit.outcome != 1]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hifive_dask.errors import ParameterError
 from hifive_dask.model.diagnostics import profile, varying
 from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, Picture, adorn, as_name, new_axes
+from hifive_dask.public import answering
 
 __all__ = ["biases", "chromosomes", "marginals"]
 
@@ -22,6 +23,7 @@ _FLOOR = 2.0**-6  # of coverages: units without reads stand here
 _LABELS = {"length": "length, bp", "gc": "GC content", "coverage": "coverage before"}
 
 
+@answering
 def biases(
     table: pd.DataFrame, features: Sequence[str] | None = None, *, title: str = ""
 ) -> Figure:
@@ -101,6 +103,7 @@ def _draw_feature(ax: Any, table: pd.DataFrame, name: str) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
+@answering
 def marginals(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure:
     """Draw the distribution of reads per possible partner over units, before and after correction.
 
@@ -134,6 +137,7 @@ def marginals(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure
     return figure
 
 
+@answering
 def chromosomes(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure:
     """Draw corrections by chromosome as boxes: middle half, median, 5th to 95th percentile.
 

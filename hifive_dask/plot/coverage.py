@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, adorn, new_axes
+from hifive_dask.public import answering
 
 __all__ = ["coverage"]
 
 _PER_DECADE = 12
 
 
+@answering
 def coverage(
     partners: ArrayLike,
     valid: ArrayLike,

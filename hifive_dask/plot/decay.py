@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import ACCENT, MUTED, adorn, length_text, new_axes
+from hifive_dask.public import answering
 
 __all__ = ["decay"]
 
 _POINTS = 512  # of the drawn line
 
 
+@answering
 def decay(
     distance: ArrayLike,
     signal: ArrayLike,

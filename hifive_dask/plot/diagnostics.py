@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from hifive_dask.about import counted
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import ACCENT, INK, MUTED, OUTSIDE, PALE, adorn, length_text, new_axes
+from hifive_dask.public import answering
 from hifive_dask.reads.classes import share_up_to
 
 __all__ = ["corrections", "insert_sizes", "trace"]
@@ -20,6 +21,7 @@ _BINS = 60
 _PERCENTILES = (5, 50, 95)
 
 
+@answering
 def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any = None) -> Figure:
     """Draw a histogram of log2 of the corrections of the units in use.
 
@@ -80,6 +82,7 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
     return figure
 
 
+@answering
 def insert_sizes(
     insert_distribution: ArrayLike,
     maxinsert: int | None = None,
@@ -151,6 +154,7 @@ def _annotate(axes: Any, note: str) -> None:
     )  # fmt: skip
 
 
+@answering
 def trace(
     trace: ArrayLike, minchange: float | None = None, *, last: int | None = None, title: str = ""
 ) -> Figure:

@@ -15,6 +15,7 @@ from hifive_dask.plot.map_axes import colour_bar, label_axis, map_title
 from hifive_dask.plot.pixels import reduce_map
 from hifive_dask.plot.scales import Scale, of_scores, one_colour, two_colours
 from hifive_dask.plot.style import adorn, colour_map, new_axes
+from hifive_dask.public import answering
 
 __all__ = ["Variable", "check_map", "heatmap", "map_scale"]
 
@@ -31,6 +32,7 @@ _COORDINATES = ("chromosome", "start", "stop")
 _LABELS = {"observed": "reads", "expected": "expected reads"}
 
 
+@answering
 def heatmap(
     dataset: xr.Dataset,
     *,

@@ -26,6 +26,7 @@ from hifive_dask.plot.style import (
     new_axes,
     share_text,
 )
+from hifive_dask.public import answering
 
 __all__ = ["statistics"]
 
@@ -59,6 +60,7 @@ _FATES = (
 )
 
 
+@answering
 def statistics(libraries: Mapping[str, Library], *, short: int = 20_000, title: str = "") -> Figure:
     """Draw what became of the reads of libraries: a bar each for all reads and for the valid ones.
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import INK, MUTED, SEQUENTIAL, Picture, adorn, length_unit
+from hifive_dask.public import answering
 
 __all__ = ["model"]
 
@@ -20,6 +21,7 @@ _NAMES = "xyz"
 _THREAD = LinearSegmentedColormap.from_list("thread", SEQUENTIAL(np.linspace(0.18, 0.95, 256)))
 
 
+@answering
 def model(coordinates: ArrayLike, *, title: str = "") -> Figure:
     """Draw a model as a thread that changes its colour along the chromosome.
 

@@ -16,6 +16,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from hifive_dask.errors import ParameterError, StoreError, near_names
+from hifive_dask.public import answering
 
 __all__ = [
     "ACCENT",
@@ -183,6 +184,7 @@ def share_text(share: float) -> str:
     return "< 0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
 
 
+@answering
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
     """Write a figure, whole or not at all; the suffix decides the format.
 

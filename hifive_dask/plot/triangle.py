@@ -15,6 +15,7 @@ from hifive_dask.errors import ParameterError
 from hifive_dask.plot.heatmap import Variable, check_map, map_scale
 from hifive_dask.plot.map_axes import colour_bar, label_axis, map_title
 from hifive_dask.plot.style import adorn, colour_map, length_unit, new_axes
+from hifive_dask.public import answering
 
 __all__ = ["triangle"]
 
@@ -22,6 +23,7 @@ _WIDTH = 7.0  # inches
 _LEAST = 1.3  # inches, of the height
 
 
+@answering
 def triangle(
     dataset: xr.Dataset,
     *,

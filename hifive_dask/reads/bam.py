@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
@@ -12,7 +11,7 @@ import dask
 import numpy as np
 
 from hifive_dask._graph.run import run
-from hifive_dask.errors import InputError, InputWarning, ParameterError
+from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.alignments import AlignmentFile, Spilled, names_in, read_files
 from hifive_dask.reads.diagnose import explain_nothing_counted, no_common_chromosome
@@ -183,7 +182,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, InputWarning, stacklevel=6)
+    warn(message, InputWarning)
 
 
 def _count(read: Sequence[Sequence[Spilled]], matched: Sequence[Matched]) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import SupportsIndex
@@ -14,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from hifive_dask.errors import InputError, InputWarning, ParameterError
+from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_counted
 from hifive_dask.reads.layout import expect_format, format_of
@@ -236,12 +235,11 @@ def check_numbering(name: str, basefend: SupportsIndex, stats: Mapping[str, int]
     if stats["same_fragment"] or not stats["failed_cut"]:
         return
     other = 1 - operator.index(basefend)
-    warnings.warn(
+    warn(
         f"{name}: {stats['failed_cut']:,} reads failed the cut, but none lies within a fragment, "
         f"as in a filtered file with wrong numbers; is its first fend number {other}? Then load it "
         f"with basefend={other} (`--basefend {other}` of the command line)",
         InputWarning,
-        stacklevel=3,
     )
 
 

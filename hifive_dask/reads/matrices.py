@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -13,7 +12,7 @@ import dask
 
 from hifive_dask._graph.run import run
 from hifive_dask._store.array_files import ArrayFile
-from hifive_dask.errors import InputError, InputWarning, ParameterError
+from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_counted
 from hifive_dask.reads.matrix_arrays import cut, find_array
@@ -115,11 +114,10 @@ class MatrixCounts:
         files = _files_of(self._name)
         found, others = self._match(files)
         if others:
-            warnings.warn(
+            warn(
                 f"{self._name}: {len(others)} file(s) are not used, because their names mean no "
                 f"chromosomes of the partition, or the same as another: {_listed(others)}",
                 InputWarning,
-                stacklevel=3,
             )
         task = dask.delayed(scan, pure=False)
         matrices = run(
@@ -175,11 +173,10 @@ class MatrixCounts:
         for size, axis in zip(shape, self._axes(pair), strict=True):
             if size > len(axis):
                 first = f", the first at {axis.start[0]:,} bp" if len(axis) else ""
-                warnings.warn(
+                warn(
                     f"{name}: has {size} rows or columns, but {axis.name} only {len(axis)} bins"
                     f"{first}; those beyond are out of bounds. Is it a matrix of these bins?",
                     InputWarning,
-                    stacklevel=4,
                 )
                 return
 

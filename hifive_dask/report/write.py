@@ -11,7 +11,9 @@ from hifive_dask._store.atomic import replacing_file, writable_parent
 from hifive_dask._store.places import Location, local
 from hifive_dask.errors import ParameterError
 from hifive_dask.hic import HiC
+from hifive_dask.public import answering
 from hifive_dask.reads.classes import SHORT
+from hifive_dask.regions import bp_or_none, whole_bp
 from hifive_dask.report.checks import judge
 from hifive_dask.report.measure import measure
 from hifive_dask.report.page import render
@@ -22,14 +24,15 @@ __all__ = ["write_report"]
 _SUFFIXES = (".html", ".htm")
 
 
+@answering
 def write_report(
     project: HiC | Location,
     out: Location | None = None,
     *,
     json: Location | None = None,
     regions: str | Sequence[str] | None = None,
-    binsize: int | None = None,
-    short: int = SHORT,
+    binsize: int | str | None = None,
+    short: int | str = SHORT,
     title: str = "",
     silent: bool = False,
 ) -> dict[str, Any]:
@@ -85,8 +88,8 @@ def write_report(
     table = None if json is None else _checked(json, (".json",))
     hic = project if isinstance(project, HiC) else HiC(project, silent=silent)
     chosen = [regions] if isinstance(regions, str) else regions
-    maps = plan_maps(hic, chosen, binsize)  # before anything is computed
-    findings, maps = measure(hic, short), compute_maps(maps, silent=hic.silent)
+    maps = plan_maps(hic, chosen, bp_or_none(binsize, "binsize"))  # before anything is computed
+    findings, maps = measure(hic, whole_bp(short, "short")), compute_maps(maps, silent=hic.silent)
     numbers = findings.numbers
     numbers["maps"] = maps_numbers(maps)
     numbers["checks"] = judge(numbers)
