@@ -48,6 +48,7 @@ CASES = {
     "binning-poisson": ("binning-poisson", BINS, "binning-probability"),
     "binning-binomial": ("binning-binomial", BINS, "binning-probability"),
 }
+FITS = ("poisson", "binomial", "binning-poisson", "binning-binomial")  # set levels by themselves
 NAMES = {
     "express": "Express",
     "express accelerated": "Express, accelerated",
@@ -72,6 +73,7 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
     assert result.output.splitlines()[-2].startswith(f"{hic.method}: converged after ")
     assert hic.trace is not None
     assert (hic.binning_corrections is None) == (not normalization.startswith("binning"))
+    assert hic.calibrated == (method not in FITS)
     if normalization != "binning":
         assert hic.corrections is not None
         assert np.isfinite(hic.corrections).all()
@@ -83,6 +85,26 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
     assert told[told.index("converged") + 1] == "yes"
     assert int(told[told.index("iterations") + 1].replace(",", "")) == hic.iterations
     shutil.rmtree(out)
+
+
+@pytest.mark.parametrize("method", ["express", "kr", "binning"])
+def test_normalize__calibrates_levels_unless_it_shall_not(
+    prepared: Path, tmp_path: Path, method: str
+) -> None:
+    options = BINS if method == "binning" else ("--minchange", 0.001)
+    found = {}
+    for name, more in (("on", ()), ("off", ("--no-calibrate",))):
+        out = tmp_path / f"{name}.zarr"
+        result = run("normalize", method, prepared / "project.zarr", *options, *more, "-o", out)
+        found[name] = hic = HiC(out)
+        assert hic.calibrated == (name == "on")
+        assert hic.observed_reads is not None
+        assert hic.expected_reads is not None
+        if name == "on":
+            np.testing.assert_allclose(hic.expected_reads, hic.observed_reads, rtol=1e-5)
+            assert "observed over expected reads are" not in result.stderr
+    if method != "binning":
+        np.testing.assert_array_equal(found["on"].corrections, found["off"].corrections)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +203,7 @@ def test_run__of_another_method_does_again_what_follows_from_it(
     assert HiC(tmp_path / "project.zarr").model_parameters is not None
     told = run(*options, "--method", "binning", *BINS).stdout
     assert "fends in use; Binning: converged after " in told
+    assert "; observed over expected 1 (1 to 1 by chromosome)." in told
     assert "Binning: converged after " in (tmp_path / "summary.md").read_text()
     assert not list(tmp_path.glob("*checkpoint*"))
 

@@ -346,7 +346,7 @@ def test_info__tells_levels_that_are_off_and_the_option_that_cures(
     assert "Warning" not in said
     said = run_in_one_thread("info", wrong).output
     assert "Warning: observed over expected reads are 0.2 on chr" in said
-    assert "normalize again with calibrated levels (--calibrate)" in said
+    assert "normalize again by hifive-dask normalize poisson, or by the same method without" in said
     facts = json.loads(run_in_one_thread("info", wrong, "--json").output)
     assert facts["calibrated"] is True
     assert facts["chromosome_reads"][2] == {
@@ -361,8 +361,8 @@ def test_warning__of_a_command_names_options() -> None:
     assert "calibrate=True" in str(warning)
     assert pickle.loads(pickle.dumps(warning)).finding == "off"
     assert in_options(warning) == (
-        "off; normalize again with calibrated levels (--calibrate), or by another method "
-        "(hifive-dask normalize poisson)"
+        "off; normalize again by hifive-dask normalize poisson, or by the same method without "
+        "--no-calibrate"
     )
 
 

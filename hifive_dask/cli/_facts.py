@@ -27,8 +27,7 @@ __all__ = [
 ]
 
 LEVELS_CURE = (
-    "normalize again with calibrated levels (--calibrate), or by another method "
-    "(hifive-dask normalize poisson)"
+    "normalize again by hifive-dask normalize poisson, or by the same method without --no-calibrate"
 )
 SHORT = 20_000  # bp: limit between short and long cis reads
 

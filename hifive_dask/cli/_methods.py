@@ -77,6 +77,12 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         is_flag=True,
         help="express, kr: use whether a pair was seen, not its reads.",
     ),
+    "no_calibrate": click.option(
+        "--no-calibrate",
+        is_flag=True,
+        help="express, kr, binning: keep the levels of chromosomes that the method leaves, not "
+        "those by which maps expect as many reads as they show.",
+    ),
     "learningstep": click.option(
         "--learningstep",
         type=float,
@@ -138,14 +144,14 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
 _BINNING = ("features", "num_bins", "types", "learning_threshold", "sweeps", "pseudocounts")
 _FIT = ("max_iterations", "minchange", "usereads", "learningstep", "no_precalculate")
 _OF_FIT: dict[str, tuple[str, ...]] = {
-    "": ("usereads",),
+    "": ("usereads", "no_calibrate"),
     "poisson": _FIT,
     "binomial": _FIT,
     "express": (
         "iterations", "max_iterations", "minchange", "usereads", "accelerate", "keep_distance",
-        "binary",
+        "binary", "no_calibrate",
     ),
-    "kr": ("max_iterations", "minchange", "usereads", "keep_distance", "binary"),
+    "kr": ("max_iterations", "minchange", "usereads", "keep_distance", "binary", "no_calibrate"),
 }  # fmt: skip
 _MOST = 1000  # iterations, where nothing else was given
 _SWEEPS = 10
@@ -353,11 +359,17 @@ def _present(values: Values, *names: str) -> dict[str, Any]:
     return {name: values[name] for name in names if values.get(name) is not None}
 
 
+def _calibrates(hic: HiC, values: Values) -> bool:
+    """Whether to set the levels of maps; without the distance dependence there are none."""
+    return not values.get("no_calibrate") and hic.distance_parameters is not None
+
+
 def _balance(hic: HiC, values: Values, checkpoint: Place, *, kr: bool, precorrect: bool) -> None:
     names = ("iterations", "max_iterations", "minchange", "usereads", "accelerate", "binary")
     hic.find_express_fend_corrections(
         **_present(values, *_WINDOW, *names, "mininteractions", "on_nonconvergence"),
         remove_distance=not values["keep_distance"] and values["usereads"] != "trans",
+        calibrate=_calibrates(hic, values),
         checkpoint=checkpoint,
         precorrect=precorrect,
         kr=kr,
@@ -389,4 +401,5 @@ def _bin(hic: HiC, values: Values) -> None:
         **{"max_iterations": values["sweeps"]} if values["sweeps"] else {},
         model=values["features"],
         parameters=values["types"],
+        calibrate=_calibrates(hic, values),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hifive_dask.cli._facts import facts_of, learned_text, levels_text
+from hifive_dask.cli._facts import facts_of, learned_text, levels_text, ratio_text
 from hifive_dask.cli._inputs import (
     GenomeInput,
     given,
@@ -303,7 +303,7 @@ class Pipeline:
     def _state(self, hic: HiC) -> str:
         kind = "fends" if hic.units.fends else "bins"
         in_use = f"{int(hic.filter.sum()):,} of {len(hic.filter):,} {kind} in use"
-        return f"{in_use}; {learned_text(hic)}"
+        return f"{in_use}; {learned_text(hic)}; observed over expected {ratio_text(hic)}"
 
     def _summary(self, hic: HiC, data: HiCData, drawn: dict[str, str]) -> str:
         from hifive_dask.reads.text import name_of

@@ -89,7 +89,7 @@ def measure(hic: HiC, short: int) -> Findings:
 def _of_chromosomes(hic: HiC, expected: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
     """float64 (C): cis reads that maps expect of every chromosome, None if that is not known."""
     if expected is None:
-        return None
+        return hic.expected_reads  # with a model of features
     number = len(hic.units.chromosomes)
     return np.bincount(hic.units.chromosome, expected[1], minlength=number) / 2
 
