@@ -99,7 +99,27 @@ def test_totals__equal_loops_over_all_pairs(
     seen, wanted = plain_totals(expected, rows)
     assert totals.observed.tolist() == seen
     assert (totals.observed.dtype, totals.expected.dtype) == (np.int64, np.float64)
-    np.testing.assert_allclose(totals.expected, wanted, rtol=1e-3 if binned else 1e-7, atol=1e-9)
+    np.testing.assert_allclose(totals.expected, wanted, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("near", [8, 64])
+def test_totals__with_factors_of_far_pairs_are_right_to_a_thousandth(
+    monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    rng = np.random.default_rng(1)
+    units, rows = random_world(1, fends=True, density=0.01, sizes=[300, 200])
+    expected = Expected(
+        units,
+        store_of(rows, units),
+        rng.uniform(0.5, 2, len(units)),
+        DISTANCE,
+        np.zeros(2, dtype=np.float32),
+        binning_of(1, units),
+    )
+    monkeypatch.setattr(levels_module, "_NEAR", near)
+    totals = count_totals(expected, silent=True)
+    assert totals is not None
+    np.testing.assert_allclose(totals.expected, plain_totals(expected, rows)[1], rtol=1e-3)
 
 
 @given(seed=st.integers(0, 10**6), binned=st.booleans())
@@ -230,7 +250,7 @@ def test_calibrate__makes_maps_expect_what_they_show(hic: hd.HiC, method: str) -
     cis, _ = ratios(hic)
     assert hic.observed_reads is not None
     assert hic.expected_reads is not None
-    exact = 1e-3 if method.startswith("binning") else 1e-5
+    exact = 1e-3 if method.startswith("binning") else 1e-5  # factors of far pairs
     np.testing.assert_allclose(hic.observed_reads / hic.expected_reads, cis, rtol=exact)
     again = hd.HiC(hic.file, silent=True)
     with warnings.catch_warnings():

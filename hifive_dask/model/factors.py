@@ -17,7 +17,7 @@ __all__ = ["BinningModel", "triangle_sizes"]
 Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
 
-_LEFT_OUT = 1e-4  # of the largest product of `BinningModel.separated`
+_LEFT_OUT = 1e-3  # of the largest product of `BinningModel.separated`
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class BinningModel:
 
         Sums over pairs of units with factors so become a few sums with weights. Corrections of
         every feature are a symmetric matrix, which is a sum over its eigenvectors; terms of the
-        model have one of each feature. The least ones, whose shares add up to 1e-4 of the largest,
+        model have one of each feature. The least ones, whose shares add up to 1e-3 of the largest,
         are left out.
 
         Parameters

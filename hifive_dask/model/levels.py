@@ -43,6 +43,8 @@ READS, OFF = 1000, 0.1  # a chromosome with so many reads is off from this relat
 _SPLIT = 20_000  # chromosomes with more units in use are summed by several tasks
 _PIECES = 32  # trees of such a chromosome
 _TASKS = 8
+_NEAR = 64  # neighbours whose factors are looked up
+_FAR_BINS = 30  # bins of distance for others
 
 
 @dataclass(frozen=True)
@@ -227,15 +229,62 @@ def _add_up(
 def _pairs(chromosome: _Chromosome, law: _Law, pieces: int, lo: int, hi: int) -> float:
     """Sum over pairs of two different units, impossible ones as well."""
     used = np.flatnonzero(chromosome.weight)
-    mid, weight = chromosome.mid[used], chromosome.weight[used]
+    mid, weight = chromosome.mid[used].astype(np.int64), chromosome.weight[used]
     edges = np.linspace(0, len(used), pieces + 1).astype(np.int64)
     rows, columns = (lo + part for part in np.triu_indices(hi - lo, 0, pieces - lo))
-    binning = chromosome.binning
-    total = 0.0
-    for share, each in [(1.0, weight)] if binning is None else binning.separated(used, weight):
-        trees = build_trees(mid, each, edges)
-        total += share * float(power_sums_of_cells(trees, rows, columns, *law).sum())
-    return total
+    trees = build_trees(mid, weight, edges)
+    total = float(power_sums_of_cells(trees, rows, columns, *law).sum())
+    if chromosome.binning is None:
+        return total
+    first = np.arange(edges[lo], edges[hi])
+    factored = _Factored(mid, weight, used, chromosome.binning, law)
+    near, plain = factored.near(first)
+    return near + (total - plain) * factored.far_mean(first)
+
+
+@dataclass(frozen=True)
+class _Factored:
+    """Units in use of a chromosome, whose pairs have factors.
+
+    The mean factor of the pairs at a distance hardly changes with it, and is found in bins. It does
+    among neighbours, which are few: they are visited.
+    """
+
+    mid: Int64
+    weight: Float64
+    used: NDArray[np.intp]
+    binning: BinningModel
+    law: _Law
+
+    def near(self, first: Int64) -> tuple[float, float]:
+        """Sum over the pairs of `first` with their next units, and the same without factors."""
+        near = plain = 0.0
+        for step in range(1, _NEAR + 1):
+            i = first[first < len(self.mid) - step]
+            j = i + step
+            value = self.weight[i] * self.weight[j] * self.law.at(self.mid[j] - self.mid[i])
+            near += float(value @ self.binning.factors(self.used[i], self.used[j]))
+            plain += float(value.sum())
+        return near, plain
+
+    def far_mean(self, first: Int64) -> float:
+        """Mean factor of the other pairs of `first`, weighted by what is expected of them."""
+        start = np.minimum(first + _NEAR + 1, len(self.mid))
+        edges = np.geomspace(1, max(2, self.mid[-1] - self.mid[0]), _FAR_BINS + 1)
+        edges[-1] += 1
+        stops = [np.searchsorted(self.mid, self.mid[first] + edge) for edge in edges[1:]]
+        places = np.maximum(start, [start, *stops])
+        value = self.law.at(np.sqrt(edges[1:] * edges[:-1]).astype(np.int64))
+
+        def summed(weight: Float64) -> float:
+            before = np.r_[0.0, np.cumsum(weight)][places]
+            return float(value @ ((before[1:] - before[:-1]) @ weight[first]))
+
+        plain = summed(self.weight)
+        if plain <= 0:
+            return 1.0
+        terms = self.binning.separated(self.used, self.weight)
+        return sum(share * summed(each) for share, each in terms) / plain
 
 
 def _local(chromosome: _Chromosome, law: _Law) -> float:
