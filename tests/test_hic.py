@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
-import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +19,7 @@ from hifive_dask.errors import (
     ConvergenceError,
     ConvergenceWarning,
     HifiveDaskWarning,
+    LevelWarning,
     LinkError,
     ParameterError,
     StateError,
@@ -362,9 +362,10 @@ def test_golden_yeast__from_reads_to_heatmaps(
     hic.load_data(data.file)
     hic.filter_fends(mininteractions=6)
     hic.find_distance_parameters(numbins=40, minsize=1000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    off = r"are 0\.18 on chrIV \(17 of 17 chromosomes with 1,000 reads or more are off"
+    with pytest.warns(LevelWarning, match=off):
         hic.find_express_fend_corrections()
+    assert hic.converged
     results = {
         "filter/filter": hic.filter,
         "distance/distance_parameters": hic.distance_parameters,

@@ -349,6 +349,36 @@ def test_calibrated_levels__are_those_of_all_kinds_of_maps(hic: hd.HiC, tmp_path
     np.testing.assert_allclose(scores, [[0]], atol=1e-5)
 
 
+# Two samples
+
+
+def test_questions__how_to_compare_two_samples(
+    files: ToyFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    fend = hd.Fend(tmp_path / "fends.zarr", "w", silent=True)
+    fend.load_fends(files.sites)
+    fend.save()
+    reads = files.raw.read_text().splitlines(keepends=True)
+    for name, step in (("a", 1), ("b", 2)):
+        (tmp_path / f"{name}.raw").write_text("".join(reads[::step]))
+        data = hd.HiCData(tmp_path / f"{name}.pairs.zarr", "w", silent=True)
+        data.load_data_from_raw(fend.file, tmp_path / f"{name}.raw", 500)
+        hic = hd.HiC(tmp_path / f"{name}.zarr", "w", silent=True)
+        hic.load_data(data.file)
+        hic.filter_fends(mininteractions=5)
+        hic.find_distance_parameters(numbins=12, minsize=2000)
+        hic.find_probability_fend_corrections(model="poisson", calibrate=True)
+        hic.save()
+    page = (Path(__file__).parents[1] / "docs" / "faq.md").read_text()
+    block = re.search(r"### Compare two samples.*?```python\n(.*?)```", page, re.DOTALL)
+    assert block is not None
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(block[1], found)
+    assert int(found["known"].sum()) > 15
+    assert abs(float(capsys.readouterr().out)) < 0.03
+
+
 # What commands say
 
 
