@@ -48,7 +48,6 @@ CASES = {
     "binning-poisson": ("binning-poisson", BINS, "binning-probability"),
     "binning-binomial": ("binning-binomial", BINS, "binning-probability"),
 }
-FITS = ("poisson", "binomial", "binning-poisson", "binning-binomial")  # set levels by themselves
 NAMES = {
     "express": "Express",
     "express accelerated": "Express, accelerated",
@@ -73,7 +72,7 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
     assert result.output.splitlines()[-2].startswith(f"{hic.method}: converged after ")
     assert hic.trace is not None
     assert (hic.binning_corrections is None) == (not normalization.startswith("binning"))
-    assert hic.calibrated == (method not in FITS)
+    assert hic.calibrated
     if normalization != "binning":
         assert hic.corrections is not None
         assert np.isfinite(hic.corrections).all()
@@ -87,7 +86,7 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
     shutil.rmtree(out)
 
 
-@pytest.mark.parametrize("method", ["express", "kr", "binning"])
+@pytest.mark.parametrize("method", ["express", "kr", "binning", "binomial"])
 def test_normalize__calibrates_levels_unless_it_shall_not(
     prepared: Path, tmp_path: Path, method: str
 ) -> None:

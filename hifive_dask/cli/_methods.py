@@ -80,8 +80,8 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "no_calibrate": click.option(
         "--no-calibrate",
         is_flag=True,
-        help="express, kr, binning: keep the levels of chromosomes that the method leaves, not "
-        "those by which maps expect as many reads as they show.",
+        help="Keep the levels of chromosomes that the method leaves, not those by which maps "
+        "expect as many reads as they show.",
     ),
     "learningstep": click.option(
         "--learningstep",
@@ -142,7 +142,9 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 _BINNING = ("features", "num_bins", "types", "learning_threshold", "sweeps", "pseudocounts")
-_FIT = ("max_iterations", "minchange", "usereads", "learningstep", "no_precalculate")
+_FIT = (
+    "max_iterations", "minchange", "usereads", "learningstep", "no_precalculate", "no_calibrate",
+)  # fmt: skip
 _OF_FIT: dict[str, tuple[str, ...]] = {
     "": ("usereads", "no_calibrate"),
     "poisson": _FIT,
@@ -390,6 +392,7 @@ def _fit(
         model=model,
         precalculate=not values.get("no_precalculate"),
         precorrect=precorrect,
+        calibrate=_calibrates(hic, values),
         checkpoint=checkpoint,
     )
 

@@ -203,7 +203,7 @@ def _texts(numbers: Numbers) -> dict[str, Any]:
     project, found = numbers["project"], numbers["filter"]
     by_name = {row["class"]: row["reads"] for row in numbers["reads"]["classes"]}
     kind = project["units"]
-    used = f"{100 * found['in_use'] / max(1, found['units']):.0f} % of {found['units']:,}"
+    used = f"{_percent(found['in_use'] / max(1, found['units']))} of {found['units']:,}"
     facts = [
         ("Read pairs", _count(by_name["total_reads"]), ""),
         (
