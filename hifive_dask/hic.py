@@ -352,7 +352,7 @@ class HiC(Described, Learning, Arrays, Exporting, Named):
 
     @known_later
     def _kind(self) -> str:
-        return "fends" if self.units.fends else "bins"
+        return f"{self.units.unit}s"
 
     # Heatmaps
 

@@ -426,10 +426,10 @@ def test_bounds__units_between_bins_are_left_out() -> None:
     ("request_", "error", "message"),
     [
         ({"binsize": -5}, ParameterError, "binsize is -5"),
-        ({"startfend": 8}, ParameterError, "startfend is 8, .* units 0 to 7"),
-        ({"stopfend": 9}, ParameterError, "stopfend is 9, .* units 0 to 7"),
-        ({"start": 5000, "stop": 6000}, RegionError, "holds no unit; .* from 25 to 375"),
-        ({"startfend": 5, "stopfend": 5}, RegionError, "holds no unit"),
+        ({"startfend": 8}, ParameterError, "startfend is 8, .* fends 0 to 7"),
+        ({"stopfend": 9}, ParameterError, "stopfend is 9, .* fends 0 to 7"),
+        ({"start": 5000, "stop": 6000}, RegionError, "holds no fend; .* from 25 to 375"),
+        ({"startfend": 5, "stopfend": 5}, RegionError, "holds no fend"),
         ({"binbounds": [0, 100, 200]}, ParameterError, r"shape \(3,\), expected \(bins, 2\)"),
         ({"binbounds": [[0, 100], [50, 200]]}, ParameterError, "not overlap"),
         ({"binbounds": [[100, 100]]}, ParameterError, "start below their stop"),
@@ -445,7 +445,7 @@ def test_bins__refuse_what_is_no_region(
 
 def test_bins__without_any_unit_in_use() -> None:
     none = np.zeros(12, dtype=np.int32)
-    with pytest.raises(RegionError, match="no unit in use, and skipfiltered"):
+    with pytest.raises(RegionError, match=r"no (fend|bin) in use, and skipfiltered"):
         find_bins(T1, none, Request(b"A", skipfiltered=True))
     assert not cis(t1("fend", none))[0].any()
 

@@ -59,10 +59,10 @@ def test_mat__numbered_from_1(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "x.mat").write_text("\n".join(kept) + "\n")
     message = " ".join(run(*arguments).stderr.split())
     assert "x.mat: 894 reads failed the cut, but none lies within a fragment" in message
-    assert "is its first fend number 1? Then load it with basefend=1" in message
+    assert "is its first fend number 1? Then load it with --basefend 1" in message
     assert "failed the cut" not in run(*arguments, "--basefend", 1).stderr
     (tmp_path / "x.mat").write_text(f"{text}1\t{last}\t1\n")
-    assert "give basefend=1" in run(*arguments, code=1).stderr
+    assert "give --basefend 1" in run(*arguments, code=1).stderr
 
 
 def test_matrices__of_a_template_and_of_one_file(toy: Path, tmp_path: Path) -> None:

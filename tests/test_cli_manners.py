@@ -22,6 +22,7 @@ from hifive_dask import HiC, HiCData, testing
 from hifive_dask.cli import main
 from hifive_dask.cli._command import stack
 from hifive_dask.cli._types import Size
+from hifive_dask.cli._words import in_words_of
 from tests.commands import run_in_one_thread as run
 
 ROOT = Path(__file__).parents[1]
@@ -130,6 +131,52 @@ def test_sizes__have_units(text: str, size: int) -> None:
 def test_sizes__say_what_was_seen_and_what_is_expected(text: str, message: str) -> None:
     with pytest.raises(click.BadParameter, match=re.escape(message)):
         Size(1).convert(text, None, None)
+
+
+# Errors of Python in the words of commands
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "words"),
+    [
+        ("normalize express", "raise max_iterations or minchange, use accelerate=True, or filter",
+         "raise --max-iterations or --minchange, use --accelerate, or filter"),
+        ("normalize kr", "use kr=False, usereads='all', or other chroms",
+         "use another method, --usereads all, or other chroms"),
+        ("normalize express", "call find_distance_parameters first",
+         "run `hifive-dask project` first"),
+        ("project", "see filter_fends and reset_filter", "see --mininteractions"),
+        ("plot", "see filter_fends", "see `hifive-dask project --mininteractions`"),
+        ("plot", "call find_express_fend_corrections first", "run `hifive-dask normalize` first"),
+        ("run", "filter_fends with mininteractions=1 or more removes them",
+         "`hifive-dask project --mininteractions 1` or more removes them"),
+        ("run", "maxinsert is -5, expected 0", "--maxinsert is -5, expected 0"),
+        ("run", "--maxinsert is for raw", "--maxinsert is for raw"),
+        ("query", "choose a larger binsize or", "choose a larger --binsize or"),
+        ("pairs", "x.mat:3: give basefend=1", "x.mat:3: give --basefend 1"),
+        ("mrh write", "trans_minbinsize, fewer chroms, or includetrans=False",
+         "--trans-minbinsize, fewer chroms, or --no-trans"),
+        ("pairs", "load_bins(cooler, format='cool') makes", "`hifive-dask fends --cool` makes"),
+        ("fends", "no sequence is left with minlength=500", "no sequence is left with "
+         "--minlength 500"),
+        ("fends", "sites/minlength.bed: 'order' of order.bed", "sites/minlength.bed: 'order' of "
+         "order.bed"),
+    ],
+)  # fmt: skip
+def test_errors__of_commands_name_options(command: str, text: str, words: str) -> None:
+    assert in_words_of(commands()[f"hifive-dask {command}"], text) == words
+
+
+def test_errors__of_a_run_are_in_words_of_its_command(toy: Path, tmp_path: Path) -> None:
+    hic = HiC(toy, silent=True)
+    hic.reset_filter()
+    hic.load_data(hic.data.file)
+    hic.save(tmp_path / "p.zarr")
+    out = tmp_path / "p.png"
+    arguments = ("plot", tmp_path / "p.zarr", "chr1", "--datatype", "enrichment", "-o", out)
+    assert "needs corrections; run `hifive-dask normalize` first" in run(*arguments, code=1).stderr
+    text = run("normalize", "express", tmp_path / "p.zarr", code=1).stderr
+    assert "without --keep-distance needs the distance dependence; run `hifive-dask proj" in text
 
 
 # Examples
@@ -255,7 +302,7 @@ def test_near_misses__are_suggested(toy: Path, line: str, message: str) -> None:
         ("project {project} -o x.zarr", 1, "expected 'pairs'; `hifive-dask pairs` makes one"),
         ("pairs {folder}/reads.raw {folder}/fends.zarr -o x.zarr", 2, "is the order right?"),
         ("mrh read {project}", 2, "is a store, expected a file"),
-        ("query {project} chr1:9Mb-10Mb", 1, "holds no unit; 'chr1' has units"),
+        ("query {project} chr1:9Mb-10Mb", 1, "holds no fend; 'chr1' has fends"),
         ("query {project} chr1:a-b", 1, "region 'chr1:a-b': 'a' is not a number of bp"),
         ("query {project} chr1 --binsize 10kbb", 2, "'10kbb' is not a number of bp, such as"),
         ("plot {project} chr1 --binsize -5 -o x.png", 2, "'-5' is not a number of bp"),

@@ -508,7 +508,7 @@ def test_errors__are_raised_before_work_and_leave_what_was_there(tmp_path: Path)
 def test_overflow__is_an_error_that_names_the_pair(tmp_path: Path) -> None:
     stores = [in_memory({(0, 4): 2**31 - 2}), in_memory({(0, 4): 1}), in_memory({(0, 4): 1})]
     add(tmp_path / "a.zarr", *stores[:2])
-    with pytest.raises(InputError, match="units 0 and 4 has 2,147,483,648 reads"):
+    with pytest.raises(InputError, match="bins 0 and 4 has 2,147,483,648 reads"):
         add(tmp_path / "b.zarr", *stores)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 

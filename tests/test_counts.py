@@ -175,7 +175,7 @@ def test_counts__equal_oracle_for_any_partition_of_the_work(
 def test_counts__above_int32_name_the_pair(tmp_path: Path) -> None:
     rows = ((0, 4, 2**31 - 1), (4, 0, 1))
     source = ListCounts([ListJob(rows)], in_fends=True)
-    with pytest.raises(InputError, match=r"units 0 and 4 has 2,147,483,648 reads, more than"):
+    with pytest.raises(InputError, match=r"bins 0 and 4 has 2,147,483,648 reads, more than"):
         load(tmp_path / "d.zarr", fend_partition(G1), source)
     largest = ListCounts([ListJob(rows[:1])], in_fends=True)
     assert triples(load(tmp_path / "d.zarr", fend_partition(G1), largest)) == [(0, 4, 2**31 - 1)]

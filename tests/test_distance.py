@@ -364,7 +364,7 @@ def test_fit__needs_two_valid_units_on_some_chromosome() -> None:
     units, store = toy(True, 137)
     valid = np.zeros(len(units), dtype=np.int32)
     valid[[0, 12]] = 1
-    with pytest.raises(StateError, match=r"no chromosome has two units.*reset_filter"):
+    with pytest.raises(StateError, match=r"no chromosome has two (fends|bins).*reset_filter"):
         fit(units, store, valid)
 
 
@@ -380,7 +380,9 @@ def test_fit__needs_corrections_of_all_units_in_use() -> None:
     units, store = toy(True, 137)
     corrections = np.ones(len(units), dtype=np.float32)
     corrections[3:5] = 0
-    with pytest.raises(StateError, match=r"2 of 20 units in use have no correction.*present"):
+    with pytest.raises(
+        StateError, match=r"2 of 20 (fends|bins) in use have no correction.*present"
+    ):
         fit(units, store, corrections=corrections)
     valid = (corrections > 0).astype(np.int32)
     assert fit(units, store, valid, corrections=corrections).signal.sum() > 0

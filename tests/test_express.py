@@ -188,7 +188,7 @@ def cut_finely(patch: pytest.MonkeyPatch, span: int = 7, chunk: int = 1) -> None
     cut=st.sampled_from([None, (7, 1), (1 << 22, 1), (1 << 22, 25)]),
 )
 @settings(max_examples=100, deadline=None)
-@pytest.mark.filterwarnings("ignore:.* units in use have no pair")
+@pytest.mark.filterwarnings("ignore:.*s in use have no pair")
 def test_iterations__equal_dense_oracle(
     seed: int,
     usereads: str,
@@ -347,8 +347,8 @@ def test_trans_blocks_read_together__keep_their_rows(usereads: str, monkeypatch:
 
 
 @pytest.mark.parametrize("usereads", KINDS)
-@pytest.mark.filterwarnings("ignore:.* units in use have no pair")
-@pytest.mark.filterwarnings("ignore:.* have only one unit with pairs")
+@pytest.mark.filterwarnings("ignore:.*s in use have no pair")
+@pytest.mark.filterwarnings("ignore:.* have only one (fend|bin) with pairs")
 def test_many_contigs__some_of_them_without_fends_or_rows(usereads: str) -> None:
     sizes = [2 * (k % 3) for k in range(60)]
     units, rows = random_world(7, fends=False, density=0.1, sizes=sizes)
@@ -444,7 +444,7 @@ def test_all_reads__without_trans_rows_are_as_cis(removes: bool) -> None:
 def test_unit_without_pairs__keeps_1_and_is_reported() -> None:
     units, rows = toy_units(), toy_rows(trans=False)
     rows = rows[(rows[:, 0] != 5) & (rows[:, 1] != 5)]
-    with pytest.warns(HifiveDaskWarning, match="1 units in use have no pair"):
+    with pytest.warns(HifiveDaskWarning, match=r"1 (fends|bins) in use have no pair"):
         result = run(units, rows)
     assert result.unused.tolist() == [5]
     assert result.corrections[5] == 1
@@ -456,7 +456,7 @@ def test_unit_without_pairs__keeps_1_and_is_reported() -> None:
 def test_no_pairs_at_all__leave_every_correction_at_1(usereads: str, removes: bool) -> None:
     units, none = toy_units(), np.zeros((0, 3), dtype=np.int64)
     distance = (TABLE, np.zeros(2, dtype=np.float32)) if removes else None
-    with pytest.warns(HifiveDaskWarning, match="20 units in use have no pair"):
+    with pytest.warns(HifiveDaskWarning, match=r"20 (fends|bins) in use have no pair"):
         result = run(units, none, usereads=usereads, distance=distance)
     assert (result.corrections == 1).all()
     assert result.converged
@@ -466,14 +466,14 @@ def test_no_pairs_at_all__leave_every_correction_at_1(usereads: str, removes: bo
 def test_one_unit_in_use__has_no_partner_and_keeps_1(usereads: str) -> None:
     valid = np.zeros(20, dtype=np.int32)
     valid[4] = 1
-    with pytest.warns(HifiveDaskWarning, match="1 units in use have no pair"):
+    with pytest.warns(HifiveDaskWarning, match=r"1 (fends|bins) in use have no pair"):
         result = run(toy_units(), toy_rows(), usereads=usereads, valid=valid)
     assert result.corrections.tolist() == valid.tolist()
 
 
 @pytest.mark.filterwarnings("ignore:no fend is left")
 def test_trans_reads__of_one_chromosome_are_none() -> None:
-    with pytest.raises(StateError, match="no unit of the chosen chromosomes is in use"):
+    with pytest.raises(StateError, match=r"no (fend|bin) of the chosen chromosomes is in use"):
         run(toy_units(), toy_rows(), usereads="trans", chroms=[0])
 
 
@@ -486,7 +486,7 @@ def test_no_usable_row__leaves_1_and_is_reported(
     units, rows = toy_units(), toy_rows()
     rows = rows[rows[:, 1] < 12]
     distance = (TABLE, np.zeros(2, dtype=np.float32)) if removes else None
-    with pytest.warns(HifiveDaskWarning, match="units in use have no pair"):
+    with pytest.warns(HifiveDaskWarning, match=r"(fends|bins) in use have no pair"):
         result = run(units, rows, usereads=usereads, distance=distance, **options)
     assert (result.corrections == 1).all()
     if removes:
@@ -521,7 +521,7 @@ def test_wrong_arguments__raise(options: dict[str, Any], message: str) -> None:
         ({"usereads": "some"}, ParameterError, "usereads is 'some'"),
         ({"mindistance": 9, "maxdistance": 5}, ParameterError, "must be above mindistance"),
         ({"on_nonconvergence": "stop"}, ParameterError, "on_nonconvergence is 'stop'"),
-        ({"valid": np.zeros(20, dtype=np.int32)}, StateError, "no unit of the chosen"),
+        ({"valid": np.zeros(20, dtype=np.int32)}, StateError, "of the chosen"),
     ],
 )
 def test_errors__name_the_cure(

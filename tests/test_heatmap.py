@@ -354,8 +354,16 @@ def test_window__can_be_selected_by_position() -> None:
             "unknown datatype 'corrected'; known are: raw",
         ),
         ({"region": "C"}, RegionError, "unknown chromosome 'C'; known are: A, B"),
-        ({"region": "A:400-6000"}, RegionError, "holds no unit; 'A' has units .* 25 to 375"),
-        ({"region": "A:5000-6000"}, RegionError, "holds no unit; 'A' has units .* 25 to 375"),
+        (
+            {"region": "A:400-6000"},
+            RegionError,
+            "holds no fend; 'A' has fends .* 25 to 375",
+        ),
+        (
+            {"region": "A:5000-6000"},
+            RegionError,
+            "holds no fend; 'A' has fends .* 25 to 375",
+        ),
         ({"binsize": -1}, ParameterError, "binsize is -1"),
         ({"maxdistance": -1}, ParameterError, "maxdistance is -1"),
         ({"region": "A:0-200", "region2": "A:30-300"}, ParameterError, "move the start of region2"),

@@ -267,7 +267,7 @@ def test_replaced_file__is_noticed(tmp_path: Path) -> None:
         ("cis_data", [[0, 3, 1], [0, 6, 1]], "not all cis pairs"),
         ("trans_data", [[0, 3, 1]], "not all trans pairs"),
         ("trans_data", [[6, 3, 1]], "not all trans pairs"),
-        ("cis_data", [[0, 13, 1]], "holds unit 13, but the partition has 13"),
+        ("cis_data", [[0, 13, 1]], "holds fend or bin 13, but the partition has 13"),
         ("cis_data", [[0, 1, 2**31]], r"not all in 0 to 2\*\*31 - 1"),
         ("cis_data", [[0, -1, 1]], r"not all in 0 to 2\*\*31 - 1"),
         ("cis_data", [[0.5, 1, 1]], r"is float64 \(1, 3\), expected integers"),

@@ -549,7 +549,7 @@ def test_corrections__are_those_of_units_in_use() -> None:
     low, median, high = np.percentile([-3, 0, 0, 2], [5, 50, 95])
     assert [line.get_xdata()[0] for line in axes.lines] == [low, median, high]
     assert axes.texts[0].get_text().splitlines() == [
-        "4 units in use",
+        "4 fends in use",
         "5th percentile -2.55",
         "median 0.00",
         "95th percentile 1.70",
@@ -679,7 +679,7 @@ def test_diagnostics__refuse_empty_input() -> None:
         plot.decay([1, 2], [0, 0])
     with pytest.raises(ParameterError, match=r"shapes .* expected the same"):
         plot.corrections([1, 2], [1])
-    with pytest.raises(ParameterError, match="no unit in use has a correction"):
+    with pytest.raises(ParameterError, match="no fend in use has a correction"):
         plot.corrections([1, 2], [0, 0])
     with pytest.raises(ParameterError, match="insert sizes is empty"):
         plot.insert_sizes([[0, 0], [0, 45]])

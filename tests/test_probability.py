@@ -729,7 +729,9 @@ def test_everything_seen__is_reported_at_the_upper_limit() -> None:
 
 
 def test_no_possible_pair__is_an_error() -> None:
-    with pytest.raises(StateError, match="no two units in use have a distance in the window"):
+    with pytest.raises(
+        StateError, match=r"no two (fends|bins) in use have a distance in the window"
+    ):
         run(toy_units(), toy_rows(), mindistance=1_000_000)
 
 

@@ -169,10 +169,10 @@ def test_model__is_the_same_on_every_scheduler(
     ("options", "message"),
     [
         ({"minobservations": 0}, "minobservations is 0, expected 1 or more"),
-        ({"minobservations": 10**6}, r"chr3 has [\d,]+ reads between units in use, and minobs"),
+        ({"minobservations": 10**6}, r"chr3 has [\d,]+ reads between fends in use, and minobs"),
         ({"chrom": "chr9"}, "unknown chromosome 'chr9'"),
         ({"binsize": -1}, "binsize is -1"),
-        ({"binsize": 60_000}, "chr3 has 3 bins with a unit in use, expected 4 or more"),
+        ({"binsize": 60_000}, "chr3 has 3 bins with a fend in use, expected 4 or more"),
         ({"memory_limit": 1000}, "chr3 has .* bins, and a matrix.*choose a larger binsize"),
     ],
 )
@@ -188,7 +188,7 @@ def test_projects__that_have_no_model(toy: hd.HiC) -> None:
     hic = hd.HiC(toy.file, silent=True)
     hic.corrections, hic.normalization = toy.corrections, "express"
     hic.filter[hic.units.span(1)] = 0
-    with pytest.raises(ParameterError, match="no unit of chr2 is in use"):
+    with pytest.raises(ParameterError, match="no fend of chr2 is in use"):
         hic.learn_fend_3D_model("chr2")
 
 

@@ -210,7 +210,7 @@ def _scan(
         largest = max(first.max(), second.max())
         if largest >= units:
             raise StoreError(
-                f"{where}: holds unit {largest:,}, but the partition has {units:,}; it "
+                f"{where}: holds fend or bin {largest:,}, but the partition has {units:,}; it "
                 "is another than the one that these pairs were counted on"
             )
         sums += digest_rows(first, second, count)

@@ -128,7 +128,7 @@ def check_sizes(path: Location, content: ProjectContent, *, units: int, chromoso
         if values is not None and values.shape != shape:
             raise LinkError(
                 f"{path}: the array {name!r} has the shape {values.shape}, expected "
-                f"{shape} as {content.pairs} and its partition have {units:,} units on "
+                f"{shape} as {content.pairs} and its partition have {units:,} fends or bins on "
                 f"{chromosomes:,} chromosomes; restore the files that belong together, or make the "
                 "project anew"
             )

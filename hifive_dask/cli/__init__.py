@@ -22,6 +22,7 @@ from hifive_dask.cli._facts import LEVELS_CURE
 from hifive_dask.cli._settings import Settings, logging_to_stderr
 from hifive_dask.cli._signals import stoppable
 from hifive_dask.cli._types import Number
+from hifive_dask.cli._words import in_words_of, remembered
 from hifive_dask.cluster import check_session, mpi_rank, session
 from hifive_dask.errors import (
     HifiveDaskError,
@@ -93,7 +94,7 @@ class LazyGroup(Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         verbose = bool(ctx.params.get("verbose"))
-        with _warnings_to_stderr(verbose):
+        with _warnings_to_stderr(ctx, verbose):
             try:
                 return super().invoke(ctx)
             except (HifiveDaskError, OSError) as error:
@@ -101,13 +102,13 @@ class LazyGroup(Group):
                     raise
                 if verbose:
                     traceback.print_exc()
-                _say_error(error)
+                _say_error(error, remembered(ctx))
                 ctx.exit(1)
 
 
-def _say_error(error: Exception) -> None:
+def _say_error(error: Exception, command: click.Command | None = None) -> None:
     click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    click.echo(str(error), err=True)
+    click.echo(in_words_of(command, str(error)), err=True)
 
 
 @contextmanager
@@ -146,18 +147,18 @@ def _exit_as_one(error: Exception) -> NoReturn:
     raise SystemExit(2)
 
 
-def in_options(message: Warning | str) -> str:
+def in_options(message: Warning | str, command: click.Command | None = None) -> str:
     """The text of a warning, whose cure names options of commands."""
     if isinstance(message, LevelWarning):
         return f"{message.finding}; {LEVELS_CURE}"
-    return str(message)
+    return in_words_of(command, str(message))
 
 
 @contextmanager
-def _warnings_to_stderr(verbose: bool) -> Iterator[None]:
+def _warnings_to_stderr(ctx: click.Context, verbose: bool) -> Iterator[None]:
     def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
         click.secho("warning: ", fg="yellow", bold=True, err=True, nl=False)
-        click.echo(in_options(message), err=True)
+        click.echo(in_options(message, remembered(ctx)), err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default" if verbose else "ignore")

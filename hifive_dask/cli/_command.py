@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hifive_dask.cli._words import remember
 from hifive_dask.errors import did_you_mean
 
 __all__ = ["Command", "Group", "stack"]
@@ -62,6 +63,10 @@ class Command(click.Command):
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        remember(ctx)
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)

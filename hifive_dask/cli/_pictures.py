@@ -140,14 +140,24 @@ def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
         yield "insert_sizes.png", inserts, "Distances of both read ends to their cut sites, summed"
     applied = hic.applied_corrections
     if applied is not None:
-        yield "corrections.png", plot.corrections(applied, hic.filter), "Corrections"
+        yield (
+            "corrections.png",
+            plot.corrections(applied, hic.filter, unit=hic.units.unit),
+            "Corrections",
+        )
     if hic.trace is not None:
         figure = plot.trace(hic.trace, last=hic.iterations)
         yield "convergence.png", figure, "Convergence of the corrections"
     if hic.normalization != "none":
         table = hic.unit_table()
-        caption = "Reads per possible partner of every unit, before and after the correction"
-        yield "marginals.png", plot.marginals(table), caption
-        yield "biases.png", plot.biases(table), "The same, against features of the units"
+        caption = (
+            f"Reads per possible partner of every {hic.units.unit}, before and after the correction"
+        )
+        yield "marginals.png", plot.marginals(table, unit=hic.units.unit), caption
+        yield (
+            "biases.png",
+            plot.biases(table),
+            f"The same, against features of the {hic.units.unit}s",
+        )
         if applied is not None:
             yield "chromosomes.png", plot.chromosomes(table), "Corrections by chromosome"

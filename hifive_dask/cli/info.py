@@ -117,7 +117,7 @@ def _project(settings: Settings, hic: HiC) -> None:
     settings.table(
         f"Project {hic.file}",
         {
-            "units in use": int(hic.filter.sum()),
+            f"{hic.units.unit}s in use": int(hic.filter.sum()),
             "of": len(hic.filter),
             "distance bins": "-" if distance is None else len(distance),
             "normalization": hic.normalization,

@@ -73,7 +73,8 @@ _partners = click.option(
     "--mininteractions",
     type=Number(0),
     default=0,
-    help="Partners that a unit needs among the pairs used, with --mindistance or trans reads.",
+    help="Partners that a fend, or bin, needs among the pairs used, with --mindistance or "
+    "trans reads.",
     show_default="as filtered",
 )
 

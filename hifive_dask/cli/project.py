@@ -52,7 +52,7 @@ def command(settings: Settings, /, pairs: Place, out: Place, dry_run: bool, **op
     settings.table(
         "Project",
         {
-            "units in use": int(hic.filter.sum()),
+            f"{hic.units.unit}s in use": int(hic.filter.sum()),
             "of": len(hic.filter),
             "distance bins kept": len(hic.distance_parameters),
         },

@@ -125,7 +125,7 @@ def _write(
     _check_place(path, cooler)
     chosen = recipe.units.select(chroms)
     if not any(recipe.genome.valid[recipe.units.span(c)].any() for c in chosen):
-        raise StateError("no fend of these chromosomes is in use; call filter_fends with less")
+        raise StateError("no fend of these chromosomes is in use; filter with less")
     for name in (recipe.units.chromosomes[c] for c in chosen):
         if not name.isascii():
             raise ParameterError(

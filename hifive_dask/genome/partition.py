@@ -53,8 +53,13 @@ class Units:
         return len(self.mid)
 
     def __repr__(self) -> str:
-        number = counted(len(self), "fend" if self.fends else "bin")
+        number = counted(len(self), self.unit)
         return f"<Units: {number} on {counted(len(self.chromosomes), 'chromosome')}>"
+
+    @property
+    def unit(self) -> str:
+        """What one of them is called: ``"fend"`` or ``"bin"``."""
+        return "fend" if self.fends else "bin"
 
     @cached_property
     def chromosome(self) -> Int32:

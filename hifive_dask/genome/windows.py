@@ -128,7 +128,9 @@ def track_means(
     means: NDArray[np.float64] = sums.sum(axis=1) / (hi - lo).sum(axis=1)
     if not means.any():
         raise InputError(
-            "is 0 at all units", path=track.path, cure="Is it the right file, and the right name?"
+            f"is 0 at all {units.unit}s",
+            path=track.path,
+            cure="Is it the right file, and the right name?",
         )
     missing = [
         name
@@ -137,8 +139,8 @@ def track_means(
     ]
     if missing:
         warn(
-            f"{track.path}: has no values for {len(missing)} chromosome(s), whose units get 0: "
-            + name_list(missing),
+            f"{track.path}: has no values for {len(missing)} chromosome(s), whose "
+            f"{units.unit}s get 0: " + name_list(missing),
             InputWarning,
         )
     return means

@@ -187,11 +187,13 @@ def cut_region(units: Units, region: Region, binsize: int) -> tuple[Int64, Int64
         If no unit has its midpoint in the region.
     """
     if binsize < 0:
-        raise ParameterError(f"binsize is {binsize}, expected bp, or 0 for one bin per unit")
+        raise ParameterError(
+            f"binsize is {binsize}, expected bp, or 0 for one bin per {units.unit}"
+        )
     span = units.span(units.index[region.chromosome])
     mid = units.mid[span].astype(np.int64)
     if not len(mid):
-        raise RegionError(f"chromosome {region.chromosome!r} has no units")
+        raise RegionError(f"chromosome {region.chromosome!r} has no {units.unit}s")
     start = region.start
     if start is None:
         start = int(mid[0]) // binsize * binsize if binsize else int(mid[0])
@@ -207,8 +209,8 @@ def cut_region(units: Units, region: Region, binsize: int) -> tuple[Int64, Int64
         lower, upper = (a[lo:hi].astype(np.int64) for a in (units.start, units.stop))
     if len(edge) < 2 or edge[0] == edge[-1]:
         raise RegionError(
-            f"region {region} holds no unit; {region.chromosome!r} has units with midpoints from "
-            f"{mid[0]:,} to {mid[-1]:,}"
+            f"region {region} holds no {units.unit}; {region.chromosome!r} has {units.unit}s with "
+            f"midpoints from {mid[0]:,} to {mid[-1]:,}"
         )
     return lower, upper, edge.astype(np.int64)
 
@@ -233,7 +235,7 @@ def genome_segment(units: Units, genome: Stretch, chroms: Sequence[int], binsize
     """
     chosen = [chrom for chrom in chroms if units.offset[chrom] < units.offset[chrom + 1]]
     if not chosen:
-        raise RegionError("none of the chromosomes has units; there is nothing to map")
+        raise RegionError(f"none of the chromosomes has {units.unit}s; there is nothing to map")
     parts = [cut_region(units, Region(units.chromosomes[chrom]), binsize) for chrom in chosen]
     start, stop = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     chrom = np.repeat(np.array(chosen, dtype=np.int32), [len(part[0]) for part in parts])

@@ -114,18 +114,20 @@ def find_bins(units: Units, valid: NDArray[np.int32], request: Request) -> Bins:
         If the region holds no unit, or no unit that gets a bin.
     """
     if request.binsize < 0:
-        raise ParameterError(f"binsize is {request.binsize}, expected bp, or 0: one bin per unit")
+        raise ParameterError(
+            f"binsize is {request.binsize}, expected bp, or 0: one bin per {units.unit}"
+        )
     (chrom,) = units.select([request.chrom])
     span = units.span(chrom)
     mid = units.mid[span].astype(np.int64)
     if not len(mid):
-        raise RegionError(f"chromosome {units.chromosomes[chrom]!r} has no units")
+        raise RegionError(f"chromosome {units.chromosomes[chrom]!r} has no {units.unit}s")
     bounds = None if request.binbounds is None else _check_bounds(request.binbounds)
-    start, stop, lo, hi = _find_region(mid, span, request, bounds)
+    start, stop, lo, hi = _find_region(mid, span, request, bounds, units.unit)
     if lo >= hi:
         raise RegionError(
-            f"{units.chromosomes[chrom]}:{start:,}-{stop:,} holds no unit; the chromosome has "
-            f"units with midpoints from {mid[0]:,} to {mid[-1]:,}"
+            f"{units.chromosomes[chrom]}:{start:,}-{stop:,} holds no {units.unit}; the "
+            f"chromosome has {units.unit}s with midpoints from {mid[0]:,} to {mid[-1]:,}"
         )
     binsize = request.binsize
     if bounds is None and not binsize:
@@ -134,8 +136,8 @@ def find_bins(units: Units, valid: NDArray[np.int32], request: Request) -> Bins:
             first = first[valid[lo:hi] > 0]
             if not len(first):
                 raise RegionError(
-                    f"{units.chromosomes[chrom]}:{start:,}-{stop:,} has no unit in use, and "
-                    "skipfiltered leaves out all others"
+                    f"{units.chromosomes[chrom]}:{start:,}-{stop:,} has no {units.unit} in "
+                    "use, and skipfiltered leaves out all others"
                 )
         bounds = np.stack([units.start[first], units.stop[first]], axis=1).astype(np.int64)
         found = np.stack([first, first + 1], axis=1)
@@ -150,7 +152,7 @@ def find_bins(units: Units, valid: NDArray[np.int32], request: Request) -> Bins:
 
 
 def _find_region(
-    mid: Int64, span: slice, request: Request, bounds: Int64 | None
+    mid: Int64, span: slice, request: Request, bounds: Int64 | None, kind: str
 ) -> tuple[int, int, int, int]:
     """Start and stop, in bp and in units."""
 
@@ -164,8 +166,8 @@ def _find_region(
         unit = getattr(request, name)
         if unit is not None and not span.start <= unit <= span.stop - (name == "startfend"):
             raise ParameterError(
-                f"{name} is {unit}, but the chromosome has the units {span.start} to "
-                f"{span.stop - 1}; units are counted through the whole genome"
+                f"{name} is {unit}, but the chromosome has the {kind}s {span.start} to "
+                f"{span.stop - 1}; they are counted through the whole genome"
             )
     binsize = request.binsize
     if request.start is None:

@@ -134,7 +134,7 @@ def make_maps(
     chosen = [c for c in units.choose(chroms) if (recipe.valid[units.span(c)] > 0).any()]
     names = [units.chromosomes[c] for c in chosen]
     if not names:
-        raise StateError("no fend of these chromosomes is in use; call filter_fends with less")
+        raise StateError("no fend of these chromosomes is in use; filter with less")
     if chroms is None or not "".join(map(str, chroms)):
         names.sort()
     bins = {name: find_bins(units, recipe.valid, Request(name, binsize=binsize)) for name in names}

@@ -86,12 +86,12 @@ class Recipe:
         if datatype in ("fend", "enrichment") and self.uncorrected:
             raise StateError(
                 f"datatype {datatype!r} needs corrections; call find_express_fend_corrections "
-                "first (hifive-dask normalize), or ask for datatype 'raw' or 'distance'"
+                "first, or ask for datatype 'raw' or 'distance'"
             )
         if datatype in ("distance", "enrichment", "expected") and self.distance is None:
             raise StateError(
                 f"datatype {datatype!r} needs the distance dependence; call "
-                "find_distance_parameters first (hifive-dask project), or ask for datatype 'raw' "
+                "find_distance_parameters first, or ask for datatype 'raw' "
                 "or 'fend'"
             )
 

@@ -64,7 +64,9 @@ def learn_structure(
         )
     span = recipe.units.span(recipe.units.select([chrom])[0])
     if not recipe.genome.valid[span].any():
-        raise ParameterError(f"no unit of {_name(chrom)} is in use; there is no model of it")
+        raise ParameterError(
+            f"no {recipe.units.unit} of {_name(chrom)} is in use; there is no model of it"
+        )
     request = Request(chrom, binsize=binsize, skipfiltered=True)
     bins = find_bins(recipe.units, recipe.valid, request)
     used = _with_units(recipe, bins)
@@ -80,7 +82,8 @@ def learn_structure(
     )[0]
     if cells[:, 0].min() < minobservations:  # even those that grew over the whole chromosome
         raise ParameterError(
-            f"{_name(chrom)} has {cells[:, 0].min():,.0f} reads between units in use, and "
+            f"{_name(chrom)} has {cells[:, 0].min():,.0f} reads between {recipe.units.unit}s "
+            "in use, and "
             f"minobservations is {minobservations:,}; ask for fewer"
         )
     matrix = _symmetric(_log_enrichment(cells), len(bins), not recipe.units.fends)[used][:, used]
@@ -104,7 +107,7 @@ def _with_units(recipe: Recipe, bins: Bins) -> NDArray[np.bool_]:
 def _check_size(name: str, bins: int, used: int, limit: int) -> None:
     if used <= _COMPONENTS:
         raise ParameterError(
-            f"{name} has {used} bins with a unit in use, expected {_COMPONENTS + 1} or more; "
+            f"{name} has {used} bins with a fend in use, expected {_COMPONENTS + 1} or more; "
             "choose a smaller binsize"
         )
     check_size(
@@ -112,7 +115,7 @@ def _check_size(name: str, bins: int, used: int, limit: int) -> None:
         bins**2 * _CELL_BYTES,
         limit,
         "memory_limit",
-        "choose a larger binsize (0 is one bin per unit in use)",
+        "choose a larger binsize (0 is one bin per fend in use)",
     )
 
 

@@ -102,8 +102,8 @@ def plan(
     possible = _possible(units, valid, chroms, (low, above))
     if not possible.any():
         raise StateError(
-            "no two units in use have a distance in the window; see filter_fends and reset_filter, "
-            "or widen it"
+            f"no two {units.unit}s in use have a distance in the window; see filter_fends and "
+            "reset_filter, or widen it"
         )
     return Problem(
         units,

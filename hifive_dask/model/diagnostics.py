@@ -61,13 +61,13 @@ def unit_table(
         for group, span in zip(groups, spans, strict=True)
     ]
     sums = np.zeros((2, len(units)))
-    results = run(tasks, title="summing reads of units", silent=silent)
+    results = run(tasks, title=f"summing reads of {units.unit}s", silent=silent)
     for span, own in zip(spans, results, strict=True):
         sums[:, span] = own
     possible = possible_partners(problem)
     use = (problem.valid > 0) & (possible > 0) & (values > 0)
     if not use.any():
-        raise StateError("no unit in use has a possible partner; see filter_fends")
+        raise StateError(f"no {units.unit} in use has a possible partner; see filter_fends")
     names = np.array(units.chromosomes, dtype=object)[units.chromosome[use]]
     table = pd.DataFrame(
         {

@@ -99,9 +99,11 @@ def fit_distance(
     valid = (np.asarray(valid) > 0).astype(np.int32)
     chroms = [c for c in range(len(units.chromosomes)) if valid[units.span(c)].sum() >= 2]
     if not chroms:
-        raise StateError("no chromosome has two units in use; see filter_fends and reset_filter")
+        raise StateError(
+            f"no chromosome has two {units.unit}s in use; see filter_fends and reset_filter"
+        )
     if corrections is not None:
-        _check_corrections(corrections, valid)
+        _check_corrections(units, corrections, valid)
     edges = _edges(units, valid, chroms, numbins, minsize, maxsize)
     thresholds = log_thresholds(edges)
     dense = _possible_graph(units, valid, chroms, thresholds)
@@ -133,11 +135,11 @@ def fit_distance(
     )
 
 
-def _check_corrections(corrections: Float32, valid: Int32) -> None:
+def _check_corrections(units: Units, corrections: Float32, valid: Int32) -> None:
     lacking = int(np.count_nonzero(~(corrections > 0) & (valid > 0)))
     if lacking:
         raise StateError(
-            f"{lacking} of {valid.sum()} units in use have no correction above 0; learn "
+            f"{lacking} of {valid.sum()} {units.unit}s in use have no correction above 0; learn "
             "corrections with the present filter, or use corrected=False"
         )
 

@@ -226,7 +226,8 @@ def _select(
         chosen = core
     if not chosen.any():
         raise StateError(
-            "no unit of the chosen chromosomes is in use; see filter_fends and reset_filter"
+            f"no {units.unit} of the chosen chromosomes is in use; see filter_fends and "
+            "reset_filter"
         )
     return kept, chosen
 
@@ -310,8 +311,8 @@ def _finish(
     unused = np.flatnonzero((problem.valid > 0) & ~used)
     if len(unused):
         warn(
-            f"{len(unused)} units in use have no pair that can be used; their correction is 1. "
-            "filter_fends with mininteractions=1 or more removes them",
+            f"{len(unused)} {problem.units.unit}s in use have no pair that can be used; their "
+            "correction is 1. filter_fends with mininteractions=1 or more removes them",
             HifiveDaskWarning,
         )
     return ExpressResult(
@@ -346,7 +347,8 @@ def _report_single(problem: Problem, used: NDArray[np.bool_]) -> None:
     single = [units.chromosomes[c] for c in problem.chroms if used[units.span(c)].sum() == 1]
     if single:
         warn(
-            f"{len(single)} chromosomes have only one unit with pairs, whose correction is 1: "
+            f"{len(single)} chromosomes have only one {units.unit} with pairs, whose "
+            "correction is 1: "
             f"{', '.join(single[:5])}{', ...' if len(single) > 5 else ''}",
             HifiveDaskWarning,
         )

@@ -182,7 +182,8 @@ def _check_halves(problem: Problem, used: NDArray[np.bool_]) -> None:
         own = int(used[problem.units.span(chrom)].sum())
         if 2 * own > total:
             raise ConvergenceError(
-                f"Knight-Ruiz with trans reads has no solution: {own} of {total} units with pairs "
+                f"Knight-Ruiz with trans reads has no solution: {own} of {total} "
+                f"{problem.units.unit}s with pairs "
                 f"are on {problem.units.chromosomes[chrom]}, more than half, so that not all rows "
                 "can sum to 1; use kr=False, usereads='all', or other chroms"
             )

@@ -436,7 +436,7 @@ def _tell(
             + (cure if problem.binomial else "")
         )
     if notes:
-        warn(f"of the units in use, {'; '.join(notes)}", HifiveDaskWarning)
+        warn(f"of the {problem.units.unit}s in use, {'; '.join(notes)}", HifiveDaskWarning)
     if result.converged:
         return
     names = [problem.units.chromosomes[c] for c, fit in sorted(fits.items()) if fit.outcome != 1]

@@ -79,7 +79,7 @@ def expected_of_units(
         own = [[each[units.span(chrom)] for each in weights] for chrom in group]
         tasks.append(task(shared, group, own))
     sums = np.zeros((len(weights), len(units)))
-    found = run(tasks, title="expected reads of units", silent=silent)
+    found = run(tasks, title=f"expected reads of {units.unit}s", silent=silent)
     for group, parts in zip(groups, found, strict=True):
         for chrom, part in zip(group, parts, strict=True):
             level = np.exp(np.float64(chromosome_means[chrom]))

@@ -104,7 +104,9 @@ def _draw_feature(ax: Any, table: pd.DataFrame, name: str) -> None:
 
 
 @answering
-def marginals(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure:
+def marginals(
+    table: pd.DataFrame, *, unit: str = "fend", title: str = "", ax: Any = None
+) -> Figure:
     """Draw the distribution of reads per possible partner over units, before and after correction.
 
     Balanced corrections make all units equal: the second distribution is then a single bar at 0.
@@ -113,6 +115,8 @@ def marginals(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure
     ----------
     table
         As `HiC.unit_table` returns it.
+    unit
+        What its rows are: ``"fend"`` or ``"bin"``.
     title
         Text above.
     ax
@@ -132,7 +136,7 @@ def marginals(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure
         if fill:
             axes.stairs(share, edges, fill=True, color=fill)
         axes.stairs(share, edges, color=colour, linewidth=1.2)
-    adorn(axes, title=title, xlabel="log2 relative coverage", ylabel="units, %", frame=False)
+    adorn(axes, title=title, xlabel="log2 relative coverage", ylabel=f"{unit}s, %", frame=False)
     _legend(axes, "upper right")
     return figure
 

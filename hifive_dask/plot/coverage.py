@@ -25,6 +25,7 @@ def coverage(
     limit: int | None = None,
     *,
     what: str = "partners",
+    unit: str = "fend",
     title: str = "",
     ax: Any = None,
 ) -> Figure:
@@ -40,6 +41,8 @@ def coverage(
         Number that the filter asked for, drawn as a line.
     what
         What was counted.
+    unit
+        What has them: ``"fend"`` or ``"bin"``.
     title
         Text above.
     ax
@@ -66,7 +69,7 @@ def coverage(
     if number.shape != use.shape or not len(number):
         raise ParameterError(
             f"partners and valid have shapes {number.shape} and {use.shape}, expected the same, "
-            "and at least one unit"
+            f"and at least one {unit}"
         )
     figure, axes = new_axes(4.8, 3.2, given=ax)
     edges = _edges(int(number.max()))
@@ -92,7 +95,7 @@ def coverage(
     axes.set_xticks(ticks, ["0", *(f"{tick:,.0f}" for tick in ticks[1:])])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    adorn(axes, title=title, xlabel=what, ylabel="units per doubling", frame=False)
+    adorn(axes, title=title, xlabel=what, ylabel=f"{unit}s per doubling", frame=False)
     axes.tick_params(which="minor", color=MUTED)
     axes.legend(frameon=False, fontsize=8, loc="upper right")
     return figure

@@ -22,7 +22,9 @@ _PERCENTILES = (5, 50, 95)
 
 
 @answering
-def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any = None) -> Figure:
+def corrections(
+    values: ArrayLike, valid: ArrayLike, *, unit: str = "fend", title: str = "", ax: Any = None
+) -> Figure:
     """Draw a histogram of log2 of the corrections of the units in use.
 
     A narrow peak about 0 means that the units are alike; a long tail to the left, that units with
@@ -34,6 +36,8 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
         (N): corrections, as in `HiC.corrections`.
     valid
         (N): the filter, above 0 for units in use.
+    unit
+        What they are: ``"fend"`` or ``"bin"``.
     title
         Text above.
     ax
@@ -62,7 +66,7 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
         )
     kept = all_values[use & (all_values > 0) & np.isfinite(all_values)]
     if not len(kept):
-        raise ParameterError("no unit in use has a correction; there is nothing to draw")
+        raise ParameterError(f"no {unit} in use has a correction; there is nothing to draw")
     kept = np.log2(kept)
     figure, axes = new_axes(4.8, 3.2, given=ax)
     edges = np.linspace(min(kept.min(), -1) - 0.02, max(kept.max(), 1) + 0.02, _BINS + 1)
@@ -70,7 +74,7 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
     axes.stairs(count, edges, fill=True, color=PALE)
     axes.stairs(count, edges, color=ACCENT, linewidth=1.0)
     axes.set_ylim(0, 1.2 * count.max())
-    note = [f"{len(kept):,} units in use"]
+    note = [f"{len(kept):,} {unit}s in use"]
     for percent, value in zip(_PERCENTILES, np.percentile(kept, _PERCENTILES), strict=True):
         middle = percent == 50
         axes.axvline(value, color=INK if middle else MUTED, linewidth=0.8, linestyle="--")
@@ -78,7 +82,7 @@ def corrections(values: ArrayLike, valid: ArrayLike, *, title: str = "", ax: Any
     _annotate(axes, "\n".join(note))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    adorn(axes, title=title, xlabel="log2 correction", ylabel="units", frame=False)
+    adorn(axes, title=title, xlabel="log2 correction", ylabel=f"{unit}s", frame=False)
     return figure
 
 

@@ -133,7 +133,8 @@ def _merge(number: int, part: _Range, order: _Order, directory: str) -> _Blocks:
         both = merge_rows(order.chromosome, merged, rows)
         if isinstance(both, Overflow):
             raise InputError(
-                f"the pair of units {both.first} and {both.second} has {both.reads:,} reads in all "
+                f"the pair of fends or bins {both.first} and {both.second} has {both.reads:,} "
+                "reads in all "
                 f"stores together, more than {np.iinfo(np.int32).max:,}, the most that a store can "
                 "hold"
             )

@@ -93,8 +93,7 @@ class CoolCounts:
         if partition.bins is None:
             raise ParameterError(
                 "the partition has no bins, which coolers are counted in; make one with bins, for "
-                "example of the cooler itself: load_bins(cooler, format='cool') "
-                "(`hifive-dask fends --cool` of the command line)"
+                "example of the cooler itself: load_bins(cooler, format='cool') makes it"
             )
         self._address, self._bins, self._pixels = address, partition.bins, pixels
         self.rows = 0
@@ -175,6 +174,5 @@ def _mismatch(cooler: Any, problem: str, seen: Sequence[str]) -> InputError:
     return InputError(
         f"{problem} {', '.join(seen[:20])}",
         path=cooler.uri,
-        cure="use the partition of these bins: load_bins(cooler, format='cool') makes it "
-        "(`hifive-dask fends --cool` of the command line)",
+        cure="use the partition of these bins: load_bins(cooler, format='cool') makes it",
     )

@@ -94,7 +94,7 @@ def find_layout(
             f"has no fragment numbers, columns rfrag1 and rfrag2; it has {', '.join(names)}",
             path=file.name,
             cure="`pairtools restrict` adds them; or let positions decide, without "
-            "fragments='index' (`--fragment-columns` of the command line)",
+            "fragments='index'",
         )
     if missing:
         raise InputError(

@@ -238,7 +238,7 @@ def check_numbering(name: str, basefend: SupportsIndex, stats: Mapping[str, int]
     warn(
         f"{name}: {stats['failed_cut']:,} reads failed the cut, but none lies within a fragment, "
         f"as in a filtered file with wrong numbers; is its first fend number {other}? Then load it "
-        f"with basefend={other} (`--basefend {other}` of the command line)",
+        f"with basefend={other}",
         InputWarning,
     )
 

@@ -103,7 +103,8 @@ def _narrow(
     if count.max() > MOST_READS:
         k = int(count.argmax())
         raise InputError(
-            f"the pair of units {first[k]} and {second[k]} has {count[k]:,} reads, more than "
+            f"the pair of fends or bins {first[k]} and {second[k]} has {count[k]:,} reads, "
+            "more than "
             f"{MOST_READS:,}, the most that a store can hold"
         )
     return np.stack([first, second, count.astype(np.int32)])

@@ -416,7 +416,8 @@ def _corrections(numbers: Numbers) -> Iterator[Check]:
     yield Check(
         "balance", "corrections", "Spread of coverage", f"{texts[0]}-fold to {texts[1]}-fold",
         spread[1], grade(spread[1], 1.5, 4.0) if balancing else "none",
-        "95th over 5th percentile of cis reads of units over those expected, before and after the "
+        "95th over 5th percentile of cis reads of fends or bins over those expected, before "
+        "and after the "
         "corrections",
         {"good": 1.5, "poor": 4.0} if balancing else None,
     )  # fmt: skip

@@ -271,7 +271,7 @@ def _left_text(found: Numbers | None) -> str:
         return ""
     text = (
         f"{found['reads']:,} valid reads, {_percent(found['of_valid'])}, are in no map, since the "
-        f"filter left out a unit of them; {_percent(found['cis_share'])} of these are cis"
+        f"filter left out an end of them; {_percent(found['cis_share'])} of these are cis"
     )
     if found["cis_share_in_use"] is not None:
         text += f", of those in maps {_percent(found['cis_share_in_use'])}"

@@ -32,7 +32,7 @@ _BINS = 400  # most bins along a map whose bin size was not given
 _MOST = 1000  # most bins along any map
 _CHROMOSOMES = 300  # more of them make no picture of a genome
 _LABELS, _NARROW = 80, 30  # most boxes side by side, in a picture at all and in a small one
-_FEATURES = {"length": "length of the unit", "gc": "GC content"}
+_FEATURES = {"length": "length", "gc": "GC content"}
 
 
 class Picture(NamedTuple):
@@ -138,7 +138,7 @@ def _maps(maps: Sequence[Map]) -> Iterator[Picture]:
 
 _RATIOS = {
     "raw": "Reads per possible pair",
-    "fend": "Reads corrected for the biases of units, not for distance",
+    "fend": "Reads over those expected by the corrections, not by distance",
     "distance": "Observed over expected reads, expected by distance alone",
     "enrichment": "Observed over expected reads, expected by distance and corrections",
 }
@@ -161,6 +161,7 @@ def _picture(
 def _measured(hic: HiC, findings: Findings) -> Iterator[Picture]:
     numbers = findings.numbers
     inserts, decay, found = numbers["inserts"], numbers["decay"], numbers["filter"]
+    unit = hic.units.unit
     if inserts is not None:
         figure = plot.insert_sizes(hic.data.insert_distribution, hic.data.maxinsert)
         yield _picture(
@@ -176,29 +177,34 @@ def _measured(hic: HiC, findings: Findings) -> Iterator[Picture]:
         )
         yield _picture(
             "decay", "decay", figure,
-            "Reads per possible pair of units in use, by distance within chromosomes.",
+            f"Reads per possible pair of {unit}s in use, by distance within chromosomes.",
         )  # fmt: skip
     kind = found["usereads"]
     what = "partners" if kind == "all" else f"{kind} partners"
     figure = plot.coverage(
-        partners_of(findings.counted, kind), hic.filter, found["mininteractions"], what=what
+        partners_of(findings.counted, kind),
+        hic.filter,
+        found["mininteractions"],
+        what=what,
+        unit=unit,
     )
     line = "; the line is what the filter asks for" if found["mininteractions"] else ""
-    yield _picture("filter", "partners", figure, f"Distinct {what} of every unit{line}.")
+    yield _picture("filter", "partners", figure, f"Distinct {what} of every {unit}{line}.")
     reads = findings.counted.cis_reads + findings.counted.trans_reads
-    figure = plot.coverage(reads, hic.filter, what="reads")
-    yield _picture("filter", "coverage", figure, "Reads with an end in the unit, cis and trans.")
+    figure = plot.coverage(reads, hic.filter, what="reads", unit=unit)
+    yield _picture("filter", "coverage", figure, f"Reads with an end in the {unit}, cis and trans.")
 
 
 def _learned(hic: HiC, findings: Findings) -> Iterator[Picture]:
-    numbers, table = findings.numbers, findings.table
+    numbers, table, unit = findings.numbers, findings.table, hic.units.unit
     convergence = numbers["convergence"]
     if convergence is None:
         return
     if table is not None:
         yield _picture(
-            "corrections", "marginals", plot.marginals(table),
-            "Cis reads of every unit over those expected of it, before and after the corrections; "
+            "corrections", "marginals", plot.marginals(table, unit=unit),
+            f"Cis reads of every {unit} over those expected of it, before and after the "
+            "corrections; "
             "where these explain all differences they leave a single bar at 0.",
         )  # fmt: skip
         for k, name in enumerate([*varying(table), "coverage"]):
@@ -209,8 +215,8 @@ def _learned(hic: HiC, findings: Findings) -> Iterator[Picture]:
             )  # fmt: skip
     applied = hic.applied_corrections
     if applied is not None and (applied[hic.filter > 0] > 0).any():
-        values = plot.corrections(applied, hic.filter)
-        yield _picture("corrections", "corrections", values, "Corrections of units in use.")
+        values = plot.corrections(applied, hic.filter, unit=unit)
+        yield _picture("corrections", "corrections", values, f"Corrections of {unit}s in use.")
     if hic.trace is not None and len(hic.trace):
         figure = plot.trace(hic.trace, convergence["limit"], last=hic.iterations)
         yield _picture(
