@@ -64,6 +64,7 @@ class Loading(ABC):
         *,
         base: int = 1,
         dedup: Dedup = "library",
+        dedup_mismatch: int = 0,
     ) -> None:
         """Count read pairs of raw text files, replacing what the store held.
 
@@ -88,6 +89,9 @@ class Loading(ABC):
         dedup
             Reads with equal ends are PCR duplicates and count once in the ``"library"`` (all files
             of this call), in each ``"file"``, or ``"none"``: always count.
+        dedup_mismatch
+            bp. Reads on the same strands are duplicates if both ends differ by no more, also by way
+            of further ones between them, as ``pairtools dedup --max-mismatch`` finds them.
 
         Raises
         ------
@@ -103,7 +107,12 @@ class Loading(ABC):
             "load_data_from_raw",
             fendfilename,
             files,
-            {"maxinsert": maxinsert, "base": base, "dedup": dedup},
+            {
+                "maxinsert": maxinsert,
+                "base": base,
+                "dedup": dedup,
+                "dedup_mismatch": dedup_mismatch,
+            },
             lambda _: TextReads(files, "raw", base=base),
         )
 
@@ -115,6 +124,7 @@ class Loading(ABC):
         *,
         base: int = 1,
         dedup: Dedup = "library",
+        dedup_mismatch: int = 0,
         fragments: Literal["index"] | None = None,
         ignore_marks: bool = False,
     ) -> None:
@@ -150,6 +160,7 @@ class Loading(ABC):
             "maxinsert": maxinsert,
             "base": base,
             "dedup": dedup,
+            "dedup_mismatch": dedup_mismatch,
             "fragments": fragments,
             "ignore_marks": ignore_marks,
         }
@@ -304,6 +315,7 @@ class Loading(ABC):
         *,
         min_mapq: int = 0,
         dedup: Dedup = "library",
+        dedup_mismatch: int = 0,
         ignore_marks: bool = False,
     ) -> None:
         """Count read pairs of BAM, SAM or CRAM files, replacing what the store held.
@@ -328,6 +340,8 @@ class Loading(ABC):
             Least mapping quality of both ends.
         dedup
             As in `load_data_from_raw`; a pair of files is one file.
+        dedup_mismatch
+            As in `load_data_from_raw`.
         ignore_marks
             Count pairs with an end that is flagged as a duplicate (1024) like all others. Else they
             are duplicates.
@@ -351,6 +365,7 @@ class Loading(ABC):
                 "maxinsert": maxinsert,
                 "min_mapq": min_mapq,
                 "dedup": dedup,
+                "dedup_mismatch": dedup_mismatch,
                 "ignore_marks": ignore_marks,
             },
             lambda partition: BamReads(
@@ -368,8 +383,8 @@ class Loading(ABC):
     ) -> None:
         """Count the pairs of a source, and take the result in place of what was there.
 
-        `arguments` are those of the call for the record; a source of reads needs ``maxinsert`` and
-        ``dedup`` among them.
+        `arguments` are those of the call for the record; a source of reads needs ``maxinsert``,
+        ``dedup`` and ``dedup_mismatch`` among them.
         """
         if "maxinsert" in arguments:
             limit = bp_or_none(arguments["maxinsert"], "maxinsert")
@@ -398,8 +413,15 @@ class Loading(ABC):
             if isinstance(source, CountSource):
                 load_counts(target, fends.partition, source, **record)
                 return
-            filters = {name: arguments[name] for name in ("maxinsert", "dedup")}
-            load_reads(target, fends.partition, source, **filters, **record)
+            load_reads(
+                target,
+                fends.partition,
+                source,
+                maxinsert=arguments["maxinsert"],
+                dedup=arguments["dedup"],
+                mismatch=arguments["dedup_mismatch"],
+                **record,
+            )
 
         self._take(load, fends)
 

@@ -21,6 +21,7 @@ __all__ = [
     "encode_units",
     "possible_rows",
     "sum_runs",
+    "tile_of",
 ]
 
 COUNTERS = (
@@ -69,7 +70,8 @@ class EndTables(NamedTuple):
 
 
 @jit
-def _tile_of(tables, c1, c2, p1):
+def tile_of(tables, c1, c2, p1):
+    """Tile of a pair of chromosomes c1 <= c2 whose first end is at p1; for kernels."""
     first, last = tables.cell_offset[c1], tables.cell_offset[c1 + 1] - 1
     cell = min(first + (p1 >> tables.cell_bits), last)
     # A cell begins behind the last position of the unit that straddles its nominal start.
@@ -102,7 +104,7 @@ def _encode_pairs(
             x1, x2 = x2, x1
         key[k] = (x1 << np.uint64(32)) | x2
         block[k] = np.int64(c1) * chromosomes + c2
-        tile[k] = _tile_of(tables, c1, c2, np.int64(x1 >> np.uint64(1)))
+        tile[k] = tile_of(tables, c1, c2, np.int64(x1 >> np.uint64(1)))
 
 
 def block_dtype(chromosomes: int) -> type[np.signedinteger]:
@@ -150,7 +152,7 @@ def _encode_units(tables, chromosome, position, unit1, unit2, tile, block, key):
         c1, c2 = chromosome[i], chromosome[j]
         key[k] = (np.uint64(i) << np.uint64(32)) | np.uint64(j)
         block[k] = np.int64(c1) * chromosomes + c2
-        tile[k] = _tile_of(tables, c1, c2, position[i])
+        tile[k] = tile_of(tables, c1, c2, position[i])
 
 
 def encode_units(

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 _READS = (
-    "format_", "maxinsert", "base", "dedup", "min_mapq", "ignore_marks", "fragment_columns",
-    "basefend",
+    "format_", "maxinsert", "base", "dedup", "dedup_mismatch", "min_mapq", "ignore_marks",
+    "fragment_columns", "basefend",
 )  # fmt: skip
 _PROJECT = ("mininteractions", "mindistance", "maxdistance", "numbins", "minsize", "maxsize")
 
@@ -126,7 +126,8 @@ class Pipeline:
             self._check(fend)
             data = self.steps.reopened("pairs", self._pairs_sources(fend), self._reopen_pairs)
         amount = amount_of_reads(self.reads, kind, self.options)
-        steps.append(plan_pairs(pairs, amount, units, done=data is not None))
+        mismatch = self.options["dedup_mismatch"]
+        steps.append(plan_pairs(pairs, amount, units, mismatch=mismatch, done=data is not None))
         if data is not None:
             hic = self.steps.reopened("project", self._project_sources(data), self._reopen_project)
         rows = amount.reads if data is None else len(data.store)

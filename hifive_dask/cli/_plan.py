@@ -145,18 +145,24 @@ class Amount:
     packed: int = 0  # bytes of text in gzip files, which are unpacked
 
 
-def plan_pairs(out: Place, amount: Amount, units: int, *, done: bool = False) -> Step:
-    """Counting reads: tasks for blocks, for partitions of the shuffle, and for shards."""
+def plan_pairs(
+    out: Place, amount: Amount, units: int, *, mismatch: int = 0, done: bool = False
+) -> Step:
+    """Counting reads: tasks for blocks, for partitions of the shuffle, and for shards.
+
+    Where ends of duplicates differ, tiles wait until all borders between them were looked at.
+    """
     tiles = max(1, amount.reads // _TILE)
+    waiting = bool(mismatch)
     block = _PARSED * min(amount.text, _BLOCK)
     shuffle = min(16 * amount.reads, _SHUFFLE)
     return Step(
         "pairs",
         str(out),
-        amount.jobs + 4 * tiles + _shards(amount.reads),
+        amount.jobs + 4 * tiles + waiting * (tiles + 1) + _shards(amount.reads),
         max(block, _READ * min(amount.reads, _TILE)) + shuffle,
         _pairs_size(amount.reads, units),
-        temporary=28 * amount.reads + amount.packed,
+        temporary=(28 + 8 * waiting) * amount.reads + amount.packed,
         done=done,
     )
 

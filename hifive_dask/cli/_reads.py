@@ -70,6 +70,13 @@ reads_options = stack(
         help="For raw, pairs and bam: where equal reads count once: in all files, each or nowhere.",
     ),
     click.option(
+        "--dedup-mismatch",
+        type=Size(),
+        default="0",
+        show_default=True,
+        help="For raw, pairs and bam: bp by which both ends of duplicates may differ.",
+    ),
+    click.option(
         "--ignore-marks",
         is_flag=True,
         help="For pairs and bam: count pairs whatever pair_type or the flag of duplicates says.",
@@ -105,6 +112,7 @@ _FOR = {  # formats that an option says something for
     "basefend": ("mat",),
     "maxinsert": ("raw", "pairs", "bam"),
     "dedup": ("raw", "pairs", "bam"),
+    "dedup_mismatch": ("raw", "pairs", "bam"),
 }
 
 
@@ -140,6 +148,7 @@ def count_reads(
     filters = {
         "maxinsert": options["maxinsert"],
         "dedup": options["dedup"],
+        "dedup_mismatch": options["dedup_mismatch"],
     }
     marks = {"ignore_marks": options["ignore_marks"]}
     data = HiCData(out, "w", silent=silent)
@@ -190,6 +199,11 @@ def _check(kind: str, reads: Sequence[Path], options: dict[str, Any]) -> None:
             raise click.UsageError(
                 f"--{option} is for {', '.join(kinds)}, but the format is {kind}; leave it out"
             )
+    if options["dedup_mismatch"] and options["dedup"] == "none":
+        raise click.UsageError(
+            "--dedup-mismatch says which reads are duplicates, but --dedup none keeps all of them; "
+            "leave one of them out"
+        )
     if kind in ("matrix", "cool") and any(map(is_stream, reads)):
         raise click.UsageError(f"the format {kind} is not read from standard input or pipes")
     if kind in ("mat", "matrix", "cool") and len(reads) > 1:

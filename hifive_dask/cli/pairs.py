@@ -81,4 +81,5 @@ def _plan(
 
     units = len(Fend(fends, silent=True).units)
     amount = amount_of_reads(reads, reads_format(reads, options), options)
-    show_plan(settings, [plan_pairs(out, amount, units)])
+    step = plan_pairs(out, amount, units, mismatch=options["dedup_mismatch"])
+    show_plan(settings, [step])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,19 +21,24 @@ __all__ = [
     "PARTIAL_META",
     "UNKNOWN_BLOCK",
     "Dedup",
+    "Grouped",
     "Report",
     "TileCounter",
+    "as_frame",
     "lost_key",
     "runs_of",
+    "tiles_of",
 ]
 
 Dedup = Literal["library", "file", "none"]
 Report = list[tuple[str, int, int, int]]  # rows of `PARTIAL_META`
+Int64 = NDArray[np.int64]
 
 INSERT_EDGES: NDArray[np.int64] = np.round(np.exp(3.8 + 0.05 * np.arange(181))).astype(np.int64)
 # Rows of this block carry numbers of reads that lie on no chromosome, or no unit, or are marked.
 UNKNOWN_BLOCK = -1
 _LOST = ("chr_not_in_fends", *MARKED)
+_FILE_BITS = 15  # of the number of a file, below a block
 _LOST_SHIFT = 48  # of the place in `_LOST` in the key, above the number of reads
 
 # What a tile reports, one number a row. `kind`: the statistic's name, "insert" (a = histogram row),
@@ -46,6 +51,24 @@ PARTIAL_META = pd.DataFrame(
         "value": pd.Series([], dtype=np.int64),
     }
 )
+
+
+class Grouped(NamedTuple):
+    """Read pairs of a tile, sorted inside groups: a block, or the reads of a file in a block.
+
+    Parameters
+    ----------
+    keys
+        uint64.
+    group
+        int64 (G + 1): row ranges inside which equal keys are duplicates.
+    label
+        int64 (G): block of every group, above that of its file if each has its own duplicates
+    """
+
+    keys: NDArray[np.uint64]
+    group: Int64
+    label: Int64
 
 
 @dataclass(frozen=True)
@@ -79,55 +102,17 @@ class TileCounter:
 
     def __call__(self, frame: pd.DataFrame) -> pd.DataFrame:
         report: Report = []
-        if len(frame):
-            tiles = frame["tile"].to_numpy()
-            if tiles.min() != tiles.max():
-                order = np.argsort(tiles, kind="stable")
-                frame, tiles = frame.iloc[order], tiles[order]
-            for lo, hi in runs_of(tiles):
-                report += self._count_tile(frame.iloc[lo:hi])
-        return pd.DataFrame(report, columns=list(PARTIAL_META)).astype(PARTIAL_META.dtypes)
+        for tile, part in tiles_of(frame):
+            grouped, lost = self.group(part)
+            report += [*lost, *self.count(tile, grouped)]
+        return as_frame(report)
 
-    def _count_tile(self, frame: pd.DataFrame) -> Report:
-        """Count one tile, write its rows, and return its numbers."""
-        tile = int(frame["tile"].iloc[0])
-        keys, blocks, group, owner = self._group(frame)
-        counters = np.zeros(len(COUNTERS), dtype=np.int64)
-        report = []
-        if blocks[0] == UNKNOWN_BLOCK:
-            report += [_read_lost(int(key)) for key in keys[: group[1]]]
-            keys, group = keys[group[1] :], group[1:] - group[1]
-            blocks, owner = blocks[1:], owner[1:]
-        codes, ends, counters, histogram = assign_pairs(
-            self.tables,
-            keys,
-            group,
-            owner // self.chromosomes,
-            owner % self.chromosomes,
-            maxinsert=self.maxinsert,
-            keep_duplicates=self.dedup == "none",
-            edges=INSERT_EDGES,
-        )
-        rows, numbers = self._count_blocks(codes, ends, owner)
-        save_array(tile_file(self.directory, tile), rows)
-        report += [(name, 0, 0, int(n)) for name, n in zip(COUNTERS, counters, strict=True) if n]
-        report += [
-            ("insert", int(row), 0, int(histogram[row])) for row in np.flatnonzero(histogram)
-        ]
-        return report + [(kind, tile, block, n) for kind, block, n in numbers]
-
-    def _group(
-        self, frame: pd.DataFrame
-    ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Sort keys inside groups (a block, or a block and file) in order of blocks."""
+    def group(self, frame: pd.DataFrame) -> tuple[Grouped, Report]:
+        """Sort the reads of a tile inside groups; report apart those that were left out."""
         keys = frame["key"].to_numpy()
         label = frame["block"].to_numpy()
         if "file" in frame:
-            files = frame["file"].to_numpy().astype(np.int64)
-            width = int(files.max()) + 1
-            label = label.astype(np.int64) * width + files
-        else:
-            width = 1
+            label = label.astype(np.int64) << _FILE_BITS | frame["file"].to_numpy()
         if label.min() != label.max():
             order = np.argsort(label, kind="stable")
             keys, label = keys[order], label[order]
@@ -136,8 +121,41 @@ class TileCounter:
         group = np.array([0, *(hi for _, hi in runs_of(label))], dtype=np.int64)
         for lo, hi in itertools.pairwise(group):
             keys[lo:hi].sort()
-        owner = label[group[:-1]].astype(np.int64) // width
-        return keys, owner, group, owner
+        label = label[group[:-1]].astype(np.int64)
+        lost: Report = []
+        if label[0] < 0:
+            lost = [_read_lost(int(key)) for key in keys[: group[1]]]
+            keys, group, label = keys[group[1] :], group[1:] - group[1], label[1:]
+        return Grouped(keys, group, label), lost
+
+    def chromosomes_of(self, label: NDArray[np.int64]) -> tuple[Int64, Int64]:
+        """Chromosomes of groups."""
+        block = self._block_of(label)
+        return block // self.chromosomes, block % self.chromosomes
+
+    def _block_of(self, label: NDArray[np.int64]) -> Int64:
+        return label if self.dedup == "library" else label >> _FILE_BITS
+
+    def count(self, tile: int, grouped: Grouped) -> Report:
+        """Count one tile, write its rows, and return its numbers."""
+        codes, ends, counters, histogram = assign_pairs(
+            self.tables,
+            grouped.keys,
+            grouped.group,
+            *self.chromosomes_of(grouped.label),
+            maxinsert=self.maxinsert,
+            keep_duplicates=self.dedup == "none",
+            edges=INSERT_EDGES,
+        )
+        rows, numbers = self._count_blocks(codes, ends, self._block_of(grouped.label))
+        save_array(tile_file(self.directory, tile), rows)
+        report: Report = [
+            (name, 0, 0, int(n)) for name, n in zip(COUNTERS, counters, strict=True) if n
+        ]
+        report += [
+            ("insert", int(row), 0, int(histogram[row])) for row in np.flatnonzero(histogram)
+        ]
+        return report + [(kind, tile, block, n) for kind, block, n in numbers]
 
     def _count_blocks(
         self, codes: NDArray[np.uint64], ends: NDArray[np.int64], owner: NDArray[np.int64]
@@ -162,6 +180,22 @@ class TileCounter:
                 columns.append(np.stack(counted))
         rows = np.concatenate(columns, axis=1) if columns else np.zeros((3, 0), dtype=np.int32)
         return rows, numbers
+
+
+def tiles_of(frame: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield the tiles of a shuffled partition, in order, and their rows."""
+    if len(frame):
+        tiles = frame["tile"].to_numpy()
+        if tiles.min() != tiles.max():
+            order = np.argsort(tiles, kind="stable")
+            frame, tiles = frame.iloc[order], tiles[order]
+        for lo, hi in runs_of(tiles):
+            yield int(tiles[lo]), frame.iloc[lo:hi]
+
+
+def as_frame(report: Report) -> pd.DataFrame:
+    """A report as a partition of `PARTIAL_META`."""
+    return pd.DataFrame(report, columns=list(PARTIAL_META)).astype(PARTIAL_META.dtypes)
 
 
 def lost_key(name: str, reads: int) -> int:

@@ -17,7 +17,7 @@ _CURES = {
     "unmapped_reads": "are these the unmapped reads, which some programs write apart?",
     "multimapped_reads": "were all reads mapped to a genome that holds everything twice?",
     "walk_reads": "parse the alignments with another policy for walks",
-    "pcr_duplicates": "are these the duplicates, which some programs write apart?",
+    "marked_duplicates": "are these the duplicates, which some programs write apart?",
     "out_of_bounds": "are the positions of another genome, or of another cut-site file?",
     "chr_not_in_fends": "use a partition and counts of the same genome, with the same names",
     "insert_size": "is maxinsert too small for this library, or the enzyme another?",

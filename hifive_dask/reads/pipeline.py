@@ -44,6 +44,7 @@ from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
 from hifive_dask.reads.count import PARTIAL_META, UNKNOWN_BLOCK, Dedup, TileCounter, lost_key
 from hifive_dask.reads.gather import Counted, write_counted
+from hifive_dask.reads.near import NearSifter, count_sifted
 from hifive_dask.reads.source import CountJob, CountSource, ReadJob, ReadSource
 from hifive_dask.reads.sums import PairCounter
 from hifive_dask.reads.tiles import end_tables, tile_tables
@@ -122,6 +123,7 @@ def load_reads(
     *,
     maxinsert: int | None,
     dedup: Dedup,
+    mismatch: int = 0,
     history: History,
     call: tuple[str, Mapping[str, Any]],
     attributes: Mapping[str, Any],
@@ -142,6 +144,8 @@ def load_reads(
         bp; None for no filter.
     dedup
         What reads with equal ends count once in: the library (all files), each file, or none.
+    mismatch
+        bp by which both ends of duplicates may differ.
     history, call, attributes
         Recorded in the store; `call` is the name and arguments of the user's call.
     silent
@@ -162,6 +166,7 @@ def load_reads(
         raise ParameterError(f"maxinsert is {maxinsert}, expected bp >= 0, or None for no filter")
     if dedup not in ("library", "file", "none"):
         raise ParameterError(f"dedup is {dedup!r}, expected 'library', 'file' or 'none'")
+    _check_mismatch(mismatch, dedup)
     chromosomes = {name: k for k, name in enumerate(partition.chromosomes)}
     with spill_beside(target) as spill:
         jobs = source.prepare(spill.files, silent)
@@ -170,7 +175,12 @@ def load_reads(
         reader = _Reader(chromosomes, order, dedup != "library")
         bins = _fend_bins(partition, in_fends=partition.fends is not None)
         counter = TileCounter(ends, len(chromosomes), maxinsert, dedup, bins, spill.tiles)
-        report = _shuffle(reader, jobs, counter, order, "counting reads", silent)
+        if mismatch:
+            sifter = NearSifter(counter, order, mismatch)
+            sifted = _shuffle(reader, jobs, sifter, order, "sorting reads", silent)
+            report = count_sifted(sifter, sifted, silent)
+        else:
+            report = _shuffle(reader, jobs, counter, order, "counting reads", silent)
         counted = Counted.gather(report, duplicates_lost=dedup != "none")
         if not counted.tiles:
             raise source.explain(partition, counted.stats)
@@ -219,6 +229,16 @@ def load_counts(
             target, counted, len(units.chromosomes), spill.tiles, history, attributes, silent
         )
     return counted.stats
+
+
+def _check_mismatch(mismatch: int, dedup: Dedup) -> None:
+    if mismatch < 0:
+        raise ParameterError(f"dedup_mismatch is {mismatch}, expected bp >= 0")
+    if mismatch and dedup == "none":
+        raise ParameterError(
+            f"dedup_mismatch is {mismatch}, but with dedup='none' no duplicates are removed; leave "
+            "one of them out"
+        )
 
 
 class Spill(NamedTuple):
