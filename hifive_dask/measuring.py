@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hifive_dask.errors import StateError
+from hifive_dask.errors import HifiveDaskWarning, StateError, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.heatmap.recipe import Recipe
@@ -22,7 +22,8 @@ from hifive_dask.hic_data import HiCData
 from hifive_dask.model.diagnostics import unit_table
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.factors import BinningModel
-from hifive_dask.model.filtering import UseReads, filter_units
+from hifive_dask.model.filter_result import FEW, HALF, PYTHON
+from hifive_dask.model.filtering import UseReads, find_filter
 from hifive_dask.model.rows import longest_distance
 from hifive_dask.model.weights import Problem
 from hifive_dask.provenance import History
@@ -115,7 +116,7 @@ class Measuring(ABC):
 
     def filter_fends(
         self,
-        mininteractions: int = 10,
+        mininteractions: int | Literal["auto"] = 10,
         mindistance: int | str = 0,
         maxdistance: int | str | None = 0,
         *,
@@ -129,7 +130,10 @@ class Measuring(ABC):
         Parameters
         ----------
         mininteractions
-            Partners that a unit needs; 0 keeps the current filter.
+            Partners that a unit needs; 0 keeps the current filter. ``"auto"`` is the largest number
+            from 3 to 10 that keeps at least half of the units with reads, else 3; with cis reads, a
+            chromosome with fewer than twice as many units needs half of its units instead. The
+            record of the call in `records` tells what was chosen, and what others would keep.
         mindistance, maxdistance
             bp between midpoints: cis pairs with ``mindistance <= d < maxdistance`` count; a
             `maxdistance` of 0 or None is no limit.
@@ -142,9 +146,24 @@ class Measuring(ABC):
             Before `load_data`.
         ParameterError
             For values out of range.
+
+        Warns
+        -----
+        HifiveDaskWarning
+            If less than a fifth (with ``"auto"`` half) of the units with reads is left, or less
+            than a fifth of those of a chromosome, which is named with its reads.
+
+        Examples
+        --------
+        >>> import hifive_dask as hd
+        >>> from hifive_dask.testing import toy_project
+        >>> hic = hd.HiC(toy_project(), silent=True)
+        >>> hic.filter_fends("auto")
+        >>> hic.options["mininteractions"]
+        10
         """
         window = distance_window(mindistance, maxdistance)
-        self.filter = filter_units(
+        self.filter, found = find_filter(
             self.units,
             self.filter,
             self.data.store,
@@ -154,12 +173,15 @@ class Measuring(ABC):
             silent=self.silent,
         )
         self._forget_sums()
-        self.options = {"mininteractions": int(mininteractions), **window}
+        self.options = {"mininteractions": found.mininteractions, **window}
+        asked = {"mininteractions": "auto"} if found.auto else {}
         self.records.add(
             "HiC.filter_fends",
-            {**self.options, "usereads": usereads},
-            results={"kept": int(np.count_nonzero(self.filter)), "of": len(self.filter)},
+            {**self.options, **asked, "usereads": usereads},
+            results=found.as_record(),
         )
+        for text in found.warnings(PYTHON, enough=HALF if found.auto else FEW):
+            warn(text, HifiveDaskWarning)
 
     def _forget_sums(self) -> None:
         """Forget what was summed over units that were in use."""

@@ -16,6 +16,8 @@ __all__ = [
     "find_chromosome",
     "parse_bp",
     "parse_region",
+    "round_binsize",
+    "short_bp",
     "whole_bp",
 ]
 
@@ -122,6 +124,31 @@ def parse_bp(text: str) -> int:
     if value != int(value):
         raise ParameterError(f"{text!r} is not a whole number of bp, such as 5000 or 1.5kb")
     return int(value)
+
+
+def short_bp(size: int) -> str:
+    """A number of bp as commands take it, in the largest unit that it fills.
+
+    Examples
+    --------
+    >>> from hifive_dask.regions import short_bp
+    >>> short_bp(500), short_bp(20_000), short_bp(1_500_000)
+    ('500', '20kb', '1.5Mb')
+    """
+    for unit, bp in (("Mb", 1_000_000), ("kb", 1000)):
+        if size >= bp:
+            return f"{size / bp:.12g}{unit}"
+    return str(size)
+
+
+def round_binsize(least: float) -> int:
+    """Smallest of 1, 2, 5, 10, ... bp that is not below a size."""
+    power = 1
+    while True:
+        for step in (1, 2, 5):
+            if step * power >= least:
+                return step * power
+        power *= 10
 
 
 def _position(text: str, region: str) -> int | None:

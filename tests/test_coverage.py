@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hifive_dask._kernels.coverage import coverage, k_core
+from hifive_dask._kernels.coverage import coverage, k_core, lower_cores
 
 
 def _plain_coverage(rows: list[tuple[int, int]], valid: list[int]) -> list[int]:
@@ -36,15 +36,27 @@ def test_k_core__is_the_fixed_point_of_repeated_removal(seed: int) -> None:
     rows = [(i, j) for i, j in pairs.tolist()]
     covered = coverage(first, second, valid)
     assert covered.tolist() == _plain_coverage(rows, valid.tolist())
+    among = (valid[first] > 0) & (valid[second] > 0)
+    first, second = first[among], second[among]
+    cores = np.sum([_plain_core(rows, valid.tolist(), least) for least in range(1, 6)], axis=0)
     for least in (1, 3, 5):
-        kept, largest = k_core(first.copy(), second.copy(), valid, least)
+        ends = first.copy(), second.copy()
+        kept, number = k_core(*ends, valid, least, covered.copy())
         assert kept.tolist() == _plain_core(rows, valid.tolist(), least)
-        assert largest == max(_plain_coverage(rows, valid.tolist()), default=0)
+        # Rows of the core come first, and none is lost.
+        assert (kept[ends[0]] & kept[ends[1]]).tolist() == [1] * number + [0] * (
+            len(first) - number
+        )
+        before, after = (sorted(zip(*pair, strict=True)) for pair in ((first, second), ends))
+        assert before == after
+        core = least * kept
+        lower_cores(ends[0][number:], ends[1][number:], core, least)
+        assert core.tolist() == np.minimum(cores, least).tolist()
 
 
 def test_k_core__leaves_the_given_filter_alone() -> None:
     valid = np.ones(3, dtype=np.int32)
     first, second = np.array([0], dtype=np.int32), np.array([1], dtype=np.int32)
-    kept, _ = k_core(first, second, valid, 1)
+    kept, _ = k_core(first, second, valid, 1, coverage(first, second, valid))
     assert kept.tolist() == [1, 1, 0]
     assert valid.tolist() == [1, 1, 1]

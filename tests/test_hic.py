@@ -261,7 +261,7 @@ def test_warnings__tell_of_non_convergence_and_empty_filters(project: hd.HiC) ->
         )
     assert project.trace is not None
     assert len(project.trace) == 3
-    with pytest.warns(HifiveDaskWarning, match=r"no fend is left: .* Use a lower"):
+    with pytest.warns(HifiveDaskWarning, match=r"no fend is left: .* give a lower number"):
         project.filter_fends(mininteractions=100_000)
 
 

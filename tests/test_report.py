@@ -213,7 +213,8 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
         "decay": {"learned", "parameters", "distance", "signal", "slopes"},
         "filter": {
             "units", "in_use", "with_reads", "mininteractions", "mindistance", "maxdistance",
-            "usereads", "reasons", "partners", "reads", "resolution", "chromosomes",
+            "usereads", "reasons", "partners", "reads", "resolution", "hardly_left",
+            "chromosomes",
         },
         "left_out": {
             "reads", "of_valid", "cis_reads", "trans_reads", "of_cis", "cis_share",
@@ -232,7 +233,8 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
         }  # fmt: skip
         assert check["verdict"] in ("good", "check", "poor", "none")
     assert [check["key"] for check in numbers["checks"]] == [
-        "in_use", "left_out", "expected", "converged", "duplicates", "chr_not_in_fends",
+        "in_use", "hardly_left", "left_out", "expected", "converged", "duplicates",
+        "chr_not_in_fends",
         "out_of_bounds", "insert_size", "same_fragment", "failed_cut", "long_cis",
         "long_cis_of_far", "trans", "slope", "resolution", "balance", "features",
     ]  # fmt: skip

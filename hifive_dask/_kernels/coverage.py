@@ -1,4 +1,4 @@
-"""Observed partners of every unit, and the k-core."""
+"""Observed partners of every unit, the k-core, and core numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.jit import jit
 
-__all__ = ["coverage", "k_core", "select_pairs"]
+__all__ = ["coverage", "k_core", "lower_cores", "select_pairs"]
 
 Int32 = NDArray[np.int32]
 
@@ -76,19 +76,9 @@ def coverage(first: Int32, second: Int32, valid: Int32) -> NDArray[np.int64]:
 
 @jit
 def _k_core(first, second, valid, least, count):
-    rows = 0
-    for k in range(len(first)):
-        i, j = first[k], second[k]
-        if valid[i] != 0 and valid[j] != 0:
-            first[rows], second[rows] = i, j
-            rows += 1
-            count[i] += 1
-            if i != j:
-                count[j] += 1
-    largest = 0
+    rows = len(first)
     removed = False
     for i in range(len(valid)):
-        largest = max(largest, count[i])
         if valid[i] != 0 and count[i] < least:
             valid[i] = 0
             removed = True
@@ -99,6 +89,7 @@ def _k_core(first, second, valid, least, count):
         for k in range(rows):
             i, j = first[k], second[k]
             if valid[i] != 0 and valid[j] != 0:
+                first[k], second[k] = first[kept], second[kept]
                 first[kept], second[kept] = i, j
                 kept += 1
                 continue
@@ -110,14 +101,86 @@ def _k_core(first, second, valid, least, count):
                     valid[unit] = 0
                     removed = True
         rows = kept
-    return largest
+    return rows
 
 
-def k_core(first: Int32, second: Int32, valid: Int32, least: int) -> tuple[Int32, int]:
-    """Largest subset of `valid` in which every unit keeps `least` rows, and the largest coverage.
+def k_core(
+    first: Int32, second: Int32, valid: Int32, least: int, count: NDArray[np.int64]
+) -> tuple[Int32, int]:
+    """Largest subset of `valid` in which every unit keeps `least` rows, and the number of its rows.
 
-    `first` and `second` are used as working space.
+    Parameters
+    ----------
+    first, second
+        int32: rows of valid units. Those of the core are moved to the front.
+    valid
+        int32: units to begin with.
+    least
+        Rows that a unit needs.
+    count
+        int64: `coverage` of these rows; used as working space.
     """
     valid = valid.copy()
-    largest = _k_core(first, second, valid, least, np.zeros(len(valid), dtype=np.int64))
-    return valid, int(largest)
+    return valid, int(_k_core(first, second, valid, least, count))
+
+
+@jit
+def _lower_cores(first, second, core, most, inside, degree, start, near, stack):
+    for k in range(len(first)):
+        i, j = first[k], second[k]
+        if inside[i]:
+            degree[i] += 1
+        if inside[j] and i != j:
+            degree[j] += 1
+    for i in range(len(core)):
+        start[i + 1] = start[i] + degree[i]
+    for k in range(len(first)):
+        i, j = first[k], second[k]
+        if inside[i]:
+            near[start[i]] = j
+            start[i] += 1
+        if inside[j] and i != j:
+            near[start[j]] = i
+            start[j] += 1
+    # `start` is now where the partners of each unit end.
+    for least in range(1, most + 1):
+        waiting = 0
+        for i in range(len(core)):
+            if inside[i] and degree[i] < least:
+                inside[i] = False
+                stack[waiting] = i
+                waiting += 1
+        while waiting > 0:
+            waiting -= 1
+            unit = stack[waiting]
+            core[unit] = least - 1
+            for k in range(start[unit - 1] if unit > 0 else 0, start[unit]):
+                i = near[k]
+                if inside[i]:
+                    degree[i] -= 1
+                    if degree[i] < least:
+                        inside[i] = False
+                        stack[waiting] = i
+                        waiting += 1
+
+
+def lower_cores(first: Int32, second: Int32, core: Int32, most: int) -> None:
+    """Find the core numbers of all units outside of a core, in one pass over their rows.
+
+    The core number of a unit is the largest k whose k-core holds it. Batagelj and Zaversnik, *An
+    O(m) algorithm for cores decomposition of networks*, arXiv cs/0310049 (2003).
+
+    Parameters
+    ----------
+    first, second
+        int32: all rows with a unit outside of the core.
+    core
+        int32: `most` for units of the core; the core numbers of all others are put into it.
+    most
+        Rows that each unit of the core keeps.
+    """
+    inside = core < most
+    partners = int(inside[first].sum() + (inside[second] & (first != second)).sum())
+    degree, start = np.zeros(len(core), np.int64), np.zeros(len(core) + 1, np.int64)
+    near, stack = np.empty(partners, np.int32), np.empty(len(core), np.int32)
+    _lower_cores(first, second, core, most, inside, degree, start, near, stack)

@@ -166,10 +166,13 @@ def _of_pairs(data: HiCData, short: int) -> dict[str, Any]:
 
 
 def _of_project(hic: HiC, short: int) -> dict[str, Any]:
-    segments = hic.distance_parameters
+    from hifive_dask.model.filter_result import FilterResult
+
+    segments, found = hic.distance_parameters, FilterResult.last_of(hic.records)
     return {
         "units": len(hic.filter),
         "units_in_use": int((hic.filter > 0).sum()),
+        "filter": None if found is None else found.as_record(),
         "normalization": hic.normalization,
         "method": hic.method,
         "distance_segments": None if segments is None else len(segments),

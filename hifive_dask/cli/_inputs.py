@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hifive_dask.cli._command import stack
+from hifive_dask.cli._filter import Partners, apply_filter
+from hifive_dask.cli._settings import Settings
 from hifive_dask.cli._stores import FilePath
 from hifive_dask.cli._types import Choice, Number, Size, Words
 
@@ -137,10 +139,12 @@ _DIGEST = {
 _filter = stack(
     click.option(
         "--mininteractions",
-        type=Number(0),
-        default=10,
+        type=Partners(0),
+        metavar="NUMBER|auto",
+        default="auto",
         show_default=True,
-        help="Partners that a fend needs to stay in use.",
+        help="Partners that a fend needs to stay in use; auto is the largest number from 3 to 10 "
+        "that keeps half of those with reads.",
     ),
     click.option(
         "--mindistance", type=Size(), default="0", show_default=True, help="Of those partners."
@@ -304,8 +308,13 @@ def make_fends(out: Place, source: GenomeInput, *, silent: bool) -> Fend:
     return fend
 
 
-def learn(hic: HiC, options: dict[str, Any]) -> None:
-    """Filter and find the distance dependence; `options` are those of `filter_options`."""
-    distances = given(options, "mindistance", "maxdistance")
-    hic.filter_fends(options["mininteractions"], **distances)
+def learn(settings: Settings, hic: HiC, options: dict[str, Any], *, strict: bool = False) -> None:
+    """Filter and find the distance dependence; `options` are those of `filter_options`.
+
+    Raises
+    ------
+    StateError
+        If `strict`, and the filter leaves little; see `apply_filter`.
+    """
+    apply_filter(settings, hic, options, strict=strict)
     hic.find_distance_parameters(**given(options, "numbins", "minsize", "maxsize"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hifive_dask.cli._facts import facts_of, learned_text, levels_text, ratio_text
+from hifive_dask.cli._filter import tell_filter
 from hifive_dask.cli._inputs import (
     GenomeInput,
     given,
@@ -71,6 +72,8 @@ class Pipeline:
         data = self._pairs(fend)
         self.settings.table("Read pairs", stats_rows(data.stats))
         hic = self._project(data)
+        if self.steps.states["project"] == "already done":
+            tell_filter(self.settings, hic)
         pictures = self._pictures(hic, data)
         verdicts = self._report(hic, data)
         self.settings.say(f"{self._state(hic)}.")
@@ -219,7 +222,7 @@ class Pipeline:
         def make() -> HiC:
             hic = HiC(path, "w", silent=silent)
             hic.load_data(data.file)
-            learn(hic, self.options)
+            learn(self.settings, hic, self.options, strict=True)
             self.method.learn(hic, self._learning, path.with_name(f"{path.name}.checkpoint.npz"))
             hic.save()
             return hic

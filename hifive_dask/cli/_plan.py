@@ -20,8 +20,8 @@ from hifive_dask.cli._settings import Settings
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.limits import bytes_text
 from hifive_dask.heatmap.store import has_trans
+from hifive_dask.model.cores import IN_MEMORY
 from hifive_dask.model.express import ONE_TASK
-from hifive_dask.model.filtering import IN_MEMORY
 from hifive_dask.model.rows import GROUP, SPAN, STEP, cis_groups, piece_groups
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import click
 
 from hifive_dask.cli._command import Command
 from hifive_dask.cli._facts import MapFile, facts_of, levels_text, open_any, ratio_text
+from hifive_dask.cli._filter import tell_filter
 from hifive_dask.cli._reads import short_option
 from hifive_dask.cli._settings import Settings, json_option, pass_settings, stats_rows
 from hifive_dask.cli._stores import StorePath
@@ -132,6 +133,7 @@ def _project(settings: Settings, hic: HiC) -> None:
     off = levels_text(hic)
     if off:
         settings.say(f"Warning: {off}.\n")
+    tell_filter(settings, hic)
     settings.table("Read pairs", stats_rows(hic.data.stats))
 
 

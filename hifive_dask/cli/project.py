@@ -46,7 +46,7 @@ def command(settings: Settings, /, pairs: Place, out: Place, dry_run: bool, **op
     with settings.session():
         hic = HiC(out, "w", silent=settings.quiet)
         hic.load_data(pairs)
-        learn(hic, options)
+        learn(settings, hic, options)
         hic.save()
     assert hic.distance_parameters is not None
     settings.table(

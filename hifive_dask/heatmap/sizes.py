@@ -6,21 +6,11 @@ import numpy as np
 
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.cells import Datatype
-from hifive_dask.regions import parse_region
+from hifive_dask.regions import parse_region, round_binsize
 
-__all__ = ["best_datatype", "choose_binsize", "round_binsize"]
+__all__ = ["best_datatype", "choose_binsize"]
 
 _UNITS = 4  # least units per bin: with fewer a map is mostly noise
-
-
-def round_binsize(least: float) -> int:
-    """Smallest of 1, 2, 5, 10, ... bp that is not below a size."""
-    power = 1
-    while True:
-        for step in (1, 2, 5):
-            if step * power >= least:
-                return step * power
-        power *= 10
 
 
 def choose_binsize(units: Units, region: str | None, most: int) -> int:

@@ -1,4 +1,4 @@
-"""Partners and reads of every unit, whether it is in use or not."""
+"""Partners and reads of every unit, and reads of chromosomes, whether in use or not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hifive_dask.genome.partition import Units
 from hifive_dask.model.rows import Piece, piece_groups, rows_by_kind
 from hifive_dask.model.stretches import Stretches, add_stretches, extent
 
-__all__ = ["Marginals", "count_marginals"]
+__all__ = ["Marginals", "chromosome_reads", "count_marginals"]
 
 Int64 = NDArray[np.int64]
 
@@ -88,3 +88,52 @@ def _sums(
     for k, weight in enumerate((partner, count)):
         table[:, column + k] = np.bincount(place, weight, size)
     return sums
+
+
+def chromosome_reads(
+    units: Units,
+    store: PairStore,
+    chroms: Sequence[int],
+    usereads: str,
+    *,
+    silent: bool = False,
+) -> Int64:
+    """int64 (C): reads of some chromosomes, 0 for all others; a trans read counts for both.
+
+    Parameters
+    ----------
+    units, store
+        The genome and its pairs.
+    chroms
+        Indices of the chromosomes.
+    usereads
+        ``"cis"``, ``"trans"`` or ``"all"``.
+    silent
+        No progress.
+    """
+    wanted = np.zeros(len(units.chromosomes), dtype=np.int64)
+    wanted[list(chroms)] = 1
+    kinds = {"cis": (True,), "trans": (False,), "all": (True, False)}[usereads]
+    blocks = [(a, b) for a, b in store.blocks if (a == b) in kinds and wanted[[a, b]].any()]
+    task, shared = dask.delayed(_reads_by_chromosome, pure=True), dask.delayed(units)
+    parts = [task(pieces, shared, usereads) for pieces in piece_groups(store, blocks)]
+    if not parts:
+        return 0 * wanted
+    (total,) = run([tree_reduce(parts, _add)], title="counting reads", silent=silent)
+    found: Int64 = total * wanted
+    return found
+
+
+def _reads_by_chromosome(pieces: Sequence[Piece], units: Units, usereads: str) -> Int64:
+    reads = np.zeros(len(units.chromosomes), dtype=np.int64)
+    for piece in pieces:
+        for cis, (first, second, count) in rows_by_kind(piece, units, usereads):
+            for ends in (first,) if cis else (first, second):
+                sums = np.bincount(units.chromosome[ends], count, len(reads))
+                reads += sums.astype(np.int64)
+    return reads
+
+
+def _add(parts: list[Int64]) -> Int64:
+    total: Int64 = np.sum(parts, axis=0)
+    return total

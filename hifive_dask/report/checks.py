@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from hifive_dask.model.filter_result import Left, tell_left
 from hifive_dask.plot.style import length_text, share_text
 
 __all__ = [
@@ -70,8 +71,8 @@ class Check:
 def judge(numbers: Numbers) -> list[dict[str, Any]]:
     """All verdicts that the numbers allow, as plain values: first whether there is a map at all."""
     parts = (
-        _in_use, _left_out, _expected, _convergence, _library, _signal, _decay, _resolution,
-        _corrections,
+        _in_use, _hardly_left, _left_out, _expected, _convergence, _library, _signal, _decay,
+        _resolution, _corrections,
     )  # fmt: skip
     checks = [check for part in parts for check in part(numbers)]
     if share_in_use(numbers["filter"]) < NEARLY_EMPTY:
@@ -142,6 +143,17 @@ def _in_use(numbers: Numbers) -> Iterator[Check]:
     yield Check(
         "in_use", "chromosomes", title, _percent(share), share, grade(share, good, poor), reason,
         {"good": good, "poor": poor},
+    )  # fmt: skip
+
+
+def _hardly_left(numbers: Numbers) -> Iterator[Check]:
+    """Chromosomes that the filter left out, or nearly."""
+    left = [Left(**each) for each in numbers["filter"]["hardly_left"]]
+    number, kind = sum(each.chromosomes for each in left), numbers["project"]["units"]
+    yield Check(
+        "hardly_left", "chromosomes", "Chromosomes left out", f"{number:,}" if number else "none",
+        number, "check" if number else "good",
+        tell_left(left, kind, numbers["filter"]["usereads"]) if number else "", basis=_FACT,
     )  # fmt: skip
 
 

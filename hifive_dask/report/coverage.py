@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask.genome.partition import Units
-from hifive_dask.heatmap.sizes import round_binsize
 from hifive_dask.hic import HiC
+from hifive_dask.model.filter_result import Left, name_left
 from hifive_dask.model.marginals import Marginals
+from hifive_dask.regions import round_binsize
 
 __all__ = ["filter_numbers", "map_resolution", "partners_of", "quantiles"]
 
@@ -48,6 +49,7 @@ def filter_numbers(
     reads = counted.cis_reads + counted.trans_reads
     partners = partners_of(counted, usereads)
     reasons = _reasons(use, reads, partners, limit)
+    left = _hardly_left(units, use, partners > 0, counted, usereads)
     return {
         "units": len(use),
         "in_use": int(use.sum()),
@@ -60,8 +62,23 @@ def filter_numbers(
         "partners": quantiles(partners[use]),
         "reads": quantiles(reads[use]),
         "resolution": map_resolution(units, reads),
+        "hardly_left": [each._asdict() for each in left],
         "chromosomes": _chromosomes(units, use, reasons, counted, kept, expected),
     }
+
+
+def _hardly_left(
+    units: Units, use: Bool, with_reads: Bool, counted: Marginals, usereads: str
+) -> tuple[Left, ...]:
+    """Chromosomes of which little is left, as the filter names them."""
+    cis, trans = counted.cis_reads / 2, counted.trans_reads  # a read has both its ends there
+    reads = {"cis": cis, "trans": trans}.get(usereads, cis + trans)
+    number = len(units.chromosomes)
+    kept, seen, sums = (
+        np.bincount(units.chromosome, each, number).astype(np.int64)
+        for each in (use & with_reads, with_reads, reads)
+    )
+    return name_left(units.chromosomes, kept, seen, sums)
 
 
 def _limits(hic: HiC) -> dict[str, int]:

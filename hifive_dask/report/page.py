@@ -337,12 +337,19 @@ def _step(record: Numbers) -> dict[str, Any]:
         "text": "",
         "call": record["call"],
         "arguments": _pairs(record["parameters"].items(), "="),
-        "results": _pairs(record["results"].items(), " "),
+        "results": _pairs(
+            ((name, value) for name, value in record["results"].items() if not _long(value)), " "
+        ),
     }
 
 
 def _pairs(items: Iterable[tuple[str, Any]], between: str) -> str:
     return ", ".join(f"{name}{between}{_shown(value)}" for name, value in items)
+
+
+def _long(value: Any) -> bool:
+    """Whether a result is itself a table, which the page has elsewhere."""
+    return isinstance(value, list) and any(isinstance(each, list) for each in value)
 
 
 def _shown(value: Any) -> str:
