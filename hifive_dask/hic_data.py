@@ -80,6 +80,9 @@ class HiCData(Described, Viewing, Loading, Named):
         and ``valid_trans_reads``.
     insert_distribution : numpy.ndarray
         int64 (182, 2): distinct read pairs, and lower edge in bp, per row.
+    end_distribution : numpy.ndarray
+        int64 (601, 3): 5' ends on the plus strand, on the minus strand, and their place relative to
+        the nearest cut in bp, per row; no rows where that is not known.
     fends : Fend
         The partition.
     maxinsert : int or None
@@ -145,7 +148,7 @@ class HiCData(Described, Viewing, Loading, Named):
         """Add up the pairs of replicates, replacing what the store held.
 
         Reads of all stores count: duplicates are looked for when reads are loaded, never between
-        stores. Statistics and insert-size histograms are added too; ``valid_cis_pairs`` and
+        stores. Statistics and histograms are added too; ``valid_cis_pairs`` and
         ``valid_trans_pairs`` are counted anew, but for fends in bins, where pairs of fends are no
         longer known and those of the stores are added. If the stores have the same `maxinsert`, the
         result has it. The order of the stores does not change the pairs, to the byte.
@@ -380,6 +383,7 @@ def _into_memory(store: PairStore, units: Units) -> PairStore:
         units.offset,
         stats=store.stats,
         insert_distribution=store.insert_distribution,
+        end_distribution=store.end_distribution,
         token=store.token,
         attributes=store.attributes,
         history=store.history,

@@ -198,6 +198,22 @@ PAIRS = StoreSchema(
             "1",
             "Distinct read pairs per row of the insert-size histogram.",
         ),
+        Variable(
+            "end_place",
+            ("end_place",),
+            "int64",
+            "bp",
+            "Place of 5' ends relative to the nearest cut; negative before it on the chromosome.",
+            optional=True,
+        ),
+        Variable(
+            "end_count",
+            ("strand", "end_place"),
+            "int64",
+            "1",
+            "5' ends of distinct read pairs at each place, on the plus and on the minus strand.",
+            optional=True,
+        ),
     ),
     {
         "fends": "Link to the partition: relative path and token.",

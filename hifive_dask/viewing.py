@@ -94,6 +94,18 @@ class Viewing(ABC):
         return self.store.insert_distribution
 
     @known_later
+    def end_distribution(self) -> NDArray[np.int64]:
+        """int64 (601, 3): 5' ends on either strand, and place relative to the nearest cut, per row.
+
+        Columns: ends on the plus strand, ends on the minus strand, place in bp from -300 to 300.
+        The place of an end is that of the border behind the read, minus the cut: 0 for reads that
+        begin at it, negative before it on the chromosome. Distinct read pairs count, before the
+        filters. There are no rows where the places are not known: pairs that came counted, bins
+        without fragments, files of HiFive, and stores of earlier versions.
+        """
+        return self.store.end_distribution
+
+    @known_later
     def maxinsert(self) -> int | None:
         """bp, as loaded; None without filter, and if replicates with different ones were combined.
 

@@ -12,6 +12,7 @@ from hifive_dask._kernels.pair_rule import is_possible
 
 __all__ = [
     "COUNTERS",
+    "Assigned",
     "EndTables",
     "TileTables",
     "assign_pairs",
@@ -67,6 +68,31 @@ class EndTables(NamedTuple):
     stop: NDArray[np.int64]
     offset: NDArray[np.int64]
     fends: bool
+
+
+class Assigned(NamedTuple):
+    """What became of the reads of some groups.
+
+    Parameters
+    ----------
+    codes
+        uint64: ``unit1 << 32 | unit2`` of every kept read, by group, unsorted.
+    ends
+        int64 (G): number of codes up to the end of each group.
+    counters
+        int64, in the order of `COUNTERS`, reads.
+    histogram
+        int64: distinct pairs per insert size, before the filter on it.
+    cuts
+        int64 (2, 2 * limit + 1): 5' ends of the same pairs, on the plus and on the minus strand, by
+        their place relative to the nearest cut, -limit to limit bp; see `hifive_dask.reads.sites`.
+    """
+
+    codes: NDArray[np.uint64]
+    ends: NDArray[np.int64]
+    counters: NDArray[np.int64]
+    histogram: NDArray[np.int64]
+    cuts: NDArray[np.int64]
 
 
 @jit
@@ -211,8 +237,31 @@ def _find_interval(tables, chrom, p, guess):
 
 
 @jit
+def _count_end(tables, k, p, minus, cuts):
+    """Count a 5' end of fragment `k` by its place relative to the nearer border of it."""
+    limit = (cuts.shape[1] - 1) // 2
+    place = p - 1 + minus  # the border behind the read: 0 of the border of a fragment it begins at
+    behind, before = place - tables.start[k], tables.stop[k] - place
+    offset = behind if behind <= before else -before
+    if -limit <= offset <= limit:
+        cuts[minus, offset + limit] += 1
+
+
+@jit
 def _assign_pairs(
-    tables, keys, group, chrom1, chrom2, maxinsert, keep, edges, histogram, counters, codes, ends
+    tables,
+    keys,
+    group,
+    chrom1,
+    chrom2,
+    maxinsert,
+    keep,
+    edges,
+    histogram,
+    cuts,
+    counters,
+    codes,
+    ends,
 ):
     low = np.uint64(0xFFFFFFFF)
     written = 0
@@ -244,6 +293,8 @@ def _assign_pairs(
                 insert = (p1 - tables.start[i]) if minus1 else (tables.stop[i] - p1)
                 insert += (p2 - tables.start[j]) if minus2 else (tables.stop[j] - p2)
                 histogram[np.searchsorted(edges, insert, side="right")] += 1
+                _count_end(tables, i, p1, minus1, cuts)
+                _count_end(tables, j, p2, minus2, cuts)
                 if maxinsert >= 0 and insert > maxinsert:
                     counters[_INSERT] += weight
                     continue
@@ -279,7 +330,8 @@ def assign_pairs(
     maxinsert: int | None,
     keep_duplicates: bool,
     edges: NDArray[np.int64],
-) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    limit: int,
+) -> Assigned:
     """Remove duplicates, assign read ends to units, apply the read filters in their order.
 
     Parameters
@@ -299,28 +351,20 @@ def assign_pairs(
         Count every read of a key, not only the first.
     edges
         int64: lower edges of the rows 1, 2, ... of the insert-size histogram.
-
-    Returns
-    -------
-    codes
-        uint64: ``unit1 << 32 | unit2`` of every kept read, by group, unsorted.
-    ends
-        int64 (G): number of codes up to the end of each group.
-    counters
-        int64, in the order of `COUNTERS`, reads.
-    histogram
-        int64: distinct pairs per insert size, before the filter on it.
+    limit
+        bp: largest distance from a cut of the histogram of 5' ends.
     """
     codes = np.empty(len(keys), dtype=np.uint64)
     ends = np.zeros(len(chrom1), dtype=np.int64)
     counters = np.zeros(len(COUNTERS), dtype=np.int64)
     histogram = np.zeros(len(edges) + 1, dtype=np.int64)
-    limit = -1 if maxinsert is None else maxinsert
+    cuts = np.zeros((2, 2 * limit + 1), dtype=np.int64)
+    largest = -1 if maxinsert is None else maxinsert
     written = _assign_pairs(
-        tables, keys, group, chrom1, chrom2, limit, keep_duplicates, edges, histogram, counters,
-        codes, ends,
+        tables, keys, group, chrom1, chrom2, largest, keep_duplicates, edges, histogram, cuts,
+        counters, codes, ends,
     )  # fmt: skip
-    return codes[:written], ends, counters, histogram
+    return Assigned(codes[:written], ends, counters, histogram, cuts)
 
 
 @jit

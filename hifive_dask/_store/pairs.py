@@ -94,6 +94,10 @@ class _MemoryRows:
         return self.columns
 
 
+def _no_ends() -> NDArray[np.int64]:
+    return np.zeros((0, 3), dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class PairStore:
     """An open pair store.
@@ -113,6 +117,9 @@ class PairStore:
         Read statistics by name.
     insert_distribution
         int64 (182, 2): distinct read pairs, lower edge in bp.
+    end_distribution
+        int64 (601, 3): 5' ends on the plus and on the minus strand, place relative to the nearest
+        cut in bp; without rows where they are not known. No part of the token.
     token
         Digest of the content.
     rows_of
@@ -128,6 +135,7 @@ class PairStore:
     insert_distribution: NDArray[np.int64]
     token: str
     rows_of: Callable[[int, int], PairRows]
+    end_distribution: NDArray[np.int64] = field(default_factory=_no_ends)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     history: History = field(default_factory=History)
 
@@ -201,6 +209,7 @@ class PairStore:
             insert_distribution=np.stack(
                 [column("insert_size_count"), column("insert_size_edge")], axis=1
             ),
+            end_distribution=_read_ends(group),
             token=token,
             rows_of=_ZarrRows(where, token),
             attributes=dict(group.attrs),
@@ -215,6 +224,7 @@ class PairStore:
         *,
         stats: Mapping[str, int],
         insert_distribution: NDArray[np.int64],
+        end_distribution: NDArray[np.int64] | None = None,
         token: str,
         attributes: Mapping[str, Any] | None = None,
         history: History | None = None,
@@ -237,9 +247,20 @@ class PairStore:
             insert_distribution=insert_distribution,
             token=token,
             rows_of=_MemorySlices((first, second, count)),
+            end_distribution=_no_ends() if end_distribution is None else end_distribution,
             attributes=dict(attributes or {}),
             history=history or History(),
         )
+
+
+def _read_ends(group: Any) -> NDArray[np.int64]:
+    """The histogram of 5' ends, without rows where a store has none."""
+    if "end_count" not in group:
+        return _no_ends()
+    count, place = (
+        np.asarray(zarr_store.array_of(group, name)[...]) for name in ("end_count", "end_place")
+    )
+    return np.stack([*count, place], axis=1)
 
 
 @dataclass(frozen=True)
@@ -357,12 +378,13 @@ def finish_pairs(
     zone_map: NDArray[np.int32],
     stats: Mapping[str, int],
     insert_distribution: NDArray[np.int64],
+    end_distribution: NDArray[np.int64],
     token: str,
     history: History,
     attributes: Mapping[str, Any],
 ) -> None:
     """Write the small variables and declare the store complete."""
-    small = {
+    small: dict[str, Any] = {
         "block_chrom1": block_chrom1,
         "block_chrom2": block_chrom2,
         "block_offset": block_offset,
@@ -372,6 +394,8 @@ def finish_pairs(
         "insert_size_count": insert_distribution[:, 0],
         "insert_size_edge": insert_distribution[:, 1],
     }
+    if len(end_distribution):
+        small |= {"end_count": end_distribution[:, :2].T, "end_place": end_distribution[:, 2]}
     with zarr_store.changing(path) as group:
         for name, values in small.items():
             zarr_store.write_array(group, PAIRS, name, values)
@@ -406,6 +430,7 @@ def write_pairs(
         zone_map=np.concatenate(zone_map),
         stats=store.stats,
         insert_distribution=store.insert_distribution,
+        end_distribution=store.end_distribution,
         token=store.token,
         history=store.history,
         attributes=attributes,

@@ -156,6 +156,15 @@ class BamReads:
                 "were lanes with equal names joined to one file?"
             )
 
+    @property
+    def name(self) -> str:
+        """Of the first file, for messages."""
+        return self._files[0][0].name
+
+    def names(self) -> set[str]:
+        """Names of the headers, once prepared."""
+        return {name for file in self._all for name in file.references}
+
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no read pair."""
         file = self._files[0][0]

@@ -31,7 +31,7 @@ from hifive_dask.errors import InputError, StoreError
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.provenance import History
 from hifive_dask.reads.count import INSERT_EDGES
-from hifive_dask.reads.gather import Counted, write_counted
+from hifive_dask.reads.gather import Counted, no_ends, write_counted
 from hifive_dask.reads.pipeline import spill_beside
 from hifive_dask.schema import MARKED, STATISTICS
 
@@ -182,9 +182,9 @@ def combine_stores(
     InputError
         If the reads of a pair exceed the most that a store can hold, or there is no pair at all.
     StoreError
-        If the rows of insert-size histograms differ, or a store is damaged.
+        If the rows of histograms differ, or a store is damaged.
     """
-    insert = _add_inserts(stores)
+    insert, ends = _add_inserts(stores), _add_ends(stores)
     if not any(len(store) for store in stores):
         raise InputError("none of the stores holds a pair; there is nothing to combine")
     units = partition.units
@@ -201,7 +201,7 @@ def combine_stores(
         history.add(call[0], call[1], results=stats)
         write_counted(
             target,
-            Counted(stats, insert, tiles, ranges),
+            Counted(stats, insert, ends, tiles, ranges),
             order.chromosomes,
             spill.tiles,
             history,
@@ -253,6 +253,20 @@ def _add_inserts(stores: Sequence[PairStore]) -> Int64:
             )
         total[:rows, 0] += count
     return total
+
+
+def _add_ends(stores: Sequence[PairStore]) -> Int64:
+    """Sum of the histograms of 5' ends of those stores that have one."""
+    total = no_ends()
+    known = [store.end_distribution for store in stores if len(store.end_distribution)]
+    for ends in known:
+        if not np.array_equal(ends[:, 2], total[:, 2]):
+            raise StoreError(
+                f"the histogram of 5' ends of a store has {len(ends)} rows from {ends[0, 2]} bp, "
+                f"expected {len(total)} from {total[0, 2]} bp; make the store again from its reads"
+            )
+        total[:, :2] += ends[:, :2]
+    return total if known else total[:0]
 
 
 def join_histories(histories: Sequence[History], partition: History) -> History:

@@ -124,6 +124,11 @@ class CoolCounts:
         edges = [*range(0, self.rows, self._pixels), self.rows]
         return [_Job(uri, match, lo, hi) for lo, hi in itertools.pairwise(edges)]
 
+    @property
+    def name(self) -> str:
+        """Of the file, for messages."""
+        return os.fspath(self._address)
+
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no pair."""
         return explain_nothing_counted(os.fspath(self._address), stats)

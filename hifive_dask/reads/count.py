@@ -17,6 +17,7 @@ from hifive_dask._store.pairs import tile_file
 from hifive_dask.schema import MARKED
 
 __all__ = [
+    "END_LIMIT",
     "INSERT_EDGES",
     "PARTIAL_META",
     "UNKNOWN_BLOCK",
@@ -35,6 +36,7 @@ Report = list[tuple[str, int, int, int]]  # rows of `PARTIAL_META`
 Int64 = NDArray[np.int64]
 
 INSERT_EDGES: NDArray[np.int64] = np.round(np.exp(3.8 + 0.05 * np.arange(181))).astype(np.int64)
+END_LIMIT = 300  # bp: largest distance from a cut of the histogram of 5' ends
 # Rows of this block carry numbers of reads that lie on no chromosome, or no unit, or are marked.
 UNKNOWN_BLOCK = -1
 _LOST = ("chr_not_in_fends", *MARKED)
@@ -42,7 +44,8 @@ _FILE_BITS = 15  # of the number of a file, below a block
 _LOST_SHIFT = 48  # of the place in `_LOST` in the key, above the number of reads
 
 # What a tile reports, one number a row. `kind`: the statistic's name, "insert" (a = histogram row),
-# or "rows" (a = tile, b = block). The counted pairs themselves wait in a file.
+# "end" (a = histogram row, b = strand), or "rows" (a = tile, b = block). The counted pairs
+# themselves wait in a file.
 PARTIAL_META = pd.DataFrame(
     {
         "kind": pd.Series([], dtype=object),
@@ -138,7 +141,7 @@ class TileCounter:
 
     def count(self, tile: int, grouped: Grouped) -> Report:
         """Count one tile, write its rows, and return its numbers."""
-        codes, ends, counters, histogram = assign_pairs(
+        found = assign_pairs(
             self.tables,
             grouped.keys,
             grouped.group,
@@ -146,15 +149,16 @@ class TileCounter:
             maxinsert=self.maxinsert,
             keep_duplicates=self.dedup == "none",
             edges=INSERT_EDGES,
+            limit=END_LIMIT,
         )
-        rows, numbers = self._count_blocks(codes, ends, self._block_of(grouped.label))
+        rows, numbers = self._count_blocks(found.codes, found.ends, self._block_of(grouped.label))
         save_array(tile_file(self.directory, tile), rows)
-        report: Report = [
-            (name, 0, 0, int(n)) for name, n in zip(COUNTERS, counters, strict=True) if n
-        ]
-        report += [
-            ("insert", int(row), 0, int(histogram[row])) for row in np.flatnonzero(histogram)
-        ]
+        counters = zip(COUNTERS, found.counters.tolist(), strict=True)
+        report: Report = [(name, 0, 0, n) for name, n in counters if n]
+        inserts = np.flatnonzero(found.histogram)
+        report += [("insert", int(row), 0, int(found.histogram[row])) for row in inserts]
+        for strand, row in np.argwhere(found.cuts).tolist():
+            report.append(("end", row, strand, int(found.cuts[strand, row])))
         return report + [(kind, tile, block, n) for kind, block, n in numbers]
 
     def _count_blocks(

@@ -1,18 +1,33 @@
-"""Why nothing was loaded: an error that names the cause."""
+"""Whether reads fit the genome, and why nothing was loaded: errors and warnings with the cause."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from hifive_dask.errors import InputError
+from numpy.typing import NDArray
+
+from hifive_dask.errors import InputError, InputWarning
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.layout import Layout
+from hifive_dask.reads.sites import look_at_sites
 from hifive_dask.reads.text import TextFile, read_head
 from hifive_dask.schema import MARKED
 
-__all__ = ["explain_nothing_counted", "explain_nothing_loaded", "no_common_chromosome"]
+__all__ = [
+    "check_fit",
+    "explain_nothing_counted",
+    "explain_nothing_loaded",
+    "misfits",
+    "no_common_chromosome",
+]
 
 _LINES = 1000
+_LEAST_VALID = 0.01  # of all read pairs: fewer are an error
+_MANY_UNKNOWN = 0.2  # of all read pairs, on unknown chromosomes: a warning
+_NEARLY_ALL = 0.8  # of all read pairs, in one class of rejected ones: a warning
+_UNMAPPED = {"!", "*", "."}  # in place of the name of a chromosome
 _CURES = {
     "unmapped_reads": "are these the unmapped reads, which some programs write apart?",
     "multimapped_reads": "were all reads mapped to a genome that holds everything twice?",
@@ -24,6 +39,135 @@ _CURES = {
     "same_fragment": "is this a Hi-C library? All reads lie within single fragments",
     "failed_cut": "all reads join neighbouring fragments: is the enzyme of the cut sites right?",
 }
+_HINTS = {
+    **_CURES,
+    "pcr_duplicates": "the library is exhausted: sequencing more of it gives little",
+    "same_fragment": "DNA was not ligated: is this a Hi-C library, and are the cut sites right?",
+    "failed_cut": "neighbouring fragments hang together: is the enzyme of the cut sites right?",
+}
+
+
+def check_fit(
+    name: str,
+    partition: Partition,
+    stats: Mapping[str, int],
+    ends: NDArray[Any],
+    names: Collection[str] = (),
+) -> None:
+    """Warn if reads do not fit the genome; stop if hardly any does.
+
+    Parameters
+    ----------
+    name
+        Of the file, or files.
+    partition
+        The genome.
+    stats
+        Read statistics.
+    ends
+        Histogram of 5' ends, as `HiCData.end_distribution`.
+    names
+        Names of chromosomes in the files, all or some of them.
+
+    Raises
+    ------
+    InputError
+        If under 1 % of the read pairs are valid.
+
+    Warns
+    -----
+    InputWarning
+        For what `misfits` finds; names that the partition lacks are listed.
+    """
+    total, valid = stats["total_reads"], _valid(stats)
+    chromosomes = _compared(names, partition)
+    if valid < _LEAST_VALID * total:
+        counts = ", ".join(f"{key} {stats[key]:,}" for key in _rejected(stats) if stats[key])
+        reasons = [key for key in _rejected(stats) if chromosomes or key != "chr_not_in_fends"]
+        reason = max(reasons, key=lambda key: stats[key])
+        seen = f"; {chromosomes}" if reason == "chr_not_in_fends" else ""
+        sites = misfits({}, ends).get("cut_sites")
+        raise InputError(
+            f"{valid:,} of {total:,} read pairs are valid ({100 * valid / total:.2g} %), expected "
+            f"most of them, and at least 1 % ({counts}){seen}",
+            path=name,
+            cure=f"{_HINTS.get(reason, 'do reads and partition belong together?')}; nothing was "
+            "loaded. Of a small part of a genome, give only the reads within it"
+            + (f"\n  {sites}" if sites else ""),
+        )
+    for key, text in misfits(stats, ends).items():
+        if key == "chr_not_in_fends" and names:
+            if not chromosomes:  # those without a name were not mapped
+                continue
+            head, _, cure = text.partition("\n")
+            text = f"{head}; {chromosomes}\n{cure}"
+        warnings.warn(f"{name}: {text}", InputWarning, stacklevel=7)
+
+
+def misfits(stats: Mapping[str, int], ends: NDArray[Any]) -> dict[str, str]:
+    """Say why reads may not fit the genome, with what helps in a second line.
+
+    Parameters
+    ----------
+    stats
+        Read statistics.
+    ends
+        Histogram of 5' ends, as `HiCData.end_distribution`.
+
+    Returns
+    -------
+    By the class of reads, or ``cut_sites``; nothing if all is well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hifive_dask.reads.diagnose import misfits
+    >>> stats = {"total_reads": 10, "chr_not_in_fends": 9, "valid_cis_reads": 1}
+    >>> print(misfits(stats, np.zeros((0, 3)))["chr_not_in_fends"])
+    90.0 % of the read pairs (9 of 10) lie on chromosomes that the partition lacks
+      use a partition of the same genome, with the same names
+    """
+    total = stats.get("total_reads", 0)
+    found = {}
+    for name in _rejected(stats):
+        count = stats[name]
+        share = f"{100 * count / max(1, total):.1f} % of the read pairs ({count:,} of {total:,})"
+        if name == "chr_not_in_fends":
+            if count > _MANY_UNKNOWN * total:
+                found[name] = (
+                    f"{share} lie on chromosomes that the partition lacks\n"
+                    "  use a partition of the same genome, with the same names"
+                )
+        elif count > _NEARLY_ALL * total:
+            cure = _HINTS.get(name, "do reads and partition belong together?")
+            found[name] = f"{share} are in one class, {name}\n  {cure}"
+    sites = look_at_sites(ends)
+    if sites is not None and sites.misfit:
+        found["cut_sites"] = sites.misfit
+    return found
+
+
+def _valid(stats: Mapping[str, int]) -> int:
+    return stats.get("valid_cis_reads", 0) + stats.get("valid_trans_reads", 0)
+
+
+def _rejected(stats: Mapping[str, int]) -> list[str]:
+    """Names of the classes of rejected reads."""
+    return [name for name in stats if name != "total_reads" and not name.startswith("valid_")]
+
+
+def _compared(names: Collection[str], partition: Partition) -> str:
+    """Which names are unknown, which known, which the partition holds; empty if none is unknown."""
+    known = set(partition.chromosomes)
+    unknown = sorted(set(names) - known - _UNMAPPED)
+    if not unknown:
+        return ""
+    common = sorted(known.intersection(names))
+    return (
+        f"unknown are {_listed(unknown)}; known {'is' if len(common) == 1 else 'are'} "
+        f"{_listed(common) if common else 'none'}; the partition holds "
+        f"{_listed(partition.chromosomes)}"
+    )
 
 
 def explain_nothing_loaded(

@@ -24,10 +24,10 @@ from hifive_dask._store.pairs import (
 )
 from hifive_dask._store.places import Location
 from hifive_dask.provenance import History
-from hifive_dask.reads.count import INSERT_EDGES
+from hifive_dask.reads.count import END_LIMIT, INSERT_EDGES
 from hifive_dask.schema import MARKED, STATISTICS
 
-__all__ = ["Counted", "write_counted"]
+__all__ = ["Counted", "no_ends", "write_counted"]
 
 _FATES = (*STATISTICS[1:9], *MARKED[:3])  # what all reads are the sum of
 
@@ -42,6 +42,9 @@ class Counted:
         Reads, or pairs, by name of the statistic.
     insert
         int64 (182, 2): distinct read pairs, lower edge in bp.
+    ends
+        int64 (601, 3): 5' ends on the plus and on the minus strand, place relative to the nearest
+        cut in bp; without rows if there are none.
     tiles
         (tile, rows), tiles in order.
     blocks
@@ -50,6 +53,7 @@ class Counted:
 
     stats: dict[str, int]
     insert: NDArray[np.int64]
+    ends: NDArray[np.int64]
     tiles: list[tuple[int, int]]
     blocks: list[tuple[int, int]]
 
@@ -62,11 +66,15 @@ class Counted:
         totals: Counter[str] = Counter()
         insert = np.zeros((len(INSERT_EDGES) + 1, 2), dtype=np.int64)
         insert[1:, 1] = INSERT_EDGES
+        ends = no_ends()
         tiles: Counter[int] = Counter()
         blocks: Counter[int] = Counter()
-        for kind, a, b, value in report.itertuples(index=False):
+        sums = report.groupby(["kind", "a", "b"], as_index=False)["value"].sum()
+        for kind, a, b, value in zip(*(sums[column].tolist() for column in sums), strict=True):
             if kind == "insert":
                 insert[a, 0] += value
+            elif kind == "end":
+                ends[a, b] += value
             elif kind == "rows":
                 tiles[a] += value
                 blocks[b] += value
@@ -78,7 +86,16 @@ class Counted:
         stats["total_reads"] = sum(stats[name] for name in _FATES)
         if not duplicates_lost:
             stats["total_reads"] -= int(found)
-        return cls(stats, insert, sorted(tiles.items()), sorted(blocks.items()))
+        if not ends[:, :2].any():
+            ends = ends[:0]
+        return cls(stats, insert, ends, sorted(tiles.items()), sorted(blocks.items()))
+
+
+def no_ends() -> NDArray[np.int64]:
+    """int64 (601, 3): histogram of 5' ends without any."""
+    ends = np.zeros((2 * END_LIMIT + 1, 3), dtype=np.int64)
+    ends[:, 2] = np.arange(-END_LIMIT, END_LIMIT + 1)
+    return ends
 
 
 def write_counted(
@@ -133,6 +150,7 @@ def write_counted(
         target,
         **content,
         zone_map=np.concatenate([zone for zone, _ in results]),
+        end_distribution=counted.ends,
         token=pairs_token(**content, sums=sums),
         history=history,
         attributes=attributes,

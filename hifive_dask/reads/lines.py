@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.partition import Partition
@@ -25,6 +25,7 @@ from hifive_dask.reads.text import (
 __all__ = ["TextReads"]
 
 _LINE = 48  # bytes of text per read pair, about
+_PIECES, _PIECE = 16, 1 << 16  # pieces of a file that are looked at for names, and bytes of each
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class TextReads:
         self._paths, self._format = list(files), format
         self._base, self._edges, self._marks, self._block_bytes = base, edges, marks, block_bytes
         self._files: list[TextFile] = []
+        self._texts: list[TextFile] = []
         self._layouts: list[Layout] = []
         self.reads = 0
         self.found: dict[str, int] = {}
@@ -98,13 +100,31 @@ class TextReads:
             find_layout(file, self._format, fragments=self._edges is not None, marks=self._marks)
             for file in self._files
         ]
-        texts = unpack_all(self._files, spill, silent)
+        self._texts = texts = unpack_all(self._files, spill, silent)
         self.reads = sum(text.text_bytes() for text in texts) // _LINE
         return [
             _Job(block, layout, number, self._base, self._edges)
             for number, (text, layout) in enumerate(zip(texts, self._layouts, strict=True))
             for block in text.blocks(self._block_bytes)
         ]
+
+    @property
+    def name(self) -> str:
+        """Of the first file, for messages."""
+        return self._files[0].name
+
+    def names(self) -> set[str]:
+        """Names of chromosomes in pieces of text spread over the files, once prepared."""
+        found: set[str] = set()
+        for text, layout in zip(self._texts, self._layouts, strict=True):
+            columns = (layout.chrom1, layout.chrom2)
+            for block in text.blocks(max(_PIECE, text.text_bytes() // _PIECES)):
+                head = replace(block, hi=min(block.hi, block.lo + _PIECE)).read()
+                for line in head.decode("utf-8", "replace").splitlines():
+                    cells = line.split("\t")
+                    if not line.startswith("#") and len(cells) > max(columns):
+                        found.update(cells[k] for k in columns)
+        return found
 
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no read pair."""

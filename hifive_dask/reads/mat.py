@@ -220,6 +220,11 @@ class MatCounts:
             for block in text.blocks(self._block_bytes)
         ]
 
+    @property
+    def name(self) -> str:
+        """Of the file, for messages; known once prepared."""
+        return self._file.name
+
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no pair."""
         return explain_nothing_counted(self._file.name, stats)

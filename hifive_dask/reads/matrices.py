@@ -106,6 +106,11 @@ class MatrixCounts:
             return self._text_jobs(spill, silent)
         return self._array_jobs(ArrayFile(self._name, self._format))
 
+    @property
+    def name(self) -> str:
+        """Of the file, or the template of files, for messages."""
+        return self._name
+
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no pair."""
         return explain_nothing_counted(self._name, stats)

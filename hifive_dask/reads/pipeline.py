@@ -43,6 +43,7 @@ from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
 from hifive_dask.reads.count import PARTIAL_META, UNKNOWN_BLOCK, Dedup, TileCounter, lost_key
+from hifive_dask.reads.diagnose import check_fit
 from hifive_dask.reads.gather import Counted, write_counted
 from hifive_dask.reads.near import NearSifter, count_sifted
 from hifive_dask.reads.source import CountJob, CountSource, ReadJob, ReadSource
@@ -160,7 +161,13 @@ def load_reads(
     Raises
     ------
     InputError
-        For a missing, damaged or faulty file, or if no read pair was accepted.
+        For a missing, damaged or faulty file, or if under 1 % of the read pairs were accepted.
+
+    Warns
+    -----
+    InputWarning
+        If many reads are on unknown chromosomes, nearly all are rejected for one reason, or the cut
+        sites seem to be wrong.
     """
     if maxinsert is not None and maxinsert < 0:
         raise ParameterError(f"maxinsert is {maxinsert}, expected bp >= 0, or None for no filter")
@@ -184,6 +191,8 @@ def load_reads(
         counted = Counted.gather(report, duplicates_lost=dedup != "none")
         if not counted.tiles:
             raise source.explain(partition, counted.stats)
+        names = source.names() if counted.stats["chr_not_in_fends"] else ()
+        check_fit(source.name, partition, counted.stats, counted.ends, names)
         history.add(call[0], call[1], results={**counted.stats, **source.found})
         write_counted(target, counted, len(chromosomes), spill.tiles, history, attributes, silent)
     return counted.stats
@@ -224,6 +233,7 @@ def load_counts(
         counted = Counted.gather(report, duplicates_lost=True)
         if not counted.tiles:
             raise source.explain(partition, counted.stats)
+        check_fit(source.name, partition, counted.stats, counted.ends)
         history.add(call[0], call[1], results=counted.stats)
         write_counted(
             target, counted, len(units.chromosomes), spill.tiles, history, attributes, silent

@@ -6,7 +6,7 @@ the rest: shuffle, duplicates, filters, counting, writing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -77,6 +77,13 @@ class ReadSource(Protocol):
     def found(self) -> Mapping[str, int]:
         """What the history shall record beside the statistics, known once prepared."""
 
+    @property
+    def name(self) -> str:
+        """Of the first file, for messages; known once prepared."""
+
+    def names(self) -> Collection[str]:
+        """Names of chromosomes in the files, all or some of them; known once prepared."""
+
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> HifiveDaskError:
         """Return the error for a load that kept no read pair."""
 
@@ -123,6 +130,10 @@ class CountSource(Protocol):
     @property
     def rows(self) -> int:
         """About how many pairs there are, known once prepared; decides the number of tiles."""
+
+    @property
+    def name(self) -> str:
+        """Of the file, for messages; known once prepared."""
 
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> HifiveDaskError:
         """Return the error for a load that kept no pair."""
