@@ -556,6 +556,20 @@ def test_corrections__are_those_of_units_in_use() -> None:
     ]
 
 
+def test_cut_sites__names_the_peaks_and_where_ends_look() -> None:
+    ends = np.stack([np.full(601, 9), np.full(601, 5), np.arange(-300, 301)], axis=1)
+    ends[301:, :2] = ends[301:, 1::-1]  # those of the plus strand lie before the cut
+    ends[298, 0] = ends[302, 1] = 500
+    near, wide = plot.cut_sites(ends, title="moved").axes
+    assert near.get_title(loc="left") == "moved"
+    assert near.texts[0].get_text() == "dangling ends at -2 bp (plus)\nand +2 bp (minus)"
+    assert wide.texts[0].get_text() == "1.8 times as many ends\nface the cut as look away"
+    plus, minus = (patch.get_data().values for patch in near.patches)
+    assert (plus.argmax(), plus.max(), minus.argmax(), minus.max()) == (18, 500, 22, 500)
+    with pytest.raises(ParameterError, match="the histogram of 5' ends is empty"):
+        plot.cut_sites(ends[:0])
+
+
 def test_insert_sizes__shows_share_up_to_the_limit() -> None:
     histogram = np.array([[0, 0], [30, 100], [60, 200], [10, 400], [0, 800]])
     axes = plot.insert_sizes(histogram, 399).axes[0]

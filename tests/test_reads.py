@@ -649,6 +649,7 @@ def test_files__given_twice_are_refused(tmp_path: Path) -> None:
             TextReads(files, "raw")
 
 
+@pytest.mark.filterwarnings("ignore:.*do not gather:hifive_dask.errors.InputWarning")
 def test_thousand_contigs__tables_stay_small(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     partition = fend_partition({f"c{k}": [100, 900, 1700, 2500] for k in range(1000)})

@@ -153,6 +153,8 @@ def _of_fends(fend: Fend) -> dict[str, Any]:
 
 
 def _of_pairs(data: HiCData, short: int) -> dict[str, Any]:
+    from hifive_dask.reads.sites import site_numbers
+
     return {
         "partition": {"file": data.fends.file, "token": data.fends.token},
         "kind": data.fends.partition.kind,
@@ -162,6 +164,7 @@ def _of_pairs(data: HiCData, short: int) -> dict[str, Any]:
         "sources": list(data.store.attributes.get("sources") or ()),
         "statistics": dict(data.stats),
         "distance_classes": {"short": short, **data.distance_classes(short)},
+        "cut_sites": site_numbers(data.end_distribution),
     }
 
 

@@ -138,6 +138,9 @@ def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
     if data.insert_distribution[:, 0].any():
         inserts = plot.insert_sizes(data.insert_distribution, data.maxinsert)
         yield "insert_sizes.png", inserts, "Distances of both read ends to their cut sites, summed"
+    if data.end_distribution[:, :2].any():
+        ends = plot.cut_sites(data.end_distribution)
+        yield "cut_sites.png", ends, "Where reads begin, relative to the nearest cut site"
     applied = hic.applied_corrections
     if applied is not None:
         yield (

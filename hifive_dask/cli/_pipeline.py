@@ -19,7 +19,7 @@ from hifive_dask.cli._inputs import (
 )
 from hifive_dask.cli._maps import check_region
 from hifive_dask.cli._methods import Method
-from hifive_dask.cli._reads import count_reads, files_of
+from hifive_dask.cli._reads import count_reads, files_of, warn_of_misfits
 from hifive_dask.cli._settings import Settings, stats_rows
 from hifive_dask.cli._steps import Steps, file_state
 from hifive_dask.errors import StoreError
@@ -84,6 +84,7 @@ class Pipeline:
         self.settings.say(f"Summary:  {self.out / 'summary.md'}")
         self.settings.say(f"Pictures: {self.out / 'pictures'} ({', '.join(pictures)})")
         self.settings.say(f"Report:   {self.out / 'report.html'} ({verdicts})")
+        warn_of_misfits(data)
         self.settings.document(lambda: self._document(hic, pictures))
 
     def _check(self, fend: Fend) -> None:

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from hifive_dask import HiCData
     from hifive_dask._store.places import Place
 
-__all__ = ["count_reads", "files_of", "reads_format", "reads_options", "short_option"]
+__all__ = [
+    "count_reads",
+    "files_of",
+    "reads_format",
+    "reads_options",
+    "short_option",
+    "warn_of_misfits",
+]
 
 _readable = FilePath(exists=True, dir_okay=False, allow_dash=True)
 
@@ -170,6 +177,17 @@ def count_reads(
         data.load_data_from_cool(fends, reads[0])
     data.save()
     return data
+
+
+def warn_of_misfits(data: HiCData) -> None:
+    """Say again, at the end of long work, in what the reads do not fit the genome."""
+    import warnings
+
+    from hifive_dask.errors import InputWarning
+    from hifive_dask.reads.diagnose import misfits
+
+    for text in misfits(data.stats, data.end_distribution).values():
+        warnings.warn(text, InputWarning, stacklevel=2)
 
 
 def _find_format(files: Sequence[Path]) -> str:

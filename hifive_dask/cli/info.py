@@ -9,7 +9,7 @@ import click
 from hifive_dask.cli._command import Command
 from hifive_dask.cli._facts import MapFile, facts_of, levels_text, open_any, ratio_text
 from hifive_dask.cli._filter import tell_filter
-from hifive_dask.cli._reads import short_option
+from hifive_dask.cli._reads import short_option, warn_of_misfits
 from hifive_dask.cli._settings import Settings, json_option, pass_settings, stats_rows
 from hifive_dask.cli._stores import StorePath
 
@@ -95,6 +95,8 @@ def _fends(settings: Settings, fend: Fend) -> None:
 
 
 def _pairs(settings: Settings, data: HiCData) -> None:
+    from hifive_dask.reads.sites import look_at_sites
+
     settings.table(
         f"Pairs {data.file}",
         {
@@ -105,6 +107,10 @@ def _pairs(settings: Settings, data: HiCData) -> None:
         },
     )
     settings.table("Read pairs", stats_rows(data.stats))
+    sites = look_at_sites(data.end_distribution)
+    if sites is not None:
+        settings.say(f"Cut sites: {sites.text}.\n")
+    warn_of_misfits(data)
 
 
 def _limit(data: HiCData) -> str:

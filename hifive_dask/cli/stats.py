@@ -10,7 +10,7 @@ import click
 
 from hifive_dask.cli._command import Command
 from hifive_dask.cli._pictures import check_picture, draw_statistics
-from hifive_dask.cli._reads import short_option
+from hifive_dask.cli._reads import short_option, warn_of_misfits
 from hifive_dask.cli._settings import Settings, json_option, pass_settings
 from hifive_dask.cli._stores import FilePath, StorePath
 
@@ -36,17 +36,20 @@ if TYPE_CHECKING:
 def command(settings: Settings, /, pairs: tuple[Place, ...], short: int, out: Path | None) -> None:
     """Tell what became of the reads of the pair stores PAIRS, also as a picture."""
     from hifive_dask import HiCData
+    from hifive_dask.reads.sites import look_at_sites
 
     if out is not None:
         check_picture(out, *pairs)
     named = _named(pairs)
     with settings.session():
-        tables = {
-            name: HiCData(path, "r", silent=settings.quiet).stats_table(short)
-            for name, path in named.items()
-        }
+        stores = {name: HiCData(path, "r", silent=settings.quiet) for name, path in named.items()}
+        tables = {name: data.stats_table(short) for name, data in stores.items()}
         for name, table in tables.items():
             settings.table(name, _rows(table, short))
+            sites = look_at_sites(stores[name].end_distribution)
+            if sites is not None:
+                settings.say(f"Cut sites: {sites.text}.\n")
+            warn_of_misfits(stores[name])
         if out is not None:
             draw_statistics(tables, short, out)
             settings.say(f"{out}: what became of the reads.")

@@ -21,6 +21,7 @@ from hifive_dask.plot.diagnostics import corrections, insert_sizes, trace
 from hifive_dask.plot.heatmap import heatmap
 from hifive_dask.plot.libraries import statistics
 from hifive_dask.plot.model import model
+from hifive_dask.plot.sites import cut_sites
 from hifive_dask.plot.style import save
 from hifive_dask.plot.triangle import triangle
 
@@ -29,6 +30,7 @@ __all__ = [
     "chromosomes",
     "corrections",
     "coverage",
+    "cut_sites",
     "decay",
     "heatmap",
     "insert_sizes",

@@ -156,7 +156,6 @@ class BamReads:
                 "were lanes with equal names joined to one file?"
             )
 
-    @property
     def name(self) -> str:
         """Of the first file, for messages."""
         return self._files[0][0].name

@@ -124,7 +124,6 @@ class CoolCounts:
         edges = [*range(0, self.rows, self._pixels), self.rows]
         return [_Job(uri, match, lo, hi) for lo, hi in itertools.pairwise(edges)]
 
-    @property
     def name(self) -> str:
         """Of the file, for messages."""
         return os.fspath(self._address)

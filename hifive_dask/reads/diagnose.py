@@ -26,6 +26,7 @@ __all__ = [
 _LINES = 1000
 _LEAST_VALID = 0.01  # of all read pairs: fewer are an error
 _MANY_UNKNOWN = 0.2  # of all read pairs, on unknown chromosomes: a warning
+_FEW = 100  # read pairs, of which shares tell nothing
 _NEARLY_ALL = 0.8  # of all read pairs, in one class of rejected ones: a warning
 _UNMAPPED = {"!", "*", "."}  # in place of the name of a chromosome
 _CURES = {
@@ -122,14 +123,14 @@ def misfits(stats: Mapping[str, int], ends: NDArray[Any]) -> dict[str, str]:
     --------
     >>> import numpy as np
     >>> from hifive_dask.reads.diagnose import misfits
-    >>> stats = {"total_reads": 10, "chr_not_in_fends": 9, "valid_cis_reads": 1}
+    >>> stats = {"total_reads": 1000, "chr_not_in_fends": 900, "valid_cis_reads": 100}
     >>> print(misfits(stats, np.zeros((0, 3)))["chr_not_in_fends"])
-    90.0 % of the read pairs (9 of 10) lie on chromosomes that the partition lacks
+    90.0 % of the read pairs (900 of 1,000) lie on chromosomes that the partition lacks
       use a partition of the same genome, with the same names
     """
     total = stats.get("total_reads", 0)
     found = {}
-    for name in _rejected(stats):
+    for name in _rejected(stats) if total >= _FEW else ():
         count = stats[name]
         share = f"{100 * count / max(1, total):.1f} % of the read pairs ({count:,} of {total:,})"
         if name == "chr_not_in_fends":
@@ -153,7 +154,8 @@ def _valid(stats: Mapping[str, int]) -> int:
 
 def _rejected(stats: Mapping[str, int]) -> list[str]:
     """Names of the classes of rejected reads."""
-    return [name for name in stats if name != "total_reads" and not name.startswith("valid_")]
+    apart = ("total_reads", "marked_duplicates")  # the latter are part of the PCR duplicates
+    return [name for name in stats if name not in apart and not name.startswith("valid_")]
 
 
 def _compared(names: Collection[str], partition: Partition) -> str:

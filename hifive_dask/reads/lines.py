@@ -108,7 +108,6 @@ class TextReads:
             for block in text.blocks(self._block_bytes)
         ]
 
-    @property
     def name(self) -> str:
         """Of the first file, for messages."""
         return self._files[0].name

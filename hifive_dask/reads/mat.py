@@ -220,7 +220,6 @@ class MatCounts:
             for block in text.blocks(self._block_bytes)
         ]
 
-    @property
     def name(self) -> str:
         """Of the file, for messages; known once prepared."""
         return self._file.name

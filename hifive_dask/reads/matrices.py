@@ -106,7 +106,6 @@ class MatrixCounts:
             return self._text_jobs(spill, silent)
         return self._array_jobs(ArrayFile(self._name, self._format))
 
-    @property
     def name(self) -> str:
         """Of the file, or the template of files, for messages."""
         return self._name

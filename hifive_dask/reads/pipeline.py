@@ -192,7 +192,7 @@ def load_reads(
         if not counted.tiles:
             raise source.explain(partition, counted.stats)
         names = source.names() if counted.stats["chr_not_in_fends"] else ()
-        check_fit(source.name, partition, counted.stats, counted.ends, names)
+        check_fit(source.name(), partition, counted.stats, counted.ends, names)
         history.add(call[0], call[1], results={**counted.stats, **source.found})
         write_counted(target, counted, len(chromosomes), spill.tiles, history, attributes, silent)
     return counted.stats
@@ -233,7 +233,7 @@ def load_counts(
         counted = Counted.gather(report, duplicates_lost=True)
         if not counted.tiles:
             raise source.explain(partition, counted.stats)
-        check_fit(source.name, partition, counted.stats, counted.ends)
+        check_fit(source.name(), partition, counted.stats, counted.ends)
         history.add(call[0], call[1], results=counted.stats)
         write_counted(
             target, counted, len(units.chromosomes), spill.tiles, history, attributes, silent

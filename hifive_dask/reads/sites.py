@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CutSites", "look_at_sites"]
+__all__ = ["CutSites", "look_at_sites", "site_numbers"]
 
 _NEAR = 20  # bp around a cut in which peaks are looked for
 _LEAST = 20  # ends of a peak
@@ -79,7 +79,7 @@ class CutSites(NamedTuple):
             seen = f"{self.dangling:,} dangling ends begin {where}"
         if self.facing is None:
             return f"{seen}; too few ends to tell whether the enzyme is right"
-        return f"{seen}; {self.facing:.2g} times as many ends face the nearest cut as look away"
+        return f"{seen}; {self.facing:.3g} times as many ends face the nearest cut as look away"
 
     @property
     def misfit(self) -> str | None:
@@ -151,6 +151,14 @@ def look_at_sites(end_distribution: NDArray[Any]) -> CutSites | None:
     elif ratio + 3 * error <= _OTHER:
         enzyme = "other"
     return CutSites(total, plus_at, minus_at, dangling, ratio, enzyme)
+
+
+def site_numbers(end_distribution: NDArray[Any]) -> dict[str, Any] | None:
+    """What `look_at_sites` tells, as plain values with their names; None if it tells nothing."""
+    sites = look_at_sites(end_distribution)
+    if sites is None:
+        return None
+    return {**sites._asdict(), "shift": sites.shift}
 
 
 def _peak(count: NDArray[np.int64]) -> int | None:

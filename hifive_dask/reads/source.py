@@ -77,7 +77,6 @@ class ReadSource(Protocol):
     def found(self) -> Mapping[str, int]:
         """What the history shall record beside the statistics, known once prepared."""
 
-    @property
     def name(self) -> str:
         """Of the first file, for messages; known once prepared."""
 
@@ -131,7 +130,6 @@ class CountSource(Protocol):
     def rows(self) -> int:
         """About how many pairs there are, known once prepared; decides the number of tiles."""
 
-    @property
     def name(self) -> str:
         """Of the file, for messages; known once prepared."""
 

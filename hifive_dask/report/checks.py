@@ -71,8 +71,8 @@ class Check:
 def judge(numbers: Numbers) -> list[dict[str, Any]]:
     """All verdicts that the numbers allow, as plain values: first whether there is a map at all."""
     parts = (
-        _in_use, _hardly_left, _left_out, _expected, _convergence, _library, _signal, _decay,
-        _resolution, _corrections,
+        _in_use, _hardly_left, _left_out, _expected, _convergence, _library, _cut_sites, _signal,
+        _decay, _resolution, _corrections,
     )  # fmt: skip
     checks = [check for part in parts for check in part(numbers)]
     if share_in_use(numbers["filter"]) < NEARLY_EMPTY:
@@ -305,6 +305,40 @@ def _duplicates(reads: Numbers) -> Check:
     return Check(
         "duplicates", "reads", "PCR duplicates", _percent(share), share, verdict, reason,
         {"good": good, "poor": poor},
+    )  # fmt: skip
+
+
+def _cut_sites(numbers: Numbers) -> Iterator[Check]:
+    """Whether reads begin and gather where the cut sites are."""
+    found = numbers["cut_sites"]
+    if found is None:
+        return
+    shift, facing = found["shift"], found["facing"]
+    if shift is None:
+        yield Check(
+            "cut_sites", "sites", "Cut sites", "not known", None, "none",
+            "this library shows no dangling ends, so the enzyme cannot be checked to the base",
+            basis=_FACT,
+        )  # fmt: skip
+    else:
+        size = f"{abs(shift)} bp"
+        yield Check(
+            "cut_sites", "sites", "Cut sites", f"shifted by {size}" if shift else "exact", shift,
+            "poor" if shift else "good",
+            f"{found['dangling']:,} ends of molecules that were not ligated begin "
+            + (f"{size} {'before' if shift < 0 else 'behind'} the sites" if shift else "at a site"),
+            basis=_FACT,
+        )  # fmt: skip
+    if facing is None:
+        return
+    verdict: Verdict = "none" if found["enzyme"] is None else "good"
+    if found["enzyme"] == "other":
+        verdict = "poor" if shift is None else "check"
+    yield Check(
+        "enzyme", "sites", "Reads that face a cut", f"{facing:.2f}-fold", facing, verdict,
+        "ends that face the nearest cut over those that look away from it"
+        + ("; the enzyme may be another one" if verdict == "poor" else ""),
+        {"good": 1.5, "poor": 1.3},
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from hifive_dask.report.learned import (
     measured_table,
 )
 from hifive_dask.report.left_out import left_out_numbers
-from hifive_dask.report.reads import insert_numbers, read_numbers
+from hifive_dask.report.reads import cut_site_numbers, insert_numbers, read_numbers
 
 __all__ = ["FORMAT", "Findings", "measure"]
 
@@ -76,6 +76,7 @@ def measure(hic: HiC, short: int) -> Findings:
         "project": _project(hic),
         "reads": read_numbers(data, short),
         "inserts": insert_numbers(data),
+        "cut_sites": cut_site_numbers(data),
         "decay": decay_numbers(hic),
         "filter": filter_numbers(hic, counted, kept, _of_chromosomes(hic, expected)),
         "left_out": left_out_numbers(hic, counted, kept),

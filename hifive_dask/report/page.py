@@ -23,6 +23,7 @@ _SECTIONS = (
     ("chromosomes", "Chromosomes"),
     ("reads", "Reads"),
     ("inserts", "Insert sizes"),
+    ("sites", "Cut sites"),
     ("decay", "Decay"),
     ("filter", "Coverage"),
     ("corrections", "Corrections"),

@@ -169,6 +169,12 @@ def _measured(hic: HiC, findings: Findings) -> Iterator[Picture]:
             "Distinct read pairs by the sum of the distances of both ends to their cut sites"
             + (", grey: rejected." if inserts["share_up_to"] is not None else "."),
         )  # fmt: skip
+    if numbers["cut_sites"] is not None:
+        yield _picture(
+            "sites", "sites", plot.cut_sites(hic.data.end_distribution),
+            "5' ends of distinct read pairs by their place relative to the nearest cut: next to "
+            "it, and up to 300 bp from it.",
+        )  # fmt: skip
     if decay is not None:
         figure = plot.decay(
             decay["distance"],

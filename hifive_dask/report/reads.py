@@ -10,8 +10,9 @@ from scipy.optimize import brentq
 from hifive_dask.genome.partition import Units
 from hifive_dask.hic_data import HiCData
 from hifive_dask.reads.classes import READ_CLASSES, class_table, share_up_to
+from hifive_dask.reads.sites import site_numbers
 
-__all__ = ["insert_numbers", "library_size", "random_trans", "read_numbers"]
+__all__ = ["cut_site_numbers", "insert_numbers", "library_size", "random_trans", "read_numbers"]
 
 _UNPLACED = ("unmapped_reads", "multimapped_reads", "walk_reads", "chr_not_in_fends")
 _LOST = (*_UNPLACED, "out_of_bounds", "insert_size", "same_fragment", "failed_cut")
@@ -100,6 +101,15 @@ def insert_numbers(data: HiCData) -> dict[str, Any] | None:
         "edges": edge[:rows].tolist(),
         "pairs": count[:rows].tolist(),
     }
+
+
+def cut_site_numbers(data: HiCData) -> dict[str, Any] | None:
+    """Where 5' ends lie relative to the cut sites, and what that tells; None if not known."""
+    numbers = site_numbers(data.end_distribution)
+    if numbers is None:
+        return None
+    columns = zip(("plus_ends", "minus_ends", "place"), data.end_distribution.T, strict=True)
+    return {**numbers, **{name: column.tolist() for name, column in columns}}
 
 
 def _number(value: float) -> float | None:
