@@ -181,13 +181,11 @@ def count_reads(
 
 def warn_of_misfits(data: HiCData) -> None:
     """Say again, at the end of long work, in what the reads do not fit the genome."""
-    import warnings
-
-    from hifive_dask.errors import InputWarning
+    from hifive_dask.errors import InputWarning, warn
     from hifive_dask.reads.diagnose import misfits
 
     for text in misfits(data.stats, data.end_distribution).values():
-        warnings.warn(text, InputWarning, stacklevel=2)
+        warn(text, InputWarning)
 
 
 def _find_format(files: Sequence[Path]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
-from hifive_dask.errors import InputError, InputWarning
+from hifive_dask.errors import InputError, InputWarning, warn
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.layout import Layout
 from hifive_dask.reads.sites import look_at_sites
@@ -84,8 +83,9 @@ def check_fit(
     chromosomes = _compared(names, partition)
     if valid < _LEAST_VALID * total:
         counts = ", ".join(f"{key} {stats[key]:,}" for key in _rejected(stats) if stats[key])
-        reasons = [key for key in _rejected(stats) if chromosomes or key != "chr_not_in_fends"]
-        reason = max(reasons, key=lambda key: stats[key])
+        # Where reads were mapped, that others were not is no reason.
+        known = [key for key in _CURES if chromosomes or key != "chr_not_in_fends"]
+        reason = max(known, key=lambda key: (key not in MARKED and stats[key], stats[key]))
         seen = f"; {chromosomes}" if reason == "chr_not_in_fends" else ""
         sites = misfits({}, ends).get("cut_sites")
         raise InputError(
@@ -102,7 +102,7 @@ def check_fit(
                 continue
             head, _, cure = text.partition("\n")
             text = f"{head}; {chromosomes}\n{cure}"
-        warnings.warn(f"{name}: {text}", InputWarning, stacklevel=7)
+        warn(f"{name}: {text}", InputWarning)
 
 
 def misfits(stats: Mapping[str, int], ends: NDArray[Any]) -> dict[str, str]:
