@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import shutil
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -389,3 +390,9 @@ def test_golden_yeast__from_reads_to_heatmaps(
     hic.find_express_fend_corrections(kr=True)
     assert hic.trace is not None
     assert len(hic.trace) <= 80  # 78 products; the plain iteration of Express needs 844
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hic.find_express_fend_corrections(accelerate=True, calibrate=True)
+    for other in ("chrIV", "chrXII"):
+        sums = hic.heatmap("chrIV", other, binsize=2_000_000).sum()
+        assert float(sums.observed) == pytest.approx(float(sums.expected), rel=1e-5)
