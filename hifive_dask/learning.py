@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.model.convergence import OnNonconvergence
 from hifive_dask.model.express import ExpressResult, Method, balance
 from hifive_dask.model.filtering import UseReads
+from hifive_dask.model.joint_poisson import fit_jointly
 from hifive_dask.model.levels import Levels
-from hifive_dask.model.probability import Model, maximize
+from hifive_dask.model.probability import Model, ProbabilityResult, maximize
 from hifive_dask.modelling import Modelling
 from hifive_dask.regions import distance_window
 
@@ -222,11 +224,16 @@ class Learning(Modelling):
         precorrect: bool = False,
         model: Model = "binomial",
         *,
+        refit_distance: bool = False,
         calibrate: bool = False,
         on_nonconvergence: OnNonconvergence = "warn",
         checkpoint: Location | None = None,
     ) -> None:
         """Learn corrections under which the reads of all possible cis pairs are most likely.
+
+        With ``model="poisson"`` and `refit_distance`, corrections and distance function are fitted
+        together: the joint Poisson model. Maps of observed over expected reads are then centred
+        on 1 at every distance, on sparse data too.
 
         A pair is expected to have m c_i c_j reads (Poisson), or to be seen with that probability
         (binomial), where m is what `find_distance_parameters` learned. The negative log-likelihood
@@ -265,6 +272,19 @@ class Learning(Modelling):
             Multiply m by the factors of the binning model.
         model
             ``"binomial"``: seen or not; ``"poisson"``: reads.
+        refit_distance
+            Fit `distance_parameters`, too, with ``model="poisson"``. (a) The corrections are most
+            likely, given the distance function: expected reads of every unit add up to those
+            observed. (b) Expected reads of every distance bin of `find_distance_parameters` have
+            the same share of all as those observed; bins without reads join a neighbour, and a bin
+            with itself is at a distance of its own. With a window, only its pairs and distance bins
+            are fitted; with `chroms`, the distance function is kept. Converged when (a) holds
+            within 0.1 `minchange`, relative, for every unit not held at a limit, and (b) within
+            `minchange`; the second column of `trace` is the larger of 10 times the residual of (a)
+            and that of (b). Limits are 0.01 and 100 times the mean of the chromosome. Afterwards
+            c_i c_j is 1 on average in every chromosome, the mean of `chromosome_means` over reads
+            is 0, and levels of trans pairs are `calibrated`. Chromosomes without cis reads keep
+            corrections of 1 and a mean of 0. `learningstep` is not used.
         calibrate
             Set the levels afterwards, of each chromosome in `chroms` and of every two, so that maps
             expect as many reads as they show, from whatever reads and distances was learned
@@ -280,7 +300,8 @@ class Learning(Modelling):
         StateError
             If something it needs was not learned yet, or no pair is possible.
         ParameterError
-            For values out of range, and unknown chromosomes.
+            For values out of range, unknown chromosomes, and for `refit_distance` with
+            `precorrect` or the binomial model.
         ConvergenceError
             With ``on_nonconvergence="error"``. Whatever is raised, the project stays as it was.
 
@@ -296,56 +317,74 @@ class Learning(Modelling):
         >>> hic = hd.HiC(toy_project(), silent=True)
         >>> hic.filter_fends(mininteractions=5)
         >>> hic.find_distance_parameters(numbins=20, minsize=2000)
-        >>> hic.find_probability_fend_corrections(model="poisson")
+        >>> hic.find_probability_fend_corrections(model="poisson", refit_distance=True)
         >>> hic.normalization
         'probability'
+        >>> ratio = hic.observed_reads / hic.expected_reads
+        >>> [round(float(each), 3) for each in ratio]
+        [1.0, 1.0, 1.0]
         """
         self._check_calibrate(calibrate)
+        if refit_distance:
+            _check_refit(model, precorrect)
         binning = self._needed_binning() if precorrect else None
-        chosen, window = self.units.select(chroms), distance_window(mindistance, maxdistance)
+        chosen = self.units.select(chroms)
         parameters, means = self._distance(model == "binomial", "Probability")
-        result = maximize(
+        arguments: dict[str, Any] = {
+            **distance_window(mindistance, maxdistance),
+            "minchange": minchange,
+            "max_iterations": max_iterations,
+            "learningstep": learningstep,
+            "precalculate": precalculate,
+        }
+        fit = partial(fit_jointly, distance_sums=self.distance_sums)
+        if not refit_distance:
+            fit = partial(maximize, model=model, binning=binning)
+        result: ProbabilityResult = fit(
             self.units,
             self.filter,
             self.data.store,
             self._start(),
             means,
+            **arguments,
             parameters=parameters,
-            model=model,
-            **window,
-            minchange=minchange,
-            max_iterations=max_iterations,
-            learningstep=learningstep,
             chroms=chosen,
-            precalculate=precalculate,
-            binning=binning,
             on_nonconvergence=on_nonconvergence,
             checkpoint=checkpoint,
             silent=self.silent,
         )
+        arguments |= {
+            "chroms": self._named(chroms),
+            "precorrect": precorrect,
+            "model": model,
+            "refit_distance": refit_distance,
+            "calibrate": calibrate,
+        }
         levels = self._levels(
             result.corrections,
+            distance=result.distance_parameters,
             chromosome_means=result.chromosome_means,
             binning=binning,
-            calibrate=calibrate,
-            chroms=chosen,
+            calibrate=calibrate or refit_distance,
+            chroms=chosen if calibrate else (),
         )
+        self._set_likely(result, levels, arguments)
+        self._warn_of_levels()
+
+    def _set_likely(
+        self, result: ProbabilityResult, levels: Levels, arguments: dict[str, Any]
+    ) -> None:
+        """Take what the likelihood gave, and record it."""
         self.corrections, self.trace = result.corrections, result.trace
-        self._set_levels(levels, calibrated=calibrate)
-        self.normalization = "binning-probability" if precorrect else "probability"
+        if result.distance_parameters is not None:
+            self.distance_parameters = result.distance_parameters
+        calibrated = arguments["calibrate"] or arguments["refit_distance"]
+        self._set_levels(levels, calibrated=calibrated)
+        precorrected = arguments["precorrect"]
+        self.normalization = "binning-probability" if precorrected else "probability"
         self.records.add(
             "HiC.find_probability_fend_corrections",
-            {
-                **window,
-                "minchange": minchange,
-                "max_iterations": max_iterations,
-                "learningstep": learningstep,
-                "chroms": self._named(chroms),
-                "precalculate": precalculate,
-                "precorrect": precorrect,
-                "model": model,
-                "calibrate": calibrate,
-            },
+            arguments,
             results={
                 "iterations": len(result.trace) - 1,
                 "converged": result.converged,
@@ -354,7 +393,6 @@ class Learning(Modelling):
                 "without_pairs": len(result.unobserved),
             },
         )
-        self._warn_of_levels()
 
     # What they start from
 
@@ -370,3 +408,16 @@ class Learning(Modelling):
         """Corrections to start from: the present ones, else 1."""
         given = self.corrections
         return np.ones(len(self.units), dtype=np.float32) if given is None else given
+
+
+def _check_refit(model: str, precorrect: bool) -> None:
+    if model != "poisson":
+        raise ParameterError(
+            f"refit_distance=True with model={model!r}: only model='poisson' is fitted together "
+            "with the distance function"
+        )
+    if precorrect:
+        raise ParameterError(
+            "refit_distance=True and precorrect=True exclude each other: after a binning model the "
+            "distance function is kept"
+        )

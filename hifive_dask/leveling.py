@@ -73,6 +73,7 @@ class Leveling(Measuring):
         corrections: Float32 | None,
         *,
         valid: NDArray[np.int32] | None = None,
+        distance: Float32 | None = None,
         chromosome_means: Float32 | None = None,
         binning: BinningModel | None = None,
         calibrate: bool = False,
@@ -84,7 +85,7 @@ class Leveling(Measuring):
         ----------
         corrections
             float32 (N), or None if those of units are not applied.
-        valid, chromosome_means
+        valid, distance, chromosome_means
             The new ones, by default those of the project.
         binning
             Model that is applied, if any.
@@ -95,7 +96,7 @@ class Leveling(Measuring):
             self.units,
             self.data.store,
             self._weight(self.filter if valid is None else valid, corrections),
-            self.distance_parameters,
+            self.distance_parameters if distance is None else distance,
             self.chromosome_means if chromosome_means is None else chromosome_means,
             binning,
         )

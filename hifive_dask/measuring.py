@@ -33,7 +33,7 @@ __all__ = ["DISTANCE_SUMS", "LIMITS", "Measuring", "name_of_method"]
 
 Float32 = NDArray[np.float32]
 
-DISTANCE_SUMS = ("possible", "observed", "signal", "mean_log_distance")
+DISTANCE_SUMS = ("possible", "observed", "signal", "mean_log_distance", "edges")
 LIMITS = {
     "HiC.find_express_fend_corrections": "minchange",
     "HiC.find_probability_fend_corrections": "minchange",

@@ -287,6 +287,14 @@ PROJECT = StoreSchema(
             True,
         ),
         Variable(
+            "distance/edges",
+            ("distance_bin",),
+            "float32",
+            "ln(bp)",
+            "Upper edge of each distance bin.",
+            True,
+        ),
+        Variable(
             "distance/trans_means",
             ("chromosome_pair",),
             "float64",

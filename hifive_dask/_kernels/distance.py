@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hifive_dask._kernels.jit import jit
 from hifive_dask._kernels.pair_rule import is_possible
 
-__all__ = ["expected", "impossible_sums", "observed_sums"]
+__all__ = ["expected", "impossible_sums", "observed_sums", "read_sums"]
 
 Sums = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -136,3 +136,46 @@ def expected(
     k = np.searchsorted(cutoff, length)
     result: NDArray[np.float64] = np.exp(slope[k] * length + intercept[k] + mean)
     return result
+
+
+@jit
+def _read_sums(first, second, count, mid, thresholds, reads, logs):
+    k = 0
+    for row in range(len(first)):
+        distance = mid[second[row]] - mid[first[row]]
+        while k > 0 and distance <= thresholds[k - 1]:
+            k -= 1
+        while k < len(thresholds) and distance > thresholds[k]:
+            k += 1
+        reads[k] += count[row]
+        logs[k] += count[row] * np.log(float(max(1, distance)))
+
+
+def read_sums(
+    first: NDArray[np.int32],
+    second: NDArray[np.int32],
+    count: NDArray[np.int32],
+    mid: NDArray[np.int32],
+    thresholds: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Reads of cis pairs, and reads times ln(distance), by distance.
+
+    Parameters
+    ----------
+    first, second, count
+        int32: the rows; sorted ones are quicker.
+    mid
+        int32: midpoints in bp.
+    thresholds
+        int64 (K), bp: class k holds distances above threshold k - 1, up to k.
+
+    Returns
+    -------
+    reads
+        float64 (K + 1).
+    logs
+        float64 (K + 1): sum of reads times ln(max(1, d)).
+    """
+    reads, logs = np.zeros((2, len(thresholds) + 1))
+    _read_sums(first, second, count, mid, thresholds, reads, logs)
+    return reads, logs

@@ -44,7 +44,7 @@ from hifive_dask.model.likelihood import (
 )
 from hifive_dask.model.rows import Piece, cis_groups, cis_pieces
 
-__all__ = ["Model", "ProbabilityResult", "maximize"]
+__all__ = ["Model", "ProbabilityResult", "limits_of", "maximize"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -71,7 +71,7 @@ class ProbabilityResult:
         float64 (iterations + 1, 2): cost, summed over the chromosomes, and largest change, at the
         start and after every iteration; see `hifive_dask.model.descent`.
     traces
-        The same of each chromosome that was learned, by its index.
+        The same of each chromosome that was learned by itself, by its index.
     converged
         Whether all chromosomes did.
     stalled
@@ -83,6 +83,8 @@ class ProbabilityResult:
         they have 1.
     unobserved
         Indices of other units in use without any pair.
+    distance_parameters
+        float32 (segments, 3), if it was fitted, too.
     """
 
     corrections: Float32
@@ -94,6 +96,7 @@ class ProbabilityResult:
     possible: Int64
     unused: NDArray[np.intp]
     unobserved: NDArray[np.intp]
+    distance_parameters: Float32 | None = None
 
 
 class _Fit(NamedTuple):
@@ -161,7 +164,7 @@ def maximize(
     ------
     ParameterError, StateError, ConvergenceError
     """
-    limits = _limits(model, minchange, max_iterations, learningstep, on_nonconvergence)
+    limits = limits_of(model, minchange, max_iterations, learningstep, on_nonconvergence)
     check_length("corrections", corrections, units)
     chroms = sorted(set(chroms))
     problem = plan(
@@ -181,9 +184,10 @@ def maximize(
     return result
 
 
-def _limits(
+def limits_of(
     model: str, minchange: float, max_iterations: int, learningstep: float, policy: str
 ) -> Limits:
+    """When to stop, from what a user gave; `ParameterError` for values out of range."""
     if model not in get_args(Model):
         raise ParameterError(f"model is {model!r}, expected 'binomial' or 'poisson'")
     max_iterations = whole_number("max_iterations", max_iterations)
