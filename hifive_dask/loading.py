@@ -24,7 +24,7 @@ from hifive_dask.reads.matrices import MatrixCounts, MatrixFormat
 from hifive_dask.reads.pipeline import load_counts, load_reads
 from hifive_dask.reads.source import CountSource, ReadSource
 from hifive_dask.reads.text import name_of
-from hifive_dask.regions import bp_or_none
+from hifive_dask.regions import bp_or_none, whole_bp
 
 __all__ = ["LOADERS", "Loading"]
 
@@ -64,7 +64,7 @@ class Loading(ABC):
         *,
         base: int = 1,
         dedup: Dedup = "library",
-        dedup_mismatch: int = 0,
+        dedup_mismatch: int | str = 0,
     ) -> None:
         """Count read pairs of raw text files, replacing what the store held.
 
@@ -124,7 +124,7 @@ class Loading(ABC):
         *,
         base: int = 1,
         dedup: Dedup = "library",
-        dedup_mismatch: int = 0,
+        dedup_mismatch: int | str = 0,
         fragments: Literal["index"] | None = None,
         ignore_marks: bool = False,
     ) -> None:
@@ -315,7 +315,7 @@ class Loading(ABC):
         *,
         min_mapq: int = 0,
         dedup: Dedup = "library",
-        dedup_mismatch: int = 0,
+        dedup_mismatch: int | str = 0,
         ignore_marks: bool = False,
     ) -> None:
         """Count read pairs of BAM, SAM or CRAM files, replacing what the store held.
@@ -387,8 +387,11 @@ class Loading(ABC):
         ``dedup`` and ``dedup_mismatch`` among them.
         """
         if "maxinsert" in arguments:
-            limit = bp_or_none(arguments["maxinsert"], "maxinsert")
-            arguments = {**arguments, "maxinsert": limit}
+            sizes = {
+                "maxinsert": bp_or_none(arguments["maxinsert"], "maxinsert"),
+                "dedup_mismatch": whole_bp(arguments["dedup_mismatch"], "dedup_mismatch"),
+            }
+            arguments = {**arguments, **sizes}
         for path in files:
             local(path)
         fends = Fend(fendfilename, "r", silent=True)

@@ -204,6 +204,8 @@ def test_duplicates__are_kept_by_the_fourth_argument(tmp_path: Path) -> None:
         stores.append(data)
     assert stores[0].token == stores[1].token
     assert stores[0].maxinsert == 500
+    with pytest.raises(ParameterError, match="dedup_mismatch: '1x' is not a number of bp"):
+        data.load_data_from_raw(fend.file, files.raw, 500, dedup_mismatch="1x")
     assert stores[0].history == stores[1].history
     with pytest.raises(ParameterError, match="skip_duplicate_filtering=True and dedup='file' excl"):
         data.load_data_from_raw(fend.file, files.raw, 500, True, dedup="file")
