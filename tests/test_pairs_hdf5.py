@@ -203,6 +203,7 @@ def test_large_file__is_read_in_pieces_and_never_held(
         seen.append(len(found))
         return found
 
+    open_hcd(write_plain(tmp_path / "small.hcd", ROWS), OFFSET)  # compiled kernels stay in memory
     monkeypatch.setattr(h5py.Dataset, "__getitem__", recorded)
     tracemalloc.start()
     store = open_hcd(tmp_path / "d.hcd", np.array([0, units]))

@@ -41,6 +41,7 @@ _SHIFT = 1e-3  # of the diagonal: two units that have only each other are not in
 _MEMORY = 8
 _TRIES = 20
 _ARMIJO = 1e-4
+_ROUNDING = 1e-10  # of a cost, relative to what is added up
 _FARTHEST = 2.0  # step of a logarithm
 _RUNNING, _CONVERGED, _STALLED = range(3)
 
@@ -68,9 +69,9 @@ class State(NamedTuple):
         float64 (k, n): the last steps, and how the slope changed.
     trace
         float64 (iterations + 1, 2): cost, and largest mean gradient, at the start and afterwards.
-        The cost falls, but for iterations at which a higher edge begins.
+        The cost falls, to rounding, but for iterations at which a higher edge begins.
     outcome
-        0 while it goes on, 1 converged, 2 no step lowers the cost.
+        0 while it goes on, 1 converged, 2 no step is a descent.
     """
 
     point: Float64
@@ -89,7 +90,7 @@ class State(NamedTuple):
 
     @property
     def stalled(self) -> bool:
-        """Whether no shorter step lowered the cost."""
+        """Whether no shorter step was a descent."""
         return int(self.outcome) == _STALLED
 
 
@@ -100,6 +101,7 @@ def _dot(first: Float64, second: Float64) -> float:
 
 class _Value(NamedTuple):
     cost: float
+    rounding: float  # what the cost cannot tell
     slope: Float64
     scale: Float64
     beyond: bool  # whether pairs without reads are beyond the edge
@@ -107,10 +109,11 @@ class _Value(NamedTuple):
 
 def _evaluate(likelihood: Likelihood, point: Float64, stage: int) -> _Value:
     terms = likelihood.terms(np.exp(point), likelihood.edges[int(stage)])
-    cost = terms.cost - _dot(likelihood.observed, point) - likelihood.constant
+    parts = np.array([terms.cost, -_dot(likelihood.observed, point), -likelihood.constant])
+    cost, rounding = float(parts.sum()), _ROUNDING * float(np.abs(parts).sum())
     slope = terms.gradient - likelihood.observed
     scale = np.maximum(np.maximum(terms.curvature, terms.gradient), likelihood.observed)
-    return _Value(cost, slope, np.maximum(scale, 1e-300), bool(terms.clipped.any()))
+    return _Value(cost, rounding, slope, np.maximum(scale, 1e-300), bool(terms.clipped.any()))
 
 
 def begin(likelihood: Likelihood, corrections: Float64, limits: Limits) -> State:
@@ -210,8 +213,19 @@ def _direction(
     return np.where(free, -way, 0.0)
 
 
+def _descends(state: State, step: Float64, value: _Value) -> bool:
+    """Whether the cost falls enough; where rounding hides that, the slopes at both ends tell.
+
+    Of a parabola both rules are the same one.
+    """
+    before, ahead = min(0.0, _dot(state.slope, step)), _dot(value.slope, step)
+    change = value.cost - state.trace[-1, 0]
+    hidden = abs(change) <= value.rounding and ahead <= (2 * _ARMIJO - 1) * before
+    return bool(change <= _ARMIJO * before or hidden)
+
+
 def advance(likelihood: Likelihood, state: State, limits: Limits) -> State:
-    """Take one step that lowers the cost."""
+    """Take one step down."""
     stage = int(state.stage)
     free = _free(state.point, state.slope)
     solve = _inverse(likelihood, state, free)
@@ -225,8 +239,7 @@ def advance(likelihood: Likelihood, state: State, limits: Limits) -> State:
             point = np.clip(state.point + way, _FLOOR, _CEILING)
             value = _evaluate(likelihood, point, stage)
             step = point - state.point
-            bound = state.trace[-1, 0] + _ARMIJO * min(0.0, _dot(state.slope, step))
-            if value.cost <= bound:
+            if _descends(state, step, value):
                 steps = np.concatenate([memory.steps, [step]])
                 bends = np.concatenate([memory.bends, [value.slope - state.slope]])
                 return _judge(likelihood, limits, point, stage, value, steps, bends, state.trace)
