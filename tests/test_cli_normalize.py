@@ -39,7 +39,12 @@ CASES = {
     "poisson": ("poisson", (), "probability"),
     "poisson with all options": (
         "poisson",
-        ("--chrom", "chr1", "--maxdistance", 200_000, "--no-precalculate", "--learningstep", 0.4),
+        ("--chrom", "chr1", "--maxdistance", 200_000, "--no-precalculate", "--minchange", 0.001),
+        "probability",
+    ),
+    "poisson of corrections alone": (
+        "poisson",
+        ("--no-refit-distance", "--learningstep", 0.4, "--no-calibrate"),
         "probability",
     ),
     "binomial": ("binomial", ("--usereads", "cis"), "probability"),
@@ -52,7 +57,8 @@ NAMES = {
     "express": "Express",
     "express accelerated": "Express, accelerated",
     "kr": "Knight-Ruiz",
-    "poisson": "Poisson",
+    "poisson": "joint Poisson",
+    "poisson of corrections alone": "Poisson",
     "binomial": "Binomial",
     "binning": "Binning",
     "binning-express": "Binning, then Express",
@@ -72,7 +78,7 @@ def test_normalize__learns_saves_and_says_so(prepared: Path, tmp_path: Path, cas
     assert result.output.splitlines()[-2].startswith(f"{hic.method}: converged after ")
     assert hic.trace is not None
     assert (hic.binning_corrections is None) == (not normalization.startswith("binning"))
-    assert hic.calibrated
+    assert hic.calibrated == ("--no-calibrate" not in options)
     if normalization != "binning":
         assert hic.corrections is not None
         assert np.isfinite(hic.corrections).all()
@@ -116,7 +122,14 @@ def test_normalize__calibrates_levels_unless_it_shall_not(
             "oops",
         ),
         (("express", "--chrom", "chr9"), 1, "chr9"),
-        (("poisson", "--learningstep", "2"), 1, "learningstep is 2"),
+        (("poisson", "--no-refit-distance", "--learningstep", "2"), 1, "learningstep is 2"),
+        (("poisson", "--learningstep", "0.4"), 2, "--learningstep goes with --no-refit-distance"),
+        (("poisson", "--no-calibrate"), 2, "--no-calibrate goes with --no-refit-distance"),
+        (
+            ("binomial", "--no-refit-distance"),
+            2,
+            "binomial has no --no-refit-distance, an option of poisson; leave it out",
+        ),
         (("express", "--max-iterations", "5"), 1, "iterations is 100"),
         (("poisson", "--usereads", "all"), 2, "poisson learns from cis reads, and expects of"),
         (
@@ -189,9 +202,10 @@ def test_run__of_another_method_does_again_what_follows_from_it(
 
     new, old = "done", "already done"
     learned = {"project": new, "pictures": new, "report": new}
-    assert states() == ({"fends": new, "pairs": new, **learned}, "Poisson")
+    assert states() == ({"fends": new, "pairs": new, **learned}, "joint Poisson")
     kept = {"fends": old, "pairs": old}
-    assert states("--method", "poisson") == ({**kept, **dict.fromkeys(learned, old)}, "Poisson")
+    again = {**kept, **dict.fromkeys(learned, old)}
+    assert states("--method", "poisson") == (again, "joint Poisson")
     accelerated = ("--method", "express", "--accelerate", "--minchange", 0.01)
     assert states(*accelerated) == ({**kept, **learned}, "Express, accelerated")
     plan = json.loads(run(*options, "--method", "binning", *BINS, "--dry-run", "--json").stdout)

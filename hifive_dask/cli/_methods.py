@@ -77,6 +77,11 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         is_flag=True,
         help="express, kr: use whether a pair was seen, not its reads.",
     ),
+    "no_refit_distance": click.option(
+        "--no-refit-distance",
+        is_flag=True,
+        help="poisson: keep the distance dependence as it was measured, and fit corrections alone.",
+    ),
     "no_calibrate": click.option(
         "--no-calibrate",
         is_flag=True,
@@ -147,7 +152,7 @@ _FIT = (
 )  # fmt: skip
 _OF_FIT: dict[str, tuple[str, ...]] = {
     "": ("usereads", "no_calibrate"),
-    "poisson": _FIT,
+    "poisson": (*_FIT, "no_refit_distance"),
     "binomial": _FIT,
     "express": (
         "iterations", "max_iterations", "minchange", "usereads", "accelerate", "keep_distance",
@@ -183,8 +188,9 @@ class Method:
     @property
     def options(self) -> tuple[str, ...]:
         """Names of the options that it knows."""
-        binning = _BINNING if self.binning else ()
-        own = {*binning, *_OF_FIT[self.fit], "on_nonconvergence"}
+        own = {*_OF_FIT[self.fit], "on_nonconvergence"}
+        if self.binning:  # the distance dependence is kept behind it
+            own = {*own, *_BINNING} - {"no_refit_distance"}
         return tuple(name for name in _OPTIONS if name in own)
 
     @property
@@ -206,11 +212,22 @@ class Method:
                 "pairs the mean of their two chromosomes; leave --usereads out, or learn from "
                 f"{reads} reads by express, kr or binning"
             )
+        alone = values.get("learningstep") is not None or values.get("no_calibrate")
+        if alone and self._joint(values):
+            option = "--no-calibrate" if values.get("no_calibrate") else "--learningstep"
+            raise click.UsageError(
+                f"{option} goes with --no-refit-distance: a fit of corrections and distance "
+                "dependence has no such steps, and sets the levels"
+            )
         if self.binning:
             names = ("features", "num_bins", "types")
             if len({len(values[name]) for name in names}) > 1:
                 seen = ", ".join(f"{_typed(name)} has {len(values[name])}" for name in names)
                 raise click.UsageError(f"{seen}; give one of each for every feature")
+
+    def _joint(self, values: Values) -> bool:
+        """Whether the distance dependence is fitted with the corrections."""
+        return self.fit == "poisson" and not self.binning and not values["no_refit_distance"]
 
     def check_units(self, units: Units, values: Values) -> None:
         """Refuse units whose features it cannot model, before reads are counted.
@@ -253,7 +270,8 @@ class Method:
             _balance(hic, values, checkpoint, kr=self.fit == "kr", precorrect=self.binning)
         elif self.fit:
             model: Model = "poisson" if self.fit == "poisson" else "binomial"
-            _fit(hic, values, checkpoint, model=model, precorrect=self.binning)
+            joint = self._joint(values)
+            _fit(hic, values, checkpoint, model=model, precorrect=self.binning, joint=joint)
 
     def sweeps(self, values: Values) -> int:
         """Most sweeps over the features, 0 without binning."""
@@ -385,6 +403,7 @@ def _fit(
     *,
     model: Model,
     precorrect: bool,
+    joint: bool,
 ) -> None:
     names = ("max_iterations", "minchange", "learningstep", "on_nonconvergence")
     hic.find_probability_fend_corrections(
@@ -392,7 +411,8 @@ def _fit(
         model=model,
         precalculate=not values.get("no_precalculate"),
         precorrect=precorrect,
-        calibrate=_calibrates(hic, values),
+        refit_distance=joint,
+        calibrate=not joint and _calibrates(hic, values),
         checkpoint=checkpoint,
     )
 

@@ -46,6 +46,7 @@ __all__ = [
 
 # Bytes. Stores have their metadata and short arrays, and then:
 _STORE = 20_000
+_PROJECT = 30_000  # with its history
 _LEVEL = 12_000  # of further bin sizes of a store of maps
 _COOLER = 45_000
 _PICTURES = 2_000_000
@@ -201,7 +202,7 @@ def plan_project(out: Place, units: Units, store: PairStore) -> Step:
     spans = sum(max(1, -(-_largest(store, [[c]]) // STEP)) for c in alone)
     tasks = 2 * len(groups) - len(alone) + spans
     memory = 8 * min(largest, IN_MEMORY) + _read(largest)
-    return Step("project", str(out), tasks, memory, _STORE + _UNIT * len(units))
+    return Step("project", str(out), tasks, memory, _PROJECT + _UNIT * len(units))
 
 
 def plan_uncounted(
@@ -210,7 +211,7 @@ def plan_uncounted(
     """Filter, distances and corrections of pairs that are not counted yet."""
     tasks = 3 * max(1, -(-rows // GROUP))
     memory = 8 * min(rows, IN_MEMORY) + _read(rows)
-    size = _STORE + _UNIT * units
+    size = _PROJECT + _UNIT * units
     rounds, kept = method.iterations(values), 0
     if method.balances:
         rounds, kept = -(-rounds // 64), 8 * rows
@@ -261,7 +262,7 @@ def _plan_balancing(
     else:
         tasks, own, rounds = max(1, len(piece_groups(store, blocks))), SPAN, max_iterations
     memory = 8 * min(own, rows) + _read(min(own, rows))
-    size = _STORE + _UNIT * len(units)
+    size = _PROJECT + _UNIT * len(units)
     return Step("normalize", str(out), tasks, memory, size, rounds, 8 * rows)
 
 
@@ -273,7 +274,7 @@ def _plan_fit(
     groups = cis_groups(store, [c for c in units.select(chroms) if (c, c) in store.blocks])
     own = _largest(store, groups)
     memory = 32 * own + _read(own) + 48 * classes
-    size = _STORE + _UNIT * len(units)
+    size = _PROJECT + _UNIT * len(units)
     return Step("normalize", str(out), max(1, len(groups)), memory, size, max_iterations)
 
 
