@@ -113,7 +113,7 @@ class Arrays(Measuring):
         image_file
             Write a picture, one pixel per cell; the suffix decides the format. Colours can be
             set by `maxscore`, `minscore`, `symmetricscaling`, `logged`, `min_color`, `mid_color`
-            and `max_color`.
+            and `max_color`. What cannot be written is refused before anything is computed.
         proportional
             Pairs add to all cells that both fends touch, times the overlaps of fends and bins,
             divided by the lengths of the bins. Sums are not those of whole reads. It has no effect
@@ -131,9 +131,12 @@ class Arrays(Measuring):
         Raises
         ------
         ParameterError
-            For values out of range, unknown names, or an array above the `memory_limit`.
+            For values out of range, unknown names, bins smaller than those that the genome was cut
+            into, a picture that cannot be drawn, or an array above the `memory_limit`.
         StateError
             If what `datatype` needs was not learned yet.
+        StoreError
+            If `image_file` cannot be written.
 
         Examples
         --------
@@ -161,7 +164,7 @@ class Arrays(Measuring):
         elif not self.units.fends or not (size or binbounds is not None):
             _warn_unused("but on bins of fends", proportional=proportional)
             proportional = False
-        _check_colours(self.cis_heatmap, kwargs, image_file)
+        _check_image(self.cis_heatmap, image_file, datatype, kwargs)
         array, bins, diagonal = cis_array(
             self._recipe(datatype, maxdistance),
             request,
@@ -236,9 +239,12 @@ class Arrays(Measuring):
         Raises
         ------
         ParameterError
-            For values out of range, unknown names, or an array above the `memory_limit`.
+            For values out of range, unknown names, bins smaller than those that the genome was cut
+            into, a picture that cannot be drawn, or an array above the `memory_limit`.
         StateError
             If what `datatype` needs was not learned yet.
+        StoreError
+            If `image_file` cannot be written.
 
         Examples
         --------
@@ -253,7 +259,7 @@ class Arrays(Measuring):
         if dynamically_binned:
             growth = Growth.of(minobservations, searchdistance, expansion_binsize, removefailed)
             _warn_unused("with dynamically_binned=True", skipfiltered=skipfiltered)
-        _check_colours(self.trans_heatmap, kwargs, image_file)
+        _check_image(self.trans_heatmap, image_file, datatype, kwargs)
         size = whole_bp(binsize, "binsize")
         edges1 = bp_or_none(start1, "start1"), bp_or_none(stop1, "stop1")
         edges2 = bp_or_none(start2, "start2"), bp_or_none(stop2, "stop2")
@@ -339,12 +345,20 @@ def _warn_unused(where: str, **options: bool) -> None:
         warn(message, HifiveDaskWarning)
 
 
-def _check_colours(
-    method: Callable[..., Mapped], options: dict[str, Any], image_file: PathLike | None
+def _check_image(
+    method: Callable[..., Mapped],
+    image_file: PathLike | None,
+    datatype: Datatype,
+    options: dict[str, Any],
 ) -> None:
+    """Check, before anything is computed, that `_draw` can write the picture that is asked for."""
     if not set(options) <= set(_COLOURS):
         check_keywords(method.__name__, options, [*keywords(method), *_COLOURS])
-    if options and image_file is None:
+    if image_file is not None:
+        from hifive_dask.plot.scores import check_scores
+
+        check_scores(image_file, **{"symmetricscaling": datatype == "enrichment", **options})
+    elif options:
         raise ParameterError(f"{', '.join(options)}: colours of an image; pass image_file too")
 
 

@@ -17,6 +17,7 @@ from hifive_dask.heatmap.dynamic import Growth
 from hifive_dask.heatmap.limits import MEMORY_LIMIT
 from hifive_dask.heatmap.maps import make_maps
 from hifive_dask.heatmap.mrh import check_mrh_datatype, multiresolution_heatmap
+from hifive_dask.heatmap.sizes import check_binsize
 from hifive_dask.heatmap.store import MOST_BYTES, write_store
 from hifive_dask.measuring import Measuring
 from hifive_dask.provenance import History
@@ -139,6 +140,8 @@ class Exporting(Measuring):
             removefailed=removefailed,
         )
         recipe = self._recipe(datatype)
+        for size in sizes:
+            check_binsize(recipe.units, size)
         common: dict[str, Any] = {
             "chroms": chroms,
             "includetrans": includetrans,

@@ -16,14 +16,20 @@ import pytest
 from matplotlib.image import imread
 
 import hifive_dask as hd
-from hifive_dask.errors import HifiveDaskWarning, ParameterError, RegionError, StateError
+from hifive_dask.errors import (
+    HifiveDaskWarning,
+    ParameterError,
+    RegionError,
+    StateError,
+    StoreError,
+)
 from hifive_dask.heatmap import chunks
 from hifive_dask.heatmap.arrays import cis_array, trans_array, unfold
 from hifive_dask.heatmap.bins import Request, find_bins
 from hifive_dask.heatmap.dynamic import Growth
 from hifive_dask.heatmap.proportional import shares
 from hifive_dask.heatmap.recipe import Recipe
-from hifive_dask.plot.scores import score_colours
+from hifive_dask.plot.scores import score_colours, write_scores
 from hifive_dask.testing import toy_project
 
 from .reference_model import store_of
@@ -581,7 +587,7 @@ def test_methods__warn_of_what_dynamic_bins_ignore(project: hd.HiC) -> None:
     [
         ({"arraytype": "square"}, "unknown arraytype 'square'; known are: compact"),
         ({"datatype": "fends"}, "unknown datatype 'fends'"),
-        ({"bin_size": 5}, "unknown argument 'bin_size'"),
+        ({"bin_size": 5}, "has no argument 'bin_size'. Did you mean 'binsize'"),
         ({"logged": False}, "logged: colours of an image; pass image_file"),
         ({"dynamically_binned": True, "searchdistance": -1}, "searchdistance is -1"),
         ({"maxdistance": -1}, "maxdistance is -1"),
@@ -630,8 +636,51 @@ def test_image__has_a_pixel_per_cell(project: hd.HiC, tmp_path: Path) -> None:
     )
     assert (tmp_path / "trans").read_bytes()[1:4] == b"PNG"
     assert imread(tmp_path / "trans", format="png").shape[:2] == array.shape[1::-1]
-    with pytest.raises(ParameterError, match="the picture cannot be written"):
-        project.cis_heatmap(one, binsize=50_000, image_file=tmp_path / "map.xyz")
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "error", "message"),
+    [
+        ("map.xyz", {}, ParameterError, r"'\.xyz' is no format of pictures; use one of \.png"),
+        ("no/map.png", {}, StoreError, "the directory .* does not exist; make it first"),
+        ("", {}, StoreError, "is a directory, expected a file"),
+        ("map.png", {"min_color": "bleu"}, ParameterError, "'bleu' is not a colour.*'blue'"),
+        ("map.png", {"mid_color": "12345"}, ParameterError, "'12345' is not a colour"),
+        (
+            "map.png",
+            {"minscore": 3, "maxscore": 1, "symmetricscaling": False},
+            ParameterError,
+            "minscore must be below maxscore",
+        ),
+    ],
+)
+def test_image__that_cannot_be_written_is_refused_before_anything_is_computed(
+    project: hd.HiC,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    options: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("computed")
+
+    for name in ("cis_array", "trans_array"):
+        monkeypatch.setattr(f"hifive_dask.arrays.{name}", never)
+    one, two = project.units.chromosomes[:2]
+    with pytest.raises(error, match=message):
+        project.cis_heatmap(one, binsize=50_000, image_file=tmp_path / file, **options)
+    with pytest.raises(error, match=message):
+        project.trans_heatmap(one, two, image_file=tmp_path / file, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif", "webp", "pdf", "svg"])
+def test_image__of_every_suffix_is_written(tmp_path: Path, suffix: str) -> None:
+    cells = np.ones((3, 4, 2))
+    write_scores(tmp_path / f"map.{suffix}", cells, max_color="red")
+    assert [path.name for path in tmp_path.iterdir()] == [f"map.{suffix}"]
 
 
 # Reference results

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from matplotlib.figure import Figure
 
 from hifive_dask import Fend, HiC, HiCData, testing
 from hifive_dask.cli import main
+from hifive_dask.cli._pictures import draw_project
 from hifive_dask.errors import InputWarning
 from tests.commands import run
 
@@ -417,13 +419,73 @@ def test_plot__draws_regions(stores: Path, tmp_path: Path, region: tuple[str, ..
     assert "bins of 20,000 bp" in result.output
 
 
-def test_plot__triangle_and_colours(stores: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "title"),
+    [
+        (("--datatype", "fend"), "chr1, corrected reads, 20 kb bins"),
+        (("--datatype", "fend", "--variable", "observed"), "chr1, observed reads, 20 kb bins"),
+        ((), "chr1, observed over expected, 20 kb bins"),
+        (("--title", "own"), "own"),
+    ],
+)
+def test_plot__says_what_it_draws(
+    stores: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    title: str,
+) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        "hifive_dask.plot.save", lambda figure, *_, **__: drawn.append(title_of(figure))
+    )
+    arguments = ("plot", stores / "project.zarr", "chr1", "--binsize", 20_000)
+    result = run(*arguments, *options, "-o", tmp_path / "map.png")
+    assert drawn == [title]
+    if "own" not in options:
+        assert f"{title.split(', ')[1]} of chr1, bins of 20,000 bp" in result.output
+
+
+def title_of(figure: Figure) -> str:
+    return figure.axes[0].get_title("left")
+
+
+def test_pictures_of_run__say_what_they_show(
+    stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: dict[str, str] = {}
+    monkeypatch.setattr(
+        "hifive_dask.plot.save",
+        lambda figure, path, **_: titles.update({Path(path).name: title_of(figure)}),
+    )
+    hic = HiC(stores / "project.zarr", "r", silent=True)
+    captions = draw_project(hic, tmp_path, ["chr2"], 20_000)
+    assert titles.keys() == captions.keys()
+    assert titles["genome_corrected.png"] == "whole genome, corrected reads, 10 kb bins"
+    assert titles["chr2_observed.png"] == "chr2, observed reads, 20 kb bins"
+    assert titles["chr2_enrichment.png"] == "chr2, observed over expected, 20 kb bins"
+    assert [name for name, title in titles.items() if not title] == ["reads.png"]
+    assert not any("unit" in text for text in (*titles.values(), *captions.values()))
+
+
+def test_plot__triangle_and_colours(
+    stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "map.svg"
     arguments = ("plot", stores / "project.zarr", "chr1", "--binsize", 20_000, "--triangle")
     run(*arguments, "--maxdistance", 200_000, "--title", "near", "--vmax", 2, "-o", out)
     assert out.exists()
-    result = run(*arguments, "--cmap", "reddish", "-o", out, code=1)
-    assert "no colour map 'reddish'" in result.stderr
+    with monkeypatch.context() as patch:
+        patch.setattr("hifive_dask.cli.plot.open_map", lambda *_: 1 / 0)
+        result = run(*arguments, "--cmap", "reddish", "-o", out, code=1)
+        assert "no colour map 'reddish'" in result.stderr
+        result = run(*arguments, "--vmin", 3, "--vmax", 2, "-o", out, code=1)
+        assert "vmin must be below vmax" in result.stderr
+        result = run(*arguments, "-o", tmp_path / "none" / "map.png", code=1)
+        assert "does not exist; make it first" in result.stderr
+        (tmp_path / "folder.png").mkdir()
+        result = run(*arguments, "-o", tmp_path / "folder.png", code=1)
+        assert "is a directory" in result.stderr
     trans = ("plot", stores / "project.zarr", "chr1", "chr2", "--triangle", "-o", out)
     assert "map of one region with itself" in run(*trans, code=1).stderr
 
@@ -611,7 +673,7 @@ def test_run__leaves_the_pictures_of_its_regions_and_those_of_the_user(
 
     run(*options, "chr1")
     first = pictures()
-    assert {"chr1_observed.png", "chr1_enrichment.png"} < first
+    assert {"genome_corrected.png", "chr1_observed.png", "chr1_enrichment.png"} < first
     (out / "pictures" / "mine.png").touch()
     summary = (out / "summary.md").read_text()
     with monkeypatch.context() as patch:

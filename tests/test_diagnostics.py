@@ -83,7 +83,12 @@ def test_pictures__show_before_and_after(hic: hd.HiC) -> None:
     table = hic.unit_table()
     figure = plot.biases(table)
     features = [ax.get_xlabel() for ax in figure.axes]
-    assert features == ["length, bp", "GC content", "mappability", "coverage before"]
+    assert features == [
+        "length, bp",
+        "GC content",
+        "mappability",
+        "relative coverage before correction",
+    ]
     for ax in figure.axes:
         before, after, _ = ax.lines
         assert np.abs(after.get_ydata()).max() < 1e-3
@@ -110,7 +115,7 @@ def test_picture__leaves_out_features_without_values(hic: hd.HiC) -> None:
         {"gc": [0.4, 0.5, 0.6], "map": 3 * [np.nan], "coverage": [1.0, 0.0, 2.0], "corrected": 1.0}
     )
     labels = [ax.get_xlabel() for ax in plot.biases(table).axes]
-    assert labels == ["GC content", "coverage before"]
+    assert labels == ["GC content", "relative coverage before correction"]
     with pytest.raises(ParameterError, match="no unit has a finite map"):
         plot.biases(table, ["map"])
 

@@ -72,22 +72,28 @@ def colour_at(figure: Figure, row: int, column: int) -> tuple[float, ...]:
 
 
 @pytest.mark.parametrize(
-    ("datatype", "variable", "label"),
+    ("datatype", "variable", "title", "label"),
     [
-        ("enrichment", "enrichment", "log2 observed / expected"),
-        ("distance", "enrichment", "log2 observed / expected"),
-        ("fend", "enrichment", "reads per possible pair, corrected"),
-        ("raw", "enrichment", "reads per possible pair"),
-        ("raw", "expected", "possible pairs"),
-        ("expected", "observed", "possible pairs"),
-        ("fend", "observed", "reads"),
-        ("fend", "expected", "expected reads"),
+        ("enrichment", "enrichment", "observed over expected", "log2 observed / expected"),
+        (
+            "distance",
+            "enrichment",
+            "observed over expected by distance",
+            "log2 observed / expected",
+        ),
+        ("fend", "enrichment", "corrected reads", "reads per possible pair, corrected"),
+        ("raw", "enrichment", "reads per possible pair", "reads per possible pair"),
+        ("raw", "expected", "possible pairs", "possible pairs"),
+        ("expected", "observed", "possible pairs", "possible pairs"),
+        ("fend", "observed", "observed reads", "reads"),
+        ("fend", "expected", "expected by corrections", "expected reads"),
+        ("enrichment", "expected", "expected reads", "expected reads"),
     ],
 )
-def test_heatmap__says_what_it_shows(datatype: str, variable: Any, label: str) -> None:
+def test_heatmap__says_what_it_shows(datatype: str, variable: Any, title: str, label: str) -> None:
     figure = plot.heatmap(t1(datatype), variable=variable)
     assert label_of(figure) == label
-    assert figure.axes[0].get_title("left") == f"A, {datatype}, 100 bp bins"
+    assert figure.axes[0].get_title("left") == f"A, {title}, 100 bp bins"
     assert figure.axes[0].get_xlabel() == figure.axes[0].get_ylabel() == "A (bp)"
     assert image_of(figure).get_array().shape == (4, 4)
 
@@ -278,7 +284,7 @@ def test_heatmap__trans_names_both_chromosomes() -> None:
     axes = plot.heatmap(t1("enrichment", region="B", region2="A")).axes[0]
     assert axes.get_xlabel() == "A (bp)"
     assert axes.get_ylabel() == "B (bp)"
-    assert axes.get_title("left") == "B / A, enrichment, 100 bp bins"
+    assert axes.get_title("left") == "B / A, observed over expected, 100 bp bins"
 
 
 def test_heatmap__unbinned_ticks_stand_at_their_positions() -> None:
@@ -287,18 +293,88 @@ def test_heatmap__unbinned_ticks_stand_at_their_positions() -> None:
         zip([text.get_text() for text in axes.get_xticklabels()], axes.get_xticks(), strict=True)
     )
     assert places["100"] == 2
-    assert axes.get_title("left") == "A, raw, unbinned"
+    assert axes.get_title("left") == "A, observed reads, unbinned"
 
 
-@pytest.mark.parametrize("largest", [0.3, 3e-4, 3e4])
-@pytest.mark.parametrize("shape", [(153, 153), (23, 23), (40, 90), (90, 40)])
-def test_heatmap__has_room_for_all_texts(shape: tuple[int, int], largest: float) -> None:
-    observed = largest * 10 ** np.linspace(-2.5, 0, shape[0] * shape[1]).reshape(shape)
-    figure = plot.heatmap(make_map(observed, np.ones(shape), "fend"))
+def assert_all_inside(figure: Figure) -> None:
+    """No text, or anything else, is cut at an edge of the picture."""
     figure.draw_without_rendering()
     box = figure.get_tightbbox()
     width, height = figure.get_size_inches()
     assert min(box.x0, box.y0, width - box.x1, height - box.y1) > 0
+
+
+def notes_of(figure: Figure) -> list[tuple[str, tuple[float, ...]]]:
+    """What stands below the colour bar."""
+    legend = figure.axes[0].child_axes[0].get_legend()
+    if legend is None:
+        return []
+    texts = [text.get_text() for text in legend.get_texts()]
+    return list(zip(texts, [patch.get_facecolor() for patch in legend.get_patches()], strict=True))
+
+
+@pytest.mark.parametrize("powers", [0.3, 2.5])
+@pytest.mark.parametrize("largest", [0.3, 3e-4, 3e4])
+@pytest.mark.parametrize("shape", [(23, 23), (10, 70), (90, 40)])
+def test_heatmap__has_room_for_all_texts(
+    shape: tuple[int, int], largest: float, powers: float
+) -> None:
+    observed = largest * 10 ** np.linspace(-powers, 0, shape[0] * shape[1]).reshape(shape)
+    observed[0, 0] = 0
+    expected = np.ones(shape)
+    expected[1] = 0
+    data = make_map(observed, expected, "fend").assign_attrs(region2="chr2:10,000-20,000")
+    figure = plot.heatmap(data)
+    assert [text for text, _ in notes_of(figure)] == ["masked", "no reads"]
+    assert_all_inside(figure)
+
+
+def test_heatmap__ticks_of_the_bar_are_round_numbers() -> None:
+    for low, high, texts in (
+        (0.5, 30, ["0.5", "1", "2", "5", "10", "20"]),
+        (0.29, 0.61, ["0.3", "0.35", "0.4", "0.45", "0.5", "0.55", "0.6"]),
+        (1, 2e7, ["1", "10", "100", "1,000", "10,000", "100,000", "$10^{6}$", "$10^{7}$"]),
+        (1, 1e10, ["1", "100", "10,000", "$10^{6}$", "$10^{8}$", "$10^{10}$"]),
+    ):
+        data = make_map(np.array([[low, high], [low, high]]), np.ones((2, 2)))
+        bar = plot.heatmap(data, variable="observed", vmin=low, vmax=high).axes[0].child_axes[0]
+        assert [text.get_text() for text in bar.get_yticklabels()] == texts
+        assert not any(text.get_text() for text in bar.get_yticklabels(minor=True))
+
+
+def test_heatmap__explains_grey_and_white() -> None:
+    grey, white = to_rgba(MISSING), (1, 1, 1, 1)
+    observed = np.array([[5.0, 0, 3], [0, 0, 0], [3, 0, 8]])
+    expected = np.array([[2.0, 0, 2], [0, 0, 0], [2, 0, 2]])
+    data = make_map(observed, expected)
+    figure = plot.heatmap(data, variable="observed")
+    assert notes_of(figure) == [("empty bins", grey)]
+    assert colour_at(figure, 1, 0) == colour_at(figure, 2, 1) == grey
+    data["observed"][0, 2] = 0
+    figure = plot.heatmap(data, variable="observed", cmap="viridis")
+    assert notes_of(figure) == [("empty bins", grey), ("no reads", white)]
+    assert colour_at(figure, 0, 2) == white
+    assert notes_of(plot.heatmap(data)) == [("masked, or no reads", grey)]
+    assert notes_of(plot.heatmap(data, pseudocount=1)) == [("masked", grey)]
+    near = data.assign_attrs(maxdistance=10_000)
+    assert notes_of(plot.heatmap(near, pseudocount=1)) == [("masked, or too far", grey)]
+    assert notes_of(plot.heatmap(make_map(np.ones((2, 2)), np.ones((2, 2))))) == []
+    low = plot.heatmap(make_map(np.array([[1e-9, 4]]), np.ones((1, 2))), cmap="viridis", vmax=1)
+    assert colour_at(low, 0, 0) != white
+
+
+def test_triangle__of_observed_reads_has_grey_bins() -> None:
+    observed = np.ones((6, 6))
+    observed[2] = observed[:, 2] = 0
+    figure = plot.triangle(make_map(observed, np.ones((6, 6))), variable="observed")
+    assert notes_of(figure) == [("empty bins", to_rgba(MISSING))]
+    mask = image_of(figure).get_array().mask
+    assert mask[2, 2:].all()
+    assert mask[:3, 2].all()
+    assert not mask[np.triu(np.ones((6, 6)), 0) > 0].all()
+    full = plot.triangle(make_map(np.ones((6, 6)), np.ones((6, 6))), variable="observed")
+    assert notes_of(full) == []
+    assert_all_inside(figure)
 
 
 def test_trace__counts_iterations_not_rows() -> None:
@@ -325,7 +401,7 @@ def test_heatmap__wide_maps_are_reduced() -> None:
     figure = plot.heatmap(data, variable="observed", log=False, pixels=1000)
     assert image_of(figure).get_array().shape == (734, 734)
     assert image_of(figure).get_array()[0, 0] == observed[:3, :3].sum().compute()
-    assert figure.axes[0].get_title("left") == "chr1, enrichment, 3 kb bins"
+    assert figure.axes[0].get_title("left") == "chr1, observed reads, 3 kb bins"
     assert figure.axes[0].get_xlabel() == "chr1 (Mb)"
     assert figure.axes[0].get_xlim() == (0, 2200)
 
@@ -496,6 +572,7 @@ def test_heatmap__of_scores_draws_missing_ones_grey() -> None:
         ({"pixels": 0}, "pixels is 0, expected 1 or more"),
         ({"cmap": "reddish"}, "Matplotlib has no colour map 'reddish'"),
         ({"vmin": 2, "vmax": 1}, "vmin must be below vmax"),
+        ({"variable": "observed", "vmin": 9, "vmax": 1}, "vmin must be below vmax"),
         ({"variable": "observed", "vmin": 0}, "vmin is 0, expected above 0; or pass log=False"),
     ],
 )
@@ -524,9 +601,9 @@ def test_decay__draws_points_line_and_guide() -> None:
     axes = plot.decay(distance, reads, parameters, title="decay").axes[0]
     guide, fit, points = axes.lines
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "slope -1",
-        "fit",
         "observed",
+        "fit",
+        "slope \N{MINUS SIGN}1: half per doubling",
     ]
     np.testing.assert_allclose(guide.get_ydata() * guide.get_xdata(), 9)
     x, y = fit.get_data()
@@ -539,7 +616,79 @@ def test_decay__draws_points_line_and_guide() -> None:
     assert len(plot.decay(distance, reads).axes[0].lines) == 2
 
 
-def test_corrections__are_those_of_units_in_use() -> None:
+def test_decay__leaves_out_bins_with_themselves() -> None:
+    distance, reads = np.array([1.0, 1e5, 2e5, 4e5]), np.array([900.0, 50, 20, 9])
+    parameters = np.array([[np.log(5e4), 0.0, 2.0], [np.inf, -1.0, 9.0]])
+    axes = plot.decay(distance, reads, parameters).axes[0]
+    assert all(line.get_xdata().min() >= 1e5 for line in axes.lines)
+    assert axes.get_xlim()[0] > 5e4
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["100 kb", "200 kb"]
+
+
+def over(figure: Figure) -> list[str]:
+    """Texts and legends that lie inside of axes, where something is drawn."""
+    figure.draw_without_rendering()
+    found = []
+    for ax in figure.axes:
+        legends = [ax.get_legend()] if ax.get_legend() else []
+        for artist in (*ax.texts, *legends):
+            box = artist.get_window_extent()
+            if any(box.overlaps(other.bbox) for other in figure.axes):
+                found.append(str(artist))
+    return found
+
+
+def unit_rows(n: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    return pd.DataFrame(
+        {
+            "chromosome": np.repeat(["chr1", "chr2"], n // 2),
+            "length": rng.integers(50, 400, n),
+            "gc": rng.random(n),
+            "correction": rng.lognormal(size=n),
+            "coverage": rng.lognormal(size=n),
+            "corrected": np.ones(n),
+        }
+    )
+
+
+def test_diagnostics__texts_lie_beside_what_is_drawn() -> None:
+    rng = np.random.default_rng(1)
+    histogram = np.stack([rng.integers(1, 99, 60), np.arange(0, 6000, 100)], axis=1)
+    rows = np.geomspace(1, 1e-9, 40)
+    figures = [
+        plot.corrections(2.0 ** rng.normal(2, 0.1, 900), np.ones(900), title="Corrections"),
+        plot.insert_sizes(histogram, 500, title="Inserts"),
+        plot.coverage(rng.integers(0, 5000, 999), rng.integers(0, 2, 999), 10, title="Partners"),
+        plot.marginals(unit_rows(), title="Coverage"),
+        plot.biases(unit_rows(), title="Biases"),
+        plot.trace(np.stack([rows, rows], axis=1), 1e-4, title="Convergence"),
+        plot.decay(np.geomspace(500, 1e6, 30), np.geomspace(1e-5, 1, 30), title="Decay"),
+        plot.chromosomes(unit_rows(), title="Chromosomes"),
+    ]
+    for figure in figures:
+        assert over(figure) == []
+        assert_all_inside(figure)
+        first = figure.axes[0]
+        box = first.title.get_window_extent() if first.get_title() else None
+        box = first._left_title.get_window_extent() if box is None else box
+        for artist in (*first.texts, *([first.get_legend()] if first.get_legend() else [])):
+            assert not box.overlaps(artist.get_window_extent())
+
+
+def test_marginals__tall_bar_does_not_dwarf_the_others() -> None:
+    axes = plot.marginals(unit_rows()).axes[0]
+    before = axes.patches[0].get_data().values
+    assert before.max() < axes.get_ylim()[1] < 2 * before.max()
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts == ["before", "after correction (tallest bar 100 %)"]
+    table = unit_rows()
+    table["corrected"] = table["coverage"]
+    texts = [t.get_text() for t in plot.marginals(table).axes[0].get_legend().get_texts()]
+    assert texts == ["before", "after correction"]
+
+
+def test_corrections__are_those_of_fends_in_use() -> None:
     values = np.array([0.125, 1, 1, 4, 0, 9, np.nan])
     axes = plot.corrections(values, [1, 1, 1, 1, 1, 0, 1]).axes[0]
     counts = axes.patches[0].get_data()
@@ -550,10 +699,11 @@ def test_corrections__are_those_of_units_in_use() -> None:
     assert [line.get_xdata()[0] for line in axes.lines] == [low, median, high]
     assert axes.texts[0].get_text().splitlines() == [
         "4 fends in use",
-        "5th percentile -2.55",
-        "median 0.00",
-        "95th percentile 1.70",
+        "median 0.00, 5th to 95th percentile \N{MINUS SIGN}2.55 to 1.70",
     ]
+    bins = plot.corrections(values, [1, 1, 1, 1, 1, 0, 1], unit="bin").axes[0]
+    assert bins.get_ylabel() == "bins"
+    assert bins.texts[0].get_text().startswith("4 bins in use")
 
 
 def test_cut_sites__names_the_peaks_and_where_ends_look() -> None:
@@ -573,7 +723,7 @@ def test_cut_sites__names_the_peaks_and_where_ends_look() -> None:
 def test_insert_sizes__shows_share_up_to_the_limit() -> None:
     histogram = np.array([[0, 0], [30, 100], [60, 200], [10, 400], [0, 800]])
     axes = plot.insert_sizes(histogram, 399).axes[0]
-    assert axes.texts[0].get_text() == "maxinsert 399 bp\n90.0% of read pairs up to it"
+    assert axes.texts[0].get_text() == "90.0 % of read pairs up to maxinsert, 399 bp"
     assert axes.lines[0].get_xdata()[0] == 399
     passed, beyond, height = (patch.get_data() for patch in axes.patches)
     assert passed.edges.tolist() == [50, 100, 200, 399, 399]
@@ -581,8 +731,8 @@ def test_insert_sizes__shows_share_up_to_the_limit() -> None:
     assert height.edges.tolist() == [50, 100, 200, 400, 800]
     np.testing.assert_allclose(height.values, [0, 30, 60, 10])
     half = plot.insert_sizes(histogram, 299).axes[0].texts[0].get_text()
-    assert half.endswith("60.0% of read pairs up to it")
-    for limit, share in ((10, "0.0%"), (9000, "100.0%")):
+    assert half.startswith("60.0 % of read pairs up to maxinsert")
+    for limit, share in ((10, "0.0 %"), (9000, "100.0 %")):
         assert share in plot.insert_sizes(histogram, limit).axes[0].texts[0].get_text()
     assert not plot.insert_sizes(histogram).axes[0].texts
     first = np.array([[5, 0], [3, 100], [0, 200]])
@@ -689,8 +839,8 @@ def test_statistics__refuse_a_store_without_reads() -> None:
 def test_diagnostics__refuse_empty_input() -> None:
     with pytest.raises(ParameterError, match=r"shapes .* expected the same"):
         plot.decay([1, 2], [1])
-    with pytest.raises(ParameterError, match="no distance bin has reads"):
-        plot.decay([1, 2], [0, 0])
+    with pytest.raises(ParameterError, match="no distance bin above 1 bp has reads"):
+        plot.decay([1, 2], [5, 0])
     with pytest.raises(ParameterError, match=r"shapes .* expected the same"):
         plot.corrections([1, 2], [1])
     with pytest.raises(ParameterError, match="no fend in use has a correction"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hifive_dask.genome.partition import Units
     from hifive_dask.heatmap.query import Datatype
 
-__all__ = ["Map", "best_datatype", "check_region", "open_map", "query_map"]
+__all__ = ["Map", "best_datatype", "check_regions", "open_map", "query_map"]
 
 _BINS = 400  # most bins along a map whose bin size was not given
 
@@ -74,11 +74,15 @@ def _stored_map(path: Place, region: str, region2: str | None, options: dict[str
 
 def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any]) -> Map:
     """Ask a project for a map; region ``all`` is the whole genome."""
+    from hifive_dask.heatmap.sizes import choose_binsize
+
     units = hic.units
     whole = _is_whole(region, region2, units.index)
     binsize = options["binsize"]
     if binsize is None:
-        binsize = _choose_binsize(units, None if whole else region)
+        trans = int(hic.data.stats["valid_trans_reads"])
+        one = None if whole else region
+        binsize = choose_binsize(units, one, _BINS, region2=region2, trans_reads=trans)
     datatype: Datatype = options["datatype"] or best_datatype(hic)
     dataset = hic.heatmap(
         None if whole else region,
@@ -94,18 +98,22 @@ def _title(region: str, region2: str | None, whole: bool) -> str:
     return "whole genome" if whole else region + (f" / {region2}" if region2 else "")
 
 
-def check_region(units: Units, region: str, binsize: int | None) -> None:
-    """Raise `RegionError` if there is no map of a region, without computing anything."""
+def check_regions(units: Units, regions: Iterable[str], binsize: int | None) -> None:
+    """Raise an error if there is no map of a region, or none of this bin size; compute nothing."""
     from hifive_dask.heatmap.axes import cut_region
+    from hifive_dask.heatmap.sizes import check_binsize, choose_binsize
     from hifive_dask.regions import parse_region
 
-    if _is_whole(region, None, units.index):
-        return
-    try:
-        place = parse_region(region, units.chromosomes)
-        cut_region(units, place, binsize or _choose_binsize(units, region))
-    except RegionError as error:
-        raise RegionError(f"--region {region}: {error}") from error
+    if binsize is not None:
+        check_binsize(units, binsize, "--binsize")
+    for region in regions:
+        if _is_whole(region, None, units.index):
+            continue
+        try:
+            place = parse_region(region, units.chromosomes)
+            cut_region(units, place, binsize or choose_binsize(units, region, _BINS))
+        except RegionError as error:
+            raise RegionError(f"--region {region}: {error}") from error
 
 
 def _is_whole(region: str, region2: str | None, names: Container[str]) -> bool:
@@ -116,12 +124,6 @@ def _is_whole(region: str, region2: str | None, names: Container[str]) -> bool:
             "'all' is the whole genome and stands alone, without a second region"
         )
     return whole[0]
-
-
-def _choose_binsize(units: Units, region: str | None) -> int:
-    from hifive_dask.heatmap.sizes import choose_binsize
-
-    return choose_binsize(units, region, _BINS)
 
 
 def best_datatype(hic: HiC) -> Datatype:

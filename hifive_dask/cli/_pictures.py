@@ -13,8 +13,10 @@ from hifive_dask.cli._maps import Map, query_map
 from hifive_dask.cli._stores import check_output
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from hifive_dask import HiC
     from hifive_dask._store.places import Place
@@ -34,11 +36,12 @@ DPI = 200
 
 def check_picture(out: Path, *inputs: Place) -> None:
     """Check, before anything is computed, that a picture can be written and overwrites no input."""
-    from hifive_dask.plot.style import SUFFIXES
+    from hifive_dask.plot.style import SUFFIXES, check_writable
 
     if out.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(SUFFIXES)}")
     check_output(out, *inputs)
+    check_writable(out)
 
 
 def draw_statistics(tables: Mapping[str, pd.DataFrame], short: int, out: Path) -> None:
@@ -63,12 +66,10 @@ def draw_map(
 ) -> Figure:
     """Draw one variable of a map; `style` is what both kinds of pictures take."""
     from hifive_dask import plot
-    from hifive_dask.plot.style import as_name
 
     draw = plot.triangle if triangle else plot.heatmap
     # One read more on both sides keeps cells pale where little is expected.
-    style |= {"pseudocount": 1, "title": title or f"{as_name(chosen.title)}: {variable}"}
-    return draw(chosen.dataset, variable=variable, **style)
+    return draw(chosen.dataset, variable=variable, title=title or None, pseudocount=1, **style)
 
 
 def draw_diagnostics(hic: HiC, folder: Path) -> dict[str, str]:
@@ -97,10 +98,14 @@ def _save(pictures: Iterable[tuple[str, Figure, str]], folder: Path) -> dict[str
 def _maps(
     hic: HiC, regions: tuple[str, ...], binsize: int | None
 ) -> Iterator[tuple[str, Figure, str]]:
-    """Yield name, figure and caption of the map of the genome and those of the regions."""
+    """Yield name, figure and caption of the map of the genome and those of the regions.
+
+    What pairs of chromosomes have in common shows in corrected reads, what a chromosome is
+    folded to in observed over expected reads, which need the distance.
+    """
     whole = query_map(hic, "all", None, {"binsize": None, "datatype": "fend"})
     caption = f"Reads corrected for biases, whole genome, bins of {whole.binsize:,} bp"
-    yield "genome_enrichment.png", draw_map(whole, "enrichment"), caption
+    yield "genome_corrected.png", draw_map(whole, "enrichment"), caption
     words: dict[Variable, str] = {
         "observed": "Observed reads",
         "enrichment": "Observed over expected reads",
@@ -115,52 +120,50 @@ def _maps(
 
 def _diagnostics(hic: HiC) -> Iterator[tuple[str, Figure, str]]:
     """Yield name, figure and caption of what was learned on the way."""
-    import numpy as np
-
     from hifive_dask import plot
+    from hifive_dask.plot.decay import shown
 
-    sums, data = hic.distance_sums, hic.data
-    yield (
-        "reads.png",
-        plot.statistics({Path(data.file).name: _reads(data.stats_table())}),
-        "What became of the reads, and the distances of the valid ones",
-    )
-    if sums:
-        yield (
-            "distance.png",
-            plot.decay(
-                np.exp(sums["mean_log_distance"]),
-                sums["signal"] / sums["possible"],
-                hic.distance_parameters,
-            ),
-            "Reads per possible pair, by distance",
-        )
+    data, unit = hic.data, hic.units.unit
+    caption = "What became of the read pairs, and the distances of the valid ones"
+    yield "reads.png", plot.statistics({"read pairs": _reads(data.stats_table())}), caption
+    distance, signal = _decay(hic)
+    if shown(distance, signal).any():
+        title = f"Reads per possible pair of {unit}s, by distance"
+        figure = plot.decay(distance, signal, hic.distance_parameters, title=title)
+        yield "distance.png", figure, title
     if data.insert_distribution[:, 0].any():
-        inserts = plot.insert_sizes(data.insert_distribution, data.maxinsert)
-        yield "insert_sizes.png", inserts, "Distances of both read ends to their cut sites, summed"
+        title = "Distances of both read ends to their cut sites, summed"
+        figure = plot.insert_sizes(data.insert_distribution, data.maxinsert, title=title)
+        yield "insert_sizes.png", figure, title
     if data.end_distribution[:, :2].any():
-        ends = plot.cut_sites(data.end_distribution)
-        yield "cut_sites.png", ends, "Where reads begin, relative to the nearest cut site"
+        title = "Where reads begin, relative to the nearest cut site"
+        yield "cut_sites.png", plot.cut_sites(data.end_distribution, title=title), title
     applied = hic.applied_corrections
     if applied is not None:
-        yield (
-            "corrections.png",
-            plot.corrections(applied, hic.filter, unit=hic.units.unit),
-            "Corrections",
-        )
+        title = f"Corrections of {unit}s"
+        figure = plot.corrections(applied, hic.filter, unit=unit, title=title)
+        yield "corrections.png", figure, title
     if hic.trace is not None:
-        figure = plot.trace(hic.trace, last=hic.iterations)
-        yield "convergence.png", figure, "Convergence of the corrections"
+        title = "Convergence of the corrections"
+        yield "convergence.png", plot.trace(hic.trace, last=hic.iterations, title=title), title
     if hic.normalization != "none":
         table = hic.unit_table()
-        caption = (
-            f"Reads per possible partner of every {hic.units.unit}, before and after the correction"
-        )
-        yield "marginals.png", plot.marginals(table, unit=hic.units.unit), caption
-        yield (
-            "biases.png",
-            plot.biases(table),
-            f"The same, against features of the {hic.units.unit}s",
-        )
+        title = "Reads per possible partner, before and after correction"
+        yield "marginals.png", plot.marginals(table, unit=unit, title=title), title
+        title = f"Reads per possible partner, by features of {unit}s"
+        yield "biases.png", plot.biases(table, title=title), title
         if applied is not None:
-            yield "chromosomes.png", plot.chromosomes(table), "Corrections by chromosome"
+            title = "Corrections by chromosome"
+            figure = plot.chromosomes(table, title=title)
+            yield "chromosomes.png", figure, title
+
+
+def _decay(hic: HiC) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distances in bp, and reads per possible pair; empty before they were measured."""
+    import numpy as np
+
+    sums = hic.distance_sums
+    if not sums:
+        return np.empty(0), np.empty(0)
+    possible = np.maximum(sums["possible"], 1e-300)  # of a bin without pairs there are no reads
+    return np.exp(sums["mean_log_distance"]), sums["signal"] / possible

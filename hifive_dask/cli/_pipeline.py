@@ -17,7 +17,7 @@ from hifive_dask.cli._inputs import (
     learn,
     make_fends,
 )
-from hifive_dask.cli._maps import check_region
+from hifive_dask.cli._maps import check_regions
 from hifive_dask.cli._methods import Method
 from hifive_dask.cli._reads import count_reads, files_of, warn_of_misfits
 from hifive_dask.cli._settings import Settings, stats_rows
@@ -90,8 +90,7 @@ class Pipeline:
     def _check(self, fend: Fend) -> None:
         """Refuse what does not go with the partition, before reads are counted."""
         self.method.check_units(fend.units, self._learning)
-        for region in self.options["region"]:
-            check_region(fend.units, region, self.options["binsize"])
+        check_regions(fend.units, self.options["region"], self.options["binsize"])
 
     @property
     def _learning(self) -> dict[str, Any]:

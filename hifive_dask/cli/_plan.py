@@ -19,6 +19,7 @@ from hifive_dask._store.pairs import SHARD as PAIR_SHARD
 from hifive_dask.cli._settings import Settings
 from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.limits import bytes_text
+from hifive_dask.heatmap.sizes import check_binsize
 from hifive_dask.heatmap.store import has_trans
 from hifive_dask.model.cores import IN_MEMORY
 from hifive_dask.model.express import ONE_TASK
@@ -309,6 +310,7 @@ def plan_maps(
 
         binsizes = levels_above(binsizes[0], int(units.lengths[chosen].sum()))
     for number, binsize in enumerate(binsizes):
+        check_binsize(units, binsize)
         bins = _bins(units, chosen, binsize)
         trans = has_trans(binsize, includetrans, trans_minbinsize)
         cells = count_cells(bins, trans)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     type=Choice(["enrichment", "observed", "expected"]),
     default="enrichment",
     show_default=True,
-    help="What to draw.",
+    help="What to draw; enrichment is observed over expected, by --datatype.",
 )
 @click.option(
     "--triangle",
@@ -63,10 +63,15 @@ def command(
 
     STORE is a project, or a heatmap store with the bin sizes that were written.
     """
+    from hifive_dask.heatmap.labels import drawn
     from hifive_dask.plot import save
+    from hifive_dask.plot.scales import check_limits
+    from hifive_dask.plot.style import colour_map
 
     check_picture(out, store)
     style = style_of(options)
+    colour_map(style["cmap"])
+    check_limits(style["vmin"], style["vmax"])
     if triangle:  # how high the picture is; the map, which may be stored, has all distances
         style["maxdistance"], options["maxdistance"] = options["maxdistance"] or None, 0
     with settings.session():
@@ -74,6 +79,6 @@ def command(
         figure = draw_map(chosen, variable, triangle=triangle, **style)
         save(figure, out, dpi=DPI)
     settings.say(
-        f"{out}: {variable} of {chosen.title}, bins of {chosen.binsize:,} bp, expected by "
-        f"{chosen.datatype}."
+        f"{out}: {drawn(variable, chosen.datatype)} of {chosen.title}, bins of "
+        f"{chosen.binsize:,} bp."
     )

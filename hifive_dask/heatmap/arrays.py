@@ -23,6 +23,7 @@ from hifive_dask.heatmap.dynamic import Growth, grown_layers
 from hifive_dask.heatmap.limits import MEMORY_LIMIT, check_size
 from hifive_dask.heatmap.proportional import proportional_cells
 from hifive_dask.heatmap.recipe import Recipe
+from hifive_dask.heatmap.sizes import check_binsize
 
 __all__ = [
     "ArrayType",
@@ -252,7 +253,7 @@ def cis_array(
     """
     if arraytype not in get_args(ArrayType):
         raise ParameterError(unknown("arraytype", arraytype, get_args(ArrayType)))
-    bins = find_bins(recipe.units, recipe.valid, request)
+    bins = _bins(recipe, request)
     width = _compact_width(bins, recipe.maxdistance)
     diagonal = not recipe.units.fends or (diagonal and growth is None)
     options: dict[str, Any] = {"memory_limit": memory_limit, "silent": silent}
@@ -277,6 +278,12 @@ def cis_array(
     else:
         layers = _own_layers(recipe, bins)
     return _cis_cells(layers, arraytype, width, diagonal, **options), bins, diagonal
+
+
+def _bins(recipe: Recipe, request: Request) -> Bins:
+    if request.binbounds is None:
+        check_binsize(recipe.units, request.binsize)
+    return find_bins(recipe.units, recipe.valid, request)
 
 
 def _own_layers(recipe: Recipe, bins: Bins) -> tuple[Layer, Layer]:
@@ -310,7 +317,7 @@ def trans_array(
     requests = (one, two)
     if len(set(recipe.units.select([one.chrom, two.chrom]))) == 1:
         requests = _from_used(recipe, one), _from_used(recipe, two)
-    bins = [find_bins(recipe.units, recipe.valid, each) for each in requests]
+    bins = [_bins(recipe, each) for each in requests]
     if growth is None:
         return _between(recipe, bins[0], bins[1], **options), bins[0], bins[1]
     rows = Axis(bins[0].segment(recipe.genome))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["describe"]
+__all__ = ["describe", "drawn"]
 
 _NAMES = {
     "observed": "observed",
@@ -22,6 +22,20 @@ _OF_DATATYPE = {
     ("enrichment", "balanced"): "balanced reads",
     ("enrichment", "counts"): "reads",
 }
+_DRAWN = {
+    ("observed", "expected"): "possible pairs",
+    ("expected", "raw"): "possible pairs",
+    ("expected", "fend"): "expected by corrections",
+    ("expected", "distance"): "expected by distance",
+    ("enrichment", "distance"): "observed over expected by distance",
+    ("enrichment", "enrichment"): "observed over expected",
+    ("enrichment", "fend"): "corrected reads",
+}
+_DRAWN_ANY = {
+    "observed": "observed reads",
+    "expected": "expected reads",
+    "score": "observed over expected",
+}
 
 
 def describe(variable: str, datatype: str = "enrichment") -> dict[str, str]:
@@ -40,3 +54,16 @@ def describe(variable: str, datatype: str = "enrichment") -> dict[str, str]:
         units = "reads" if datatype in _READS else "1"
     name = _OF_DATATYPE.get((variable, datatype), _NAMES.get(variable, variable))
     return {"long_name": name, "units": units or "1"}
+
+
+def drawn(variable: str, datatype: str = "enrichment") -> str:
+    """Return what a picture of a variable shows, for its title.
+
+    Examples
+    --------
+    >>> from hifive_dask.heatmap.labels import drawn
+    >>> drawn("enrichment", "fend"), drawn("observed", "fend")
+    ('corrected reads', 'observed reads')
+    """
+    name = _DRAWN.get((variable, datatype)) or _DRAWN_ANY.get(variable)
+    return name or describe(variable, datatype)["long_name"]

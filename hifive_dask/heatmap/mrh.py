@@ -39,6 +39,7 @@ from hifive_dask.heatmap.mrh_file import (
 )
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.heatmap.rows import RowFinder
+from hifive_dask.heatmap.sizes import check_binsize
 
 __all__ = ["check_mrh_datatype", "multiresolution_heatmap", "pair_arrays"]
 
@@ -147,6 +148,8 @@ def multiresolution_heatmap(
     _check_sizes(*cis_sizes)
     if trans_sizes is not None:
         _check_sizes(*trans_sizes, prefix="trans_")
+    for prefix, sizes in (("", cis_sizes), ("trans_", trans_sizes or cis_sizes)):
+        check_binsize(units, sizes[1], f"{prefix}minbinsize")
     chosen = units.choose(chroms)
     names = _file_names([units.chromosomes[c] for c in chosen], reference_names)
 

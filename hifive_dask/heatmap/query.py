@@ -26,6 +26,7 @@ from hifive_dask.heatmap.dynamic import Growth, grown_layers
 from hifive_dask.heatmap.labels import describe
 from hifive_dask.heatmap.ratios import ratio
 from hifive_dask.heatmap.recipe import Recipe
+from hifive_dask.heatmap.sizes import check_binsize
 from hifive_dask.regions import Region, parse_region, whole_bp
 
 __all__ = ["Datatype", "heatmap"]
@@ -81,6 +82,7 @@ def heatmap(
     """
     binsize = whole_bp(binsize, "binsize")
     units, genome = recipe.units, recipe.genome
+    check_binsize(units, binsize)
     one = None if region is None else parse_region(region, units.chromosomes)
     two = None if region2 is None else parse_region(region2, units.chromosomes)
     other = None if two == one else two

@@ -9,18 +9,36 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
 from hifive_dask.model.diagnostics import profile, varying
-from hifive_dask.plot.style import ACCENT, INK, MUTED, REJECTED, Picture, adorn, as_name, new_axes
+from hifive_dask.plot.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    REJECTED,
+    Picture,
+    adorn,
+    as_name,
+    legend,
+    log_ticks,
+    new_axes,
+    number_text,
+)
 from hifive_dask.public import answering
 
 __all__ = ["biases", "chromosomes", "marginals"]
 
-_FLOOR = 2.0**-6  # of coverages: units without reads stand here
-_LABELS = {"length": "length, bp", "gc": "GC content", "coverage": "coverage before"}
+_FLOOR = 2.0**-6  # of coverages: those without reads stand here
+_LABELS = {
+    "length": "length, bp",
+    "gc": "GC content",
+    "coverage": "relative coverage before correction",
+}
+_TALL = 1.6  # most times of the tallest bar before correction that the axis of `marginals` reaches
 
 
 @answering
@@ -29,8 +47,8 @@ def biases(
 ) -> Figure:
     """Draw reads per possible partner against features, before and after correction.
 
-    Units are cut into 20 groups of equal number by the feature. A line shows the mean of each
-    group, a band the middle half of its units. A flat line at 0 after the correction means that
+    Fends, or bins, are cut into 20 groups of equal number by the feature. A line shows the mean of
+    each group, a band the middle half of it. A flat line at 0 after the correction means that
     nothing of the feature is left.
 
     Parameters
@@ -38,7 +56,7 @@ def biases(
     table
         As `HiC.unit_table` returns it.
     features
-        Columns; by default all features that differ between units, and the coverage before.
+        Columns; by default all features that differ between them, and the coverage before.
     title
         Text above.
 
@@ -82,8 +100,10 @@ def biases(
             xlabel=_LABELS.get(name, name),
             ylabel="log2 relative coverage",
             frame=False,
+            rows=k == 0,
         )
-    _legend(figure.axes[0], "lower right")
+    handles = [*_lines(), Patch(facecolor=MUTED, alpha=0.3)]
+    legend(figure.axes[0], handles, ["before", "after correction", "middle half of each group"])
     return figure
 
 
@@ -99,17 +119,20 @@ def _draw_feature(ax: Any, table: pd.DataFrame, name: str) -> None:
     ax.axhline(0, color=INK, linewidth=0.6, linestyle=":")
     if name in ("length", "coverage") and (table[name] > 0).all():
         ax.set_xscale("log")
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        log_ticks(ax.xaxis, number_text, 8)
+    else:
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
 
 
 @answering
 def marginals(
     table: pd.DataFrame, *, unit: str = "fend", title: str = "", ax: Any = None
 ) -> Figure:
-    """Draw the distribution of reads per possible partner over units, before and after correction.
+    """Draw the distribution of reads per possible partner, before and after correction.
 
-    Balanced corrections make all units equal: the second distribution is then a single bar at 0.
+    Corrections that balance make all fends, or bins, equal: the second distribution is then a
+    single bar at 0. Where it would dwarf the first, its upper part is cut off and its height
+    written out.
 
     Parameters
     ----------
@@ -130,14 +153,22 @@ def marginals(
     before, after = (_log2(table[name].to_numpy()) for name in ("coverage", "corrected"))
     limit = float(max(1.0, np.quantile(np.abs(np.r_[before, after]), 0.999)))
     edges = np.linspace(-limit, limit, 62)
+    tallest = []
     for values, colour, fill in ((before, MUTED, REJECTED), (after, ACCENT, None)):
         count, _ = np.histogram(np.clip(values, -limit, limit), edges)
         share = 100 * count / max(1, len(values))
         if fill:
             axes.stairs(share, edges, fill=True, color=fill)
         axes.stairs(share, edges, color=colour, linewidth=1.2)
-    adorn(axes, title=title, xlabel="log2 relative coverage", ylabel=f"{unit}s, %", frame=False)
-    _legend(axes, "upper right")
+        tallest.append(float(share.max()))
+    top = min(max(tallest), _TALL * tallest[0])
+    axes.set_ylim(0, 1.05 * top)
+    cut = f" (tallest bar {tallest[1]:.0f} %)" if tallest[1] > 1.05 * top else ""
+    adorn(
+        axes, title=title, xlabel="log2 relative coverage", ylabel=f"{unit}s, %", frame=False,
+        rows=1,
+    )  # fmt: skip
+    legend(axes, _lines(), ["before", f"after correction{cut}"])
     return figure
 
 
@@ -195,6 +226,5 @@ def _log2(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return logs
 
 
-def _legend(ax: Any, place: str) -> None:
-    handles = [Line2D([], [], color=c, linewidth=1.6) for c in (MUTED, ACCENT)]
-    ax.legend(handles, ["before", "after"], frameon=False, fontsize=8, loc=place)
+def _lines() -> list[Line2D]:
+    return [Line2D([], [], color=colour, linewidth=1.6) for colour in (MUTED, ACCENT)]

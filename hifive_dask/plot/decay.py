@@ -6,16 +6,26 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from hifive_dask.errors import ParameterError
-from hifive_dask.plot.style import ACCENT, MUTED, adorn, length_text, new_axes
+from hifive_dask.plot.style import (
+    ACCENT,
+    MUTED,
+    adorn,
+    legend,
+    length_text,
+    log_ticks,
+    minus,
+    new_axes,
+    number_text,
+)
 from hifive_dask.public import answering
 
-__all__ = ["decay"]
+__all__ = ["decay", "shown"]
 
 _POINTS = 512  # of the drawn line
+_SELF = 1.0  # bp, what is taken for the distance of a bin to itself, of which there is no logarithm
 
 
 @answering
@@ -33,7 +43,8 @@ def decay(
     ----------
     distance
         (bins): bp, the geometric mean of the distances of the possible pairs of each distance bin,
-        that is ``exp`` of their mean logarithm.
+        that is ``exp`` of their mean logarithm. Up to 1 bp they are those of bins with themselves,
+        which have no place on the axis and are left out.
     signal
         (bins): reads per possible pair; zeros are left out.
     parameters
@@ -51,7 +62,8 @@ def decay(
     Raises
     ------
     ParameterError
-        If the two have different lengths, no bin has reads, or `parameters` has another shape.
+        If the two have different lengths, no bin above 1 bp has reads, or `parameters` has another
+        shape.
 
     Examples
     --------
@@ -65,9 +77,9 @@ def decay(
         raise ParameterError(
             f"distance and signal have shapes {length.shape} and {reads.shape}, expected the same"
         )
-    kept = (reads > 0) & np.isfinite(reads) & (length > 0)
+    kept = shown(length, reads)
     if not kept.any():
-        raise ParameterError("no distance bin has reads; there is nothing to draw")
+        raise ParameterError("no distance bin above 1 bp has reads; there is nothing to draw")
     length, reads = length[kept], reads[kept]
     x = np.geomspace(length.min(), length.max(), _POINTS)
     line = None if parameters is None else _fitted(x, np.asarray(parameters))
@@ -81,12 +93,22 @@ def decay(
     )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: length_text(value)))
+    log_ticks(axes.xaxis, length_text, 7)
+    log_ticks(axes.yaxis, number_text, 8)
     axes.grid(True, which="major", color=MUTED, alpha=0.25, linewidth=0.5)
     axes.set_axisbelow(True)
-    adorn(axes, title=title, xlabel="distance", ylabel="reads per possible pair", frame=False)
-    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    adorn(
+        axes, title=title, xlabel="distance", ylabel="reads per possible pair", frame=False, rows=1
+    )
+    handles, labels = axes.get_legend_handles_labels()
+    legend(axes, handles[::-1], labels[::-1])
     return figure
+
+
+def shown(distance: NDArray[np.float64], signal: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Distance bins that `decay` draws."""
+    kept: NDArray[np.bool_] = (signal > 0) & np.isfinite(signal) & (distance > _SELF)
+    return kept
 
 
 def _fitted(distance: NDArray[np.float64], parameters: NDArray[Any]) -> NDArray[np.float64]:
@@ -103,4 +125,11 @@ def _guide(axes: Any, distance: NDArray[np.float64], reads: NDArray[np.float64])
     """A line of slope -1, through the middle of the points."""
     middle = np.exp(np.mean(np.log(reads * distance)))
     ends = np.array([distance.min(), distance.max()])
-    axes.plot(ends, middle / ends, "--", color=MUTED, linewidth=0.9, label="slope -1")
+    axes.plot(
+        ends,
+        middle / ends,
+        "--",
+        color=MUTED,
+        linewidth=0.9,
+        label=minus("slope -1: half per doubling"),
+    )

@@ -11,7 +11,20 @@ from numpy.typing import ArrayLike
 
 from hifive_dask.about import counted
 from hifive_dask.errors import ParameterError
-from hifive_dask.plot.style import ACCENT, INK, MUTED, OUTSIDE, PALE, adorn, length_text, new_axes
+from hifive_dask.plot.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    OUTSIDE,
+    PALE,
+    adorn,
+    length_text,
+    log_ticks,
+    minus,
+    new_axes,
+    note,
+    share_text,
+)
 from hifive_dask.public import answering
 from hifive_dask.reads.classes import share_up_to
 
@@ -25,17 +38,17 @@ _PERCENTILES = (5, 50, 95)
 def corrections(
     values: ArrayLike, valid: ArrayLike, *, unit: str = "fend", title: str = "", ax: Any = None
 ) -> Figure:
-    """Draw a histogram of log2 of the corrections of the units in use.
+    """Draw a histogram of log2 of the corrections of the fends, or bins, in use.
 
-    A narrow peak about 0 means that the units are alike; a long tail to the left, that units with
-    few reads stayed in the filter. Lines mark the median and the 5th and 95th percentile.
+    A narrow peak about 0 means that they are alike; a long tail to the left, that some with few
+    reads stayed in the filter. Lines mark the median and the 5th and 95th percentile.
 
     Parameters
     ----------
     values
         (N): corrections, as in `HiC.corrections`.
     valid
-        (N): the filter, above 0 for units in use.
+        (N): the filter, above 0 for those in use.
     unit
         What they are: ``"fend"`` or ``"bin"``.
     title
@@ -50,7 +63,7 @@ def corrections(
     Raises
     ------
     ParameterError
-        If the two have different lengths, or no unit in use has a positive correction.
+        If the two have different lengths, or none in use has a positive correction.
 
     Examples
     --------
@@ -73,16 +86,18 @@ def corrections(
     count, _ = np.histogram(kept, edges)
     axes.stairs(count, edges, fill=True, color=PALE)
     axes.stairs(count, edges, color=ACCENT, linewidth=1.0)
-    axes.set_ylim(0, 1.2 * count.max())
-    note = [f"{len(kept):,} {unit}s in use"]
-    for percent, value in zip(_PERCENTILES, np.percentile(kept, _PERCENTILES), strict=True):
-        middle = percent == 50
-        axes.axvline(value, color=INK if middle else MUTED, linewidth=0.8, linestyle="--")
-        note.append(f"{'median' if middle else f'{percent}th percentile'} {value:.2f}")
-    _annotate(axes, "\n".join(note))
+    percentiles = np.percentile(kept, _PERCENTILES)
+    for value, colour in zip(percentiles, (MUTED, INK, MUTED), strict=True):
+        axes.axvline(value, color=colour, linewidth=0.8, linestyle="--")
+    low, median, high = (minus(f"{value:.2f}") for value in percentiles)
+    note(
+        axes,
+        f"{len(kept):,} {unit}s in use\nmedian {median}, 5th to 95th percentile {low} to {high}",
+    )
+    axes.set_ylim(0, 1.05 * count.max())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    adorn(axes, title=title, xlabel="log2 correction", ylabel=f"{unit}s", frame=False)
+    adorn(axes, title=title, xlabel="log2 correction", ylabel=f"{unit}s", frame=False, rows=2)
     return figure
 
 
@@ -138,24 +153,20 @@ def insert_sizes(
     axes.stairs(height, np.maximum(edge, limit), fill=True, color=OUTSIDE)
     axes.stairs(height, edge, color=ACCENT, linewidth=1.0)
     axes.set_xscale("log")
+    axes.set_xlim(edge[0], edge[-1])
     if maxinsert is not None:
         axes.axvline(maxinsert, color=INK, linewidth=0.8, linestyle="--")
-        share = share_up_to(maxinsert, count, lower)
-        _annotate(axes, f"maxinsert {maxinsert:,} bp\n{share:.1%} of read pairs up to it")
-    axes.set_ylim(0, 1.2 * height.max())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: length_text(value)))
+        share = share_text(100 * share_up_to(maxinsert, count, lower))
+        note(axes, f"{share} of read pairs up to maxinsert, {maxinsert:,} bp")
+    axes.set_ylim(0, 1.05 * height.max())
+    log_ticks(axes.xaxis, length_text, 7)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    adorn(axes, title=title, xlabel="insert size", ylabel="read pairs per doubling", frame=False)
-    return figure
-
-
-def _annotate(axes: Any, note: str) -> None:
-    """Text at the top right, readable on top of lines."""
-    axes.text(
-        0.985, 0.97, note, transform=axes.transAxes, ha="right", va="top", fontsize=8, color=INK,
-        linespacing=1.4,
-        bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2},
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    adorn(
+        axes, title=title, xlabel="insert size", ylabel="read pairs per doubling", frame=False,
+        rows=maxinsert is not None,
     )  # fmt: skip
+    return figure
 
 
 @answering
@@ -209,7 +220,7 @@ def trace(
     if minchange is not None:
         axes[1].axhline(minchange, color=INK, linewidth=0.8, linestyle="--")
     count = counted(int(iteration[-1]), "iteration")
-    _annotate(axes[1], f"change {values[-1, 1]:.3g} after {count}")
+    note(axes[1], f"change {minus(f'{values[-1, 1]:.3g}')} after {count}")
     axes[0].set_title(title, loc="left", fontsize=10, color=INK, pad=8)
     axes[1].set_xlabel("iteration", fontsize=9, color=INK)
     axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import Colormap
+from matplotlib.colors import Colormap, LogNorm
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError, unknown
 from hifive_dask.heatmap.labels import describe
 from hifive_dask.plot.map_axes import colour_bar, label_axis, map_title
 from hifive_dask.plot.pixels import reduce_map
-from hifive_dask.plot.scales import Scale, of_scores, one_colour, two_colours
+from hifive_dask.plot.scales import Scale, check_limits, of_scores, one_colour, two_colours
 from hifive_dask.plot.style import adorn, colour_map, new_axes
 from hifive_dask.public import answering
 
@@ -49,9 +51,10 @@ def heatmap(
     """Draw a heatmap; the first bin is at the top left.
 
     Enrichment over an expectation that knows the distance is drawn in two colours about 1, all else
-    in one. Cells without reads are white among observed reads; those without a ratio are grey. A
-    large map is drawn with wider bins: reads and expected reads are summed before they are divided.
-    Only the variables that the picture needs are computed.
+    in one. Cells without reads are white; grey are those where nothing is expected, or no ratio is
+    known, and among observed reads bins that have none in this map. Squares below the colour bar
+    tell. A large map is drawn with wider bins: reads and expected reads are summed before they are
+    divided. Only the variables that the picture needs are computed.
 
     Parameters
     ----------
@@ -73,7 +76,7 @@ def heatmap(
         read is expected, neither its presence nor its absence says much; 1 keeps such cells pale, 0
         draws the plain ratio, and cells without reads in grey.
     title
-        By default the region, the datatype and the bin size.
+        By default the region, what is drawn of it, and the bin size.
     ax
         Axes to draw into; by default those of a new figure.
     pixels
@@ -97,9 +100,10 @@ def heatmap(
     >>> hic = hd.HiC(toy_project(), silent=True)
     >>> genome = hic.heatmap(binsize=50_000, datatype="raw")
     >>> plot.heatmap(genome, variable="observed").axes[0].get_title("left")
-    'genome, raw, 50 kb bins'
+    'whole genome, observed reads, 50 kb bins'
     """
     variable = check_map(dataset, variable, pseudocount, pixels)
+    check_limits(vmin, vmax)
     own_colours = colour_map(cmap)
     shape = dataset.sizes["bin1"], dataset.sizes["bin2"]
     scale, factor = map_scale(dataset, variable, vmin, vmax, log, pseudocount, pixels)
@@ -113,14 +117,15 @@ def heatmap(
         interpolation="nearest" if max(scale.values.shape) < 600 else "auto",
         aspect="equal",
     )
-    adorn(axes, title=map_title(dataset, factor) if title is None else title, frame=True)
+    title = map_title(dataset, variable, factor) if title is None else title
+    adorn(axes, title=title, frame=True)
     axes.set_xlim(0, shape[1])
     axes.set_ylim(shape[0], 0)
     # The map keeps its shape, so that the tighter side of the axes decides.
     points = float(min(axes.bbox.width / shape[1], axes.bbox.height / shape[0])) * 72 / figure.dpi
     label_axis(axes, dataset, 2, "x", points)
     label_axis(axes, dataset, 1, "y", points)
-    colour_bar(axes, image, scale.label, shape[0] / shape[1])
+    colour_bar(axes, image, scale, shape[0] / shape[1])
     return figure
 
 
@@ -167,21 +172,48 @@ def map_scale(
     With a `reach` only cells above the diagonal and so many bins from it have a value.
     """
     if variable == "score":
-        return of_scores(dataset["score"].values.astype(np.float64), vmin, vmax), 1
+        scores = dataset["score"].values.astype(np.float64)
+        return _explained(of_scores(scores, vmin, vmax), np.isnan(scores), "too few reads"), 1
     datatype = str(dataset.attrs.get("datatype", "enrichment"))
     sums, factor = reduce_map(dataset, pixels, _NEEDED[variable], reach)
+    drawn = ~np.isnan(sums[_NEEDED[variable][0]])  # in reach
     if "expected" in sums:  # nothing can be there
         sums["expected"][~(sums["expected"] > 0)] = np.nan
     label = describe(variable, datatype)["long_name"]
+    missing = "masked" if not dataset.attrs.get("maxdistance") else "masked, or too far"
     if variable != "enrichment":
         label = _LABELS[variable] if label == variable else label
-        return one_colour(sums[variable], label, vmin, vmax, log), factor
-    observed, expected = sums["observed"], sums["expected"]
-    if datatype in ("distance", "enrichment"):
-        return two_colours(observed, expected, pseudocount, vmin, vmax, log), factor
-    return one_colour(observed / expected, label, vmin, vmax, log), factor
+        values = sums[variable]
+        if variable == "observed":
+            values[_empty(values, symmetric=reach is not None)] = np.nan
+            missing = "empty bins"
+        scale = one_colour(values, label, vmin, vmax, log)
+    elif datatype in ("distance", "enrichment"):
+        scale = two_colours(sums["observed"], sums["expected"], pseudocount, vmin, vmax, log)
+        if log and not pseudocount:
+            missing = f"{missing}, or no reads"
+    else:
+        scale = one_colour(sums["observed"] / sums["expected"], label, vmin, vmax, log)
+    return _explained(scale, drawn & np.isnan(scale.values), missing), factor
+
+
+def _empty(observed: NDArray[np.float64], *, symmetric: bool) -> NDArray[np.bool_]:
+    """Cells of rows or columns without any read; of a `symmetric` map one half has values."""
+    rows, columns = (np.any(observed > 0, axis=axis, keepdims=True) for axis in (1, 0))
+    if symmetric:
+        rows = rows | columns.T
+        columns = rows.T
+    empty: NDArray[np.bool_] = ~(rows & columns)
+    return empty
+
+
+def _explained(scale: Scale, missing: NDArray[np.bool_], word: str) -> Scale:
+    """With what cells are whose colours are not on the bar, if there are any."""
+    lowest = scale.norm.vmin if isinstance(scale.norm, LogNorm) else None
+    below = lowest is not None and bool((scale.values < lowest).any())
+    return replace(scale, missing=word if missing.any() else "", zero="no reads" if below else "")
 
 
 def _new_figure(shape: tuple[int, int]) -> Figure:
     side = [max(1.2, _SIZE * n / max(shape)) for n in shape]
-    return new_axes(side[1] + 1.7, side[0] + 0.75)[0]
+    return new_axes(side[1] + 1.9, side[0] + 0.85)[0]

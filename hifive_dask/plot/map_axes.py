@@ -7,10 +7,20 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from hifive_dask.plot.style import INK, as_name, length_text, length_unit
+from hifive_dask.heatmap.labels import drawn
+from hifive_dask.plot.scales import Scale
+from hifive_dask.plot.style import (
+    INK,
+    as_name,
+    length_text,
+    length_unit,
+    log_ticks,
+    number_text,
+)
 
 __all__ = ["colour_bar", "label_axis", "map_title"]
 
@@ -18,11 +28,13 @@ _NAME_SIZE = 7.0  # points, of chromosomes
 _TICK_WIDTH = 44.0  # points that a position needs
 
 
-def map_title(dataset: xr.Dataset, factor: int) -> str:
+def map_title(dataset: xr.Dataset, variable: str, factor: int) -> str:
+    """Region, what is drawn of it, and the size of the bins that are drawn."""
     regions = [as_name(str(dataset.attrs.get(name, ""))) for name in ("region", "region2")]
+    place = "whole genome" if regions[0] == "genome" else " / ".join(filter(None, regions))
+    what = drawn(variable, str(dataset.attrs.get("datatype", "enrichment")))
     size = int(dataset.attrs.get("binsize", 0)) * factor
-    bins = f"{length_text(size)} bins" if size else "unbinned"
-    words = [" / ".join(filter(None, regions)), str(dataset.attrs.get("datatype", "")), bins]
+    words = [place, what, f"{length_text(size)} bins" if size else "unbinned"]
     narrow = dataset.sizes["bin2"] < 0.6 * dataset.sizes["bin1"]
     return ("\n" if narrow else ", ").join(filter(None, words))
 
@@ -84,18 +96,41 @@ def _apart(
     return np.array(sorted(kept), dtype=np.int64)
 
 
-def colour_bar(axes: Any, image: Any, label: str, height: float) -> None:
-    """Draw the colour bar of a map that is `height` times as high as wide."""
+def colour_bar(axes: Any, image: Any, scale: Scale, height: float) -> None:
+    """Draw the colour bar of a map that is `height` times as high as wide.
+
+    Below it stands what the colours mean that are not on it.
+    """
     # Inset axes are as high as the map, whatever its shape.
     part = max(1.0, height)
     place = axes.inset_axes((1 + 0.025 * part, 0.0, 0.028 * part, 1.0))
     bar = axes.figure.colorbar(image, cax=place)
-    if isinstance(image.norm, LogNorm) and 1e-3 < image.get_clim()[1] < 1e6:
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     flat = height < 0.5
+    if isinstance(image.norm, LogNorm):
+        log_ticks(bar.ax.yaxis, number_text, 4 if flat else 8)
+    else:
+        bar.ax.yaxis.set_major_locator(MaxNLocator(4 if flat else 8, steps=[1, 2, 5, 10]))
     bar.set_label(
-        label.replace(" / ", "\n/ ") if flat else label, fontsize=7 if flat else 9, color=INK
+        scale.label.replace(" / ", "\n/ ") if flat else scale.label,
+        fontsize=7 if flat else 9,
+        color=INK,
     )
     bar.outline.set_linewidth(0.6)
     bar.ax.tick_params(which="major", labelsize=8, width=0.6, length=3, color=INK, labelcolor=INK)
     bar.ax.tick_params(which="minor", width=0.4, length=1.5, color=INK)
+    notes = [
+        (colour, text)
+        for colour, text in (
+            (image.cmap.get_bad(), scale.missing),
+            (image.cmap.get_under(), scale.zero),
+        )
+        if text
+    ]
+    if notes:
+        bar.ax.legend(
+            [Patch(facecolor=colour, edgecolor=INK, linewidth=0.4) for colour, _ in notes],
+            [text for _, text in notes],
+            loc="upper left", bbox_to_anchor=(0, 0), frameon=False, fontsize=7, borderpad=0,
+            borderaxespad=0.8, handlelength=0.9, handleheight=0.9, handletextpad=0.5,
+            labelspacing=0.3, labelcolor=INK,
+        )  # fmt: skip

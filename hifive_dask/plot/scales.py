@@ -11,19 +11,25 @@ from numpy.typing import NDArray
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.style import DIVERGING, SEQUENTIAL
 
-__all__ = ["Scale", "of_scores", "one_colour", "two_colours"]
+__all__ = ["Scale", "check_limits", "of_scores", "one_colour", "two_colours"]
 
 Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Values to draw, NaN for missing ones, their colours, and what they are."""
+    """Values to draw, NaN for missing ones, their colours, and what they are.
+
+    `missing` and `zero` tell what cells are that have the colours of a map for what is bad, and
+    below the scale; empty without such cells.
+    """
 
     values: Float64
     norm: Normalize
     cmap: Colormap
     label: str
+    missing: str = ""
+    zero: str = ""
 
 
 def one_colour(
@@ -37,10 +43,10 @@ def one_colour(
     top = high if vmax is None else vmax
     if not log:
         bottom = 0.0 if vmin is None else vmin
-        _check(bottom, top)
-        return Scale(values, Normalize(bottom, top), SEQUENTIAL, label)
+        check_limits(bottom, top)
+        return Scale(values, Normalize(bottom, top, clip=True), SEQUENTIAL, label)
     bottom = min(low, top / 10) if vmin is None else vmin
-    _check(bottom, top)
+    check_limits(bottom, top)
     if bottom <= 0:
         raise ParameterError(f"vmin is {bottom}, expected above 0; or pass log=False")
     # A logarithm would hide zeros, they get the colour below the scale; small values must not.
@@ -71,11 +77,13 @@ def two_colours(
         vmax = centre + reach if vmin is None else 2 * centre - vmin
     if vmin is None:
         vmin = 2 * centre - vmax
-    _check(vmin, vmax)
+    check_limits(vmin, vmax)
     ratio = "observed / expected"
     if pseudocount:
         ratio = f"(observed + {pseudocount:g}) / (expected + {pseudocount:g})"
-    return Scale(values, Normalize(vmin, vmax), DIVERGING, f"log2 {ratio}" if log else ratio)
+    return Scale(
+        values, Normalize(vmin, vmax, clip=True), DIVERGING, f"log2 {ratio}" if log else ratio
+    )
 
 
 def of_scores(values: Float64, vmin: float | None, vmax: float | None) -> Scale:
@@ -87,15 +95,16 @@ def of_scores(values: Float64, vmin: float | None, vmax: float | None) -> Scale:
         reach = max(-low, high)
         vmax = (reach if vmin is None else -vmin) if vmax is None else vmax
         vmin = -vmax if vmin is None else vmin
-        _check(vmin, vmax)
-        return Scale(values, Normalize(vmin, vmax), DIVERGING, label)
+        check_limits(vmin, vmax)
+        return Scale(values, Normalize(vmin, vmax, clip=True), DIVERGING, label)
     vmin, vmax = low if vmin is None else vmin, max(high, low + 1) if vmax is None else vmax
-    _check(vmin, vmax)
-    return Scale(values, Normalize(vmin, vmax), SEQUENTIAL, label)
+    check_limits(vmin, vmax)
+    return Scale(values, Normalize(vmin, vmax, clip=True), SEQUENTIAL, label)
 
 
-def _check(vmin: float, vmax: float) -> None:
-    if not vmin < vmax:
+def check_limits(vmin: float | None, vmax: float | None) -> None:
+    """Raise a `ParameterError` if limits of colours make no scale, as far as they are known."""
+    if vmin is not None and vmax is not None and not vmin < vmax:
         raise ParameterError(
             f"colours would go from {vmin:g} to {vmax:g}; vmin must be below vmax, leave out one"
         )

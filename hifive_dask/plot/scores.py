@@ -8,15 +8,61 @@ from typing import Any
 
 import matplotlib.image
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.colors import CSS4_COLORS, is_color_like, to_rgb
 from numpy.typing import NDArray
 
-from hifive_dask.errors import ParameterError
-from hifive_dask.plot.style import replacing
+from hifive_dask.errors import ParameterError, did_you_mean
+from hifive_dask.plot.style import check_writable, replacing
 
-__all__ = ["score_colours", "write_scores"]
+__all__ = ["check_scores", "score_colours", "write_scores"]
 
 _MISSING = 153  # grey
+_FORMATS = {
+    **{name: name for name in ("png", "jpg", "jpeg", "tiff", "bmp", "gif", "webp")},
+    "tif": "tiff",
+    **{name: name for name in ("pdf", "svg", "eps", "ps")},
+}
+
+
+def check_scores(
+    file: str | os.PathLike[str],
+    *,
+    maxscore: float | None = None,
+    minscore: float | None = None,
+    symmetricscaling: bool = True,
+    **options: Any,
+) -> None:
+    """Check, before anything is computed, that `write_scores` can write a picture.
+
+    Raises
+    ------
+    ParameterError
+        If the suffix or a colour is unknown, or limits are in the wrong order.
+    StoreError
+        If the file cannot be written.
+    """
+    where = Path(file)
+    _format(where)
+    check_writable(where)
+    for name in ("min_color", "mid_color", "max_color"):
+        if options.get(name) is not None:
+            _colour(options[name])
+    if not symmetricscaling and None not in (minscore, maxscore) and minscore > maxscore:  # type: ignore[operator]
+        raise ParameterError(_order(minscore, maxscore))
+
+
+def _format(where: Path) -> str:
+    suffix = where.suffix[1:].lower() or "png"
+    if suffix not in _FORMATS:
+        raise ParameterError(
+            f"{where}: {where.suffix!r} is no format of pictures; use one of "
+            + ", ".join(f".{name}" for name in _FORMATS)
+        )
+    return _FORMATS[suffix]
+
+
+def _order(low: float | None, high: float | None) -> str:
+    return f"colours would go from a score of {low:g} to {high:g}; minscore must be below maxscore"
 
 
 def score_colours(
@@ -43,7 +89,8 @@ def score_colours(
     logged
         Whether scores are log2 of the ratio.
     min_color, mid_color, max_color
-        Hexadecimal ``rrggbb``; without a middle colour it is the mean of the others.
+        Hexadecimal ``rrggbb``, or a name that Matplotlib knows; without a middle colour it is the
+        mean of the others.
 
     Returns
     -------
@@ -60,7 +107,7 @@ def score_colours(
         high = max(abs(low), abs(high))
         low = -high
     if len(scores) and low > high:
-        raise ParameterError(f"colours would go from a score of {low:g} to {high:g}")
+        raise ParameterError(_order(low, high))
     half = (high - low) / 2
     place = np.clip((scores - low) / half - 1, -1, 1)[:, None] if half > 0 else np.zeros((1, 1))
     ends = [np.array(_colour(c)) for c in (min_color, max_color)]
@@ -72,10 +119,15 @@ def score_colours(
 
 
 def _colour(text: str) -> tuple[float, float, float]:
-    try:
-        return to_rgb(f"#{text.removeprefix('#')}")
-    except ValueError:
-        raise ParameterError(f"{text!r} is not a colour; write rrggbb, as in ff0000") from None
+    code = f"#{text.removeprefix('#')}"
+    if is_color_like(code):
+        return to_rgb(code)
+    if is_color_like(text):
+        return to_rgb(text)
+    raise ParameterError(
+        f"{text!r} is not a colour; write rrggbb, as in ff0000, or a name, as in red."
+        + did_you_mean(text, CSS4_COLORS)
+    )
 
 
 def write_scores(file: str | os.PathLike[str], cells: NDArray[Any], **options: Any) -> None:
@@ -85,8 +137,5 @@ def write_scores(file: str | os.PathLike[str], cells: NDArray[Any], **options: A
     """
     where = Path(file)
     colours = score_colours(cells, **options).transpose(1, 0, 2)
-    try:
-        with replacing(where) as beside:
-            matplotlib.image.imsave(beside, colours, format=where.suffix[1:].lower() or "png")
-    except (KeyError, ValueError) as error:  # what Matplotlib and Pillow say of a suffix
-        raise ParameterError(f"{where}: the picture cannot be written ({error})") from None
+    with replacing(where) as beside:
+        matplotlib.image.imsave(beside, colours, format=_format(where))

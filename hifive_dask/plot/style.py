@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFormatter
 
 from hifive_dask.errors import ParameterError, StoreError, near_names
 from hifive_dask.public import answering
@@ -35,10 +37,16 @@ __all__ = [
     "Picture",
     "adorn",
     "as_name",
+    "check_writable",
     "colour_map",
+    "legend",
     "length_text",
     "length_unit",
+    "log_ticks",
+    "minus",
     "new_axes",
+    "note",
+    "number_text",
     "save",
     "share_text",
 ]
@@ -52,6 +60,7 @@ PALE = "#b9cfe6"  # areas below lines of data
 OUTSIDE = "#e3e5e8"  # the same, of data that were left out
 SUFFIXES = (".png", ".svg", ".pdf")
 _SHOWN = 100  # pixels of a notebook per inch
+_ROW = 12.5  # points of a line above axes
 
 _FALL = ["#fff3d6", "#fdd38a", "#f89a4b", "#e2512f", "#b01a2b", "#6a0f2a", "#250a1b"]
 _BALANCE = ["#14305c", "#2f6db3", "#8fbadd", "#f8f8f8", "#f2a48a", "#d0402f", "#6e0d1d"]
@@ -101,9 +110,11 @@ def new_axes(
     return figure, axes
 
 
-def adorn(ax: Any, *, title: str = "", xlabel: str = "", ylabel: str = "", frame: bool) -> None:
-    """Set texts, ticks and spines of axes."""
-    ax.set_title(title, loc="left", fontsize=10, color=INK, pad=8)
+def adorn(
+    ax: Any, *, title: str = "", xlabel: str = "", ylabel: str = "", frame: bool, rows: int = 0
+) -> None:
+    """Set texts, ticks and spines of axes; the title stands above so many rows of a `legend`."""
+    ax.set_title(title, loc="left", fontsize=10, color=INK, pad=8 + _ROW * rows)
     ax.set_xlabel(xlabel, fontsize=9, color=INK)
     ax.set_ylabel(ylabel, fontsize=9, color=INK)
     ax.tick_params(which="major", labelsize=8, color=INK, labelcolor=INK, width=0.6, length=3)
@@ -114,22 +125,97 @@ def adorn(ax: Any, *, title: str = "", xlabel: str = "", ylabel: str = "", frame
         spine.set_visible(frame or side in ("left", "bottom"))
 
 
+def note(ax: Any, text: str) -> None:
+    """Write lines above axes, where nothing is drawn."""
+    ax.annotate(
+        text, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="left",
+        va="bottom", fontsize=8, color=INK, linespacing=1.3, annotation_clip=False,
+    )  # fmt: skip
+
+
+def legend(
+    ax: Any,
+    handles: Sequence[Any],
+    labels: Sequence[str],
+    columns: int | None = None,
+    **options: Any,
+) -> None:
+    """Say above axes, where nothing is drawn, what is in them; by default in one row."""
+    ax.legend(
+        handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns or len(labels),
+        fontsize=8, frameon=False, borderaxespad=0.2, borderpad=0.1, handletextpad=0.5,
+        handleheight=0.9, columnspacing=1.4, labelcolor=INK, **options,
+    )  # fmt: skip
+
+
+def log_ticks(axis: Any, text: Callable[[float], str], most: int) -> None:
+    """Set ticks of a logarithmic axis: round numbers, between 2 and `most` where that is possible.
+
+    To be called when the limits of the axis are known.
+    """
+    low, high = sorted(float(limit) for limit in axis.get_view_interval())
+    ticks = _round_numbers(low, high, most)
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FixedFormatter([text(tick) for tick in ticks]))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _round_numbers(low: float, high: float, most: int) -> list[float]:
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits, step in (((1, 2, 5), 1), ((1, 3), 1), *(((1,), step) for step in range(1, 99))):
+        powers = range(step * (first // step), last + 1, step)
+        ticks = [float(f"{digit}e{power}") for power in powers for digit in digits]
+        # Limits are often round numbers that were rounded.
+        ticks = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        if len(ticks) < 2:
+            break
+        if len(ticks) <= most:
+            return ticks
+    found = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [float(tick) for tick in found if low <= tick <= high]
+
+
+def number_text(value: float) -> str:
+    """A number as axes show it: in full, or as a power of ten if that is long.
+
+    Examples
+    --------
+    >>> from hifive_dask.plot.style import number_text
+    >>> number_text(0.04), number_text(20_000), number_text(2e-7)
+    ('0.04', '20,000', '$2\\cdot10^{-7}$')
+    """
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return minus(f"{value:,.10g}")
+    digits, power = f"{value:.10e}".split("e")
+    front = f"{float(digits):g}"
+    times = "" if front == "1" else rf"{front}\cdot"
+    return rf"${times}10^{{{int(power)}}}$"
+
+
+def minus(text: str) -> str:
+    """A number with the sign that axes have."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def colour_map(cmap: str | Colormap | None) -> Colormap | None:
-    """The colour map of a name; None for the default one.
+    """The colour map of a name, with those of this package for cells that it has none for.
+
+    None for the default one.
 
     Raises
     ------
     ParameterError
         If Matplotlib has none of that name.
     """
+    if not isinstance(cmap, str):
+        return cmap
     try:
-        return matplotlib.colormaps[cmap] if isinstance(cmap, str) else cmap
+        return matplotlib.colormaps[cmap].with_extremes(bad=MISSING, under="#ffffff")
     except KeyError:
+        near = near_names(cmap, matplotlib.colormaps) or ("viridis", "Reds")
         raise ParameterError(
             f"Matplotlib has no colour map {cmap!r}; it has, for example, "
-            + ", ".join(
-                map(repr, near_names(str(cmap), matplotlib.colormaps) or ("viridis", "Reds"))
-            )
+            + ", ".join(map(repr, near))
         ) from None
 
 
@@ -212,6 +298,16 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> Non
         figure.savefig(beside, dpi=dpi, format=suffix[1:])
 
 
+def check_writable(where: Path) -> None:
+    """Raise a `StoreError` if a picture cannot be written there."""
+    if where.is_dir():
+        raise StoreError(f"{where}: is a directory, expected a file; name a picture in it")
+    if not where.parent.is_dir():
+        raise StoreError(f"{where}: the directory {where.parent} does not exist; make it first")
+    if not os.access(where.parent, os.W_OK | os.X_OK):
+        raise StoreError(f"{where}: the directory {where.parent} cannot be written")
+
+
 @contextlib.contextmanager
 def replacing(where: Path) -> Iterator[Path]:
     """Give a name beside a picture to write to, and put it in place when all went well.
@@ -221,8 +317,7 @@ def replacing(where: Path) -> Iterator[Path]:
     StoreError
         If the directory is missing or cannot be written. Nothing is changed then.
     """
-    if not where.parent.is_dir():
-        raise StoreError(f"{where}: the directory {where.parent} does not exist; make it first")
+    check_writable(where)
     beside = where.with_name(f".{where.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         yield beside

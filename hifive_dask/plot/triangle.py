@@ -14,6 +14,7 @@ from matplotlib.transforms import Affine2D
 from hifive_dask.errors import ParameterError
 from hifive_dask.plot.heatmap import Variable, check_map, map_scale
 from hifive_dask.plot.map_axes import colour_bar, label_axis, map_title
+from hifive_dask.plot.scales import check_limits
 from hifive_dask.plot.style import adorn, colour_map, length_unit, new_axes
 from hifive_dask.public import answering
 
@@ -73,6 +74,7 @@ def triangle(
     'distance (kb)'
     """
     variable = check_map(dataset, variable, pseudocount, pixels)
+    check_limits(vmin, vmax)
     own_colours = colour_map(cmap)
     size = _bin_size(dataset)
     bins = dataset.sizes["bin1"]
@@ -90,13 +92,14 @@ def triangle(
     turned = Affine2D.from_values(0.5, 1.0, 0.5, -1.0, 0.0, 0.0)
     image.set_transform(turned + axes.transData)
     axes.set_aspect("auto")  # a narrow band is drawn higher than it is
-    adorn(axes, title=map_title(dataset, factor) if title is None else title, frame=False)
+    title = map_title(dataset, variable, factor) if title is None else title
+    adorn(axes, title=title, frame=False)
     axes.set_xlim(0, bins)
     axes.set_ylim(0, reach)
     width, height = axes.bbox.size
     label_axis(axes, dataset, 2, "x", width / bins * 72 / axes.figure.dpi)
     _label_distances(axes, size, reach)
-    colour_bar(axes, image, scale.label, height / width)
+    colour_bar(axes, image, scale, height / width)
     return axes.figure if figure is None else figure
 
 

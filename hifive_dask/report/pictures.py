@@ -16,6 +16,7 @@ from hifive_dask.heatmap.query import Datatype
 from hifive_dask.heatmap.sizes import best_datatype, choose_binsize
 from hifive_dask.hic import HiC
 from hifive_dask.model.diagnostics import varying
+from hifive_dask.plot.decay import shown
 from hifive_dask.plot.heatmap import Variable
 from hifive_dask.plot.style import length_text, new_axes
 from hifive_dask.plot.vector import to_svg
@@ -159,9 +160,8 @@ def _picture(
 
 
 def _measured(hic: HiC, findings: Findings) -> Iterator[Picture]:
-    numbers = findings.numbers
+    numbers, unit = findings.numbers, hic.units.unit
     inserts, decay, found = numbers["inserts"], numbers["decay"], numbers["filter"]
-    unit = hic.units.unit
     if inserts is not None:
         figure = plot.insert_sizes(hic.data.insert_distribution, hic.data.maxinsert)
         yield _picture(
@@ -175,7 +175,7 @@ def _measured(hic: HiC, findings: Findings) -> Iterator[Picture]:
             "5' ends of distinct read pairs by their place relative to the nearest cut: next to "
             "it, and up to 300 bp from it.",
         )  # fmt: skip
-    if decay is not None:
+    if decay is not None and shown(*map(np.asarray, (decay["distance"], decay["signal"]))).any():
         figure = plot.decay(
             decay["distance"],
             decay["signal"],
@@ -195,10 +195,10 @@ def _measured(hic: HiC, findings: Findings) -> Iterator[Picture]:
         unit=unit,
     )
     line = "; the line is what the filter asks for" if found["mininteractions"] else ""
-    yield _picture("filter", "partners", figure, f"Distinct {what} of every {unit}{line}.")
+    yield _picture("filter", "partners", figure, f"Distinct {what} of all {unit}s{line}.")
     reads = findings.counted.cis_reads + findings.counted.trans_reads
     figure = plot.coverage(reads, hic.filter, what="reads", unit=unit)
-    yield _picture("filter", "coverage", figure, f"Reads with an end in the {unit}, cis and trans.")
+    yield _picture("filter", "coverage", figure, f"Reads of all {unit}s, cis and trans.")
 
 
 def _learned(hic: HiC, findings: Findings) -> Iterator[Picture]:
@@ -209,8 +209,7 @@ def _learned(hic: HiC, findings: Findings) -> Iterator[Picture]:
     if table is not None:
         yield _picture(
             "corrections", "marginals", plot.marginals(table, unit=unit),
-            f"Cis reads of every {unit} over those expected of it, before and after the "
-            "corrections; "
+            f"Cis reads of {unit}s over those expected of them, before and after the corrections; "
             "where these explain all differences they leave a single bar at 0.",
         )  # fmt: skip
         for k, name in enumerate([*varying(table), "coverage"]):
