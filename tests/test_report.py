@@ -233,7 +233,7 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
         }  # fmt: skip
         assert check["verdict"] in ("good", "check", "poor", "none")
     assert [check["key"] for check in numbers["checks"]] == [
-        "in_use", "hardly_left", "left_out", "expected", "converged", "duplicates",
+        "in_use", "left_out", "expected", "converged", "duplicates",
         "chr_not_in_fends",
         "out_of_bounds", "insert_size", "same_fragment", "failed_cut", "long_cis",
         "long_cis_of_far", "trans", "slope", "resolution", "balance", "features",

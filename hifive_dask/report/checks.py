@@ -147,13 +147,15 @@ def _in_use(numbers: Numbers) -> Iterator[Check]:
 
 
 def _hardly_left(numbers: Numbers) -> Iterator[Check]:
-    """Chromosomes that the filter left out, or nearly."""
-    left = [Left(**each) for each in numbers["filter"]["hardly_left"]]
-    number, kind = sum(each.chromosomes for each in left), numbers["project"]["units"]
+    """Chromosomes that the filter left out, or nearly; nothing if there are none."""
+    found, kind = numbers["filter"], numbers["project"]["units"]
+    left = [Left(**each) for each in found["hardly_left"]]
+    if not left:
+        return
+    number = sum(each.chromosomes for each in left)
     yield Check(
-        "hardly_left", "chromosomes", "Chromosomes left out", f"{number:,}" if number else "none",
-        number, "check" if number else "good",
-        tell_left(left, kind, numbers["filter"]["usereads"]) if number else "", basis=_FACT,
+        "hardly_left", "chromosomes", "Chromosomes left out", f"{number:,}", number, "check",
+        tell_left(left, kind, found["usereads"]), basis=_FACT,
     )  # fmt: skip
 
 
