@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,7 +17,7 @@ from hifive_dask._kernels.distance import read_sums
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
 from hifive_dask._store.places import Location
-from hifive_dask.errors import HifiveDaskWarning, StateError
+from hifive_dask.errors import HifiveDaskWarning, StateError, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length
 from hifive_dask.model.chromosomes import Problem, plan, used_rows
@@ -441,7 +440,7 @@ def _tell(
     if full:
         notes.append(f"{full} {kind} are at the upper limit, {HIGHEST:g} times the mean")
     if notes:
-        warnings.warn("; ".join(notes), HifiveDaskWarning, stacklevel=4)
+        warn("; ".join(notes), HifiveDaskWarning)
     if not result.converged:
         limit = chosen.problem.limits.minchange
         report(
