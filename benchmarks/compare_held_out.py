@@ -50,8 +50,8 @@ def divide(reads: Path, folder: Path, share: float, seed: int = 1) -> tuple[Path
     """Write a share of the reads as two files of equal depth."""
     rng = np.random.default_rng(seed)
     targets = folder / "learn.pairs", folder / "judge.pairs"
-    opened = gzip.open(reads, "rt") if reads.suffix == ".gz" else reads.open()
-    with opened as lines, targets[0].open("w") as learn, targets[1].open("w") as judge:
+    opener: Any = gzip.open if reads.suffix == ".gz" else open
+    with opener(reads, "rt") as lines, targets[0].open("w") as learn, targets[1].open("w") as judge:
         for line in lines:
             if line.startswith("#"):
                 learn.write(line)
@@ -204,12 +204,8 @@ def main(
                 fend.save()
                 rows += compare(reads, Path(fend.file), folder, depth, unit, core)
     columns = ["units", "depth", "in use", "method", *(f"{size // 1000} kb" for size in CELLS), "s"]
-    print(
-        table(
-            "reads that were held out",
-            [{c: row.get(c, row.get("error", "")) for c in columns} for row in rows],
-        )
-    )
+    shown = [{c: row.get(c, row.get("error", "")) for c in columns} for row in rows]
+    print(table("Poisson deviance per cell of reads that were held out", shown))
     return rows
 
 

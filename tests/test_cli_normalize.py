@@ -216,7 +216,7 @@ def test_run__of_another_method_does_again_what_follows_from_it(
     assert HiC(tmp_path / "project.zarr").model_parameters is not None
     told = run(*options, "--method", "binning", *BINS).stdout
     assert "fends in use; Binning: converged after " in told
-    assert "; observed over expected 1 (1 to 1 by chromosome)." in told
+    assert "; observed over expected 1.000 (1.000 to 1.000 by chromosome)." in told
     assert "Binning: converged after " in (tmp_path / "summary.md").read_text()
     assert not list(tmp_path.glob("*checkpoint*"))
 

@@ -219,7 +219,7 @@ def ratio_text(hic: HiC) -> str:
         return "-"
     ratio = observed / expected
     whole = observed.sum() / expected.sum()
-    return f"{whole:.3g} ({ratio.min():.3g} to {ratio.max():.3g} by chromosome)"
+    return f"{whole:.3f} ({ratio.min():.3f} to {ratio.max():.3f} by chromosome)"
 
 
 def _of_heatmaps(maps: StoredMaps) -> dict[str, Any]:
