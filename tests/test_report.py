@@ -539,7 +539,7 @@ def test_page__has_all_pictures(page: Page) -> None:
     names = {each.removeprefix("picture-") for each in page.values("id") if "picture-" in each}
     maps = {f"map-{k}-{what}" for k in range(3) for what in ("observed", "enrichment")}
     assert names == {
-        "inserts", "decay", "partners", "coverage", "marginals", "corrections", "trace",
+        "inserts", "sites", "decay", "partners", "coverage", "marginals", "corrections", "trace",
         "chromosomes", "bias-0", "bias-1", "bias-2", "bias-3", *maps,
     }  # fmt: skip
     images = [each for tag, each in page.elements if tag == "image"]

@@ -181,8 +181,8 @@ def number_text(value: float) -> str:
     Examples
     --------
     >>> from hifive_dask.plot.style import number_text
-    >>> number_text(0.04), number_text(20_000), number_text(2e-7)
-    ('0.04', '20,000', '$2\\cdot10^{-7}$')
+    >>> number_text(0.04), number_text(20_000), number_text(1e-7)
+    ('0.04', '20,000', '$10^{-7}$')
     """
     if value == 0 or 1e-4 <= abs(value) < 1e6:
         return minus(f"{value:,.10g}")
