@@ -766,7 +766,7 @@ def test_query__the_longer_region_decides_on_the_bin_size(
 def test_query__of_a_store_has_what_was_written_only(project: Path) -> None:
     maps = project.with_name("maps.zarr")
     message = run("query", maps, "chr1", "--binsize", 20_000, code=1).stderr
-    assert "binsize=20000 is not stored; stored are 10000, 50000" in message
+    assert "--binsize 20000 is not stored; stored are 10000, 50000" in message
     message = run("query", maps, "chr1", "--datatype", "fend", code=2).stderr
     assert "maps.zarr was written with datatype raw; leave --datatype out" in message
     run("query", maps, "chr1", "--datatype", "raw")
