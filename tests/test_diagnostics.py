@@ -135,8 +135,8 @@ def test_command__draws_only_corrections_that_are_applied(
     result = CliRunner().invoke(main, ["diagnose", hic.file, "-o", str(out)])
     assert result.exit_code == 0, result.output
     assert {path.name for path in out.iterdir()} == {
-        "reads.png", "distance.png", "insert_sizes.png", "convergence.png", "marginals.png",
-        "biases.png",
+        "reads.png", "distance.png", "insert_sizes.png", "cut_sites.png", "convergence.png",
+        "marginals.png", "biases.png",
     }  # fmt: skip
 
 
@@ -151,10 +151,11 @@ def test_command__draws_all_of_a_project(hic: hd.HiC, tmp_path: Path, monkeypatc
         "reads.png",
         "distance.png",
         "insert_sizes.png",
+        "cut_sites.png",
     }
     hic.find_express_fend_corrections()
     hic.save()
     result = runner.invoke(main, ["diagnose", hic.file, "-o", str(out)])
     assert result.exit_code == 0, result.output
-    assert "8 pictures are in" in result.output
-    assert len(list(out.iterdir())) == 8
+    assert "9 pictures are in" in result.output
+    assert len(list(out.iterdir())) == 9

@@ -195,8 +195,8 @@ def test_map_resolution__is_the_finest_with_reads_enough() -> None:
 
 def test_json__has_the_documented_keys(numbers: Numbers) -> None:
     assert set(numbers) == {
-        "type", "format", "version", "project", "reads", "inserts", "decay", "filter", "left_out",
-        "convergence", "corrections", "provenance", "checks", "maps",
+        "type", "format", "version", "project", "reads", "inserts", "cut_sites", "decay", "filter",
+        "left_out", "convergence", "corrections", "provenance", "checks", "maps",
     }  # fmt: skip
     keys = {name: set(part) for name, part in numbers.items() if isinstance(part, dict)}
     assert keys == {
@@ -210,6 +210,10 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
             "classes",
         },
         "inserts": {"maxinsert", "share_up_to", "median_row", "edges", "pairs"},
+        "cut_sites": {
+            "ends", "plus", "minus", "dangling", "shift", "facing", "enzyme", "plus_ends",
+            "minus_ends", "place",
+        },
         "decay": {"learned", "parameters", "distance", "signal", "slopes"},
         "filter": {
             "units", "in_use", "with_reads", "mininteractions", "mindistance", "maxdistance",
@@ -235,8 +239,9 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
     assert [check["key"] for check in numbers["checks"]] == [
         "in_use", "left_out", "expected", "converged", "duplicates",
         "chr_not_in_fends",
-        "out_of_bounds", "insert_size", "same_fragment", "failed_cut", "long_cis",
-        "long_cis_of_far", "trans", "slope", "resolution", "balance", "features",
+        "out_of_bounds", "insert_size", "same_fragment", "failed_cut", "cut_sites",
+        "enzyme", "long_cis", "long_cis_of_far", "trans", "slope", "resolution",
+        "balance", "features",
     ]  # fmt: skip
     assert [each["region"] for each in numbers["maps"]] == [None, "chr2", "chr1:0-100,000"]
     for each in numbers["maps"]:
@@ -838,7 +843,7 @@ def test_command__writes_the_page_and_tells_the_verdicts(
     assert output.index("Fends in use") < output.index("Observed over expected")
     assert output.index("Observed over expected") < output.index("PCR duplicates")
     # Express makes means of ratios equal, not what maps show.
-    assert "report.html: 11 good, 1 to look at, 2 poor, 3 without a verdict." in output
+    assert "report.html: 13 good, 1 to look at, 2 poor, 3 without a verdict." in output
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
