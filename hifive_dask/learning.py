@@ -378,6 +378,8 @@ class Learning(Modelling):
         self.corrections, self.trace = result.corrections, result.trace
         if result.distance_parameters is not None:
             self.distance_parameters = result.distance_parameters
+        if result.signal is not None:
+            self.distance_sums = {**self.distance_sums, "signal": result.signal}
         calibrated = arguments["calibrate"] or arguments["refit_distance"]
         self._set_levels(levels, calibrated=calibrated)
         precorrected = arguments["precorrect"]

@@ -359,3 +359,19 @@ def test_call__of_some_chromosomes_keeps_the_distance_function(hic: hd.HiC) -> N
     before = hic.distance_parameters
     hic.find_probability_fend_corrections(model="poisson", refit_distance=True, chroms=["chr1"])
     assert hic.distance_parameters is before
+
+
+@pytest.mark.parametrize("fends", [True, False], ids=["fends", "bins"])
+def test_signal__is_what_the_knots_say(fends: bool) -> None:
+    units, rows, _ = world(13, (60, 40), fends=fends)
+    result, model = fit(units, rows, minsize=2000 if fends else 35_000)
+    assert result.signal is not None
+    assert result.distance_parameters is not None
+    kept = model.signal > 0
+    assert (result.signal[kept] > 0).all()
+    later = np.flatnonzero(kept)[1:]  # of bins, the first one has two knots
+    middle = np.exp(model.mean_log_distance[later])
+    table = result.distance_parameters.astype(np.float64)
+    k = np.searchsorted(table[:, 0], np.log(middle) - 1e-6)
+    line = np.exp(table[k, 1] * np.log(middle) + table[k, 2])
+    np.testing.assert_allclose(result.signal[later] / model.possible[later], line, rtol=1e-4)

@@ -48,6 +48,15 @@ def test_choose_binsize__of_bins_are_whole_numbers_of_them() -> None:
     assert choose_binsize(bins, None, 400) == 15_000
 
 
+def test_choose_binsize__of_one_region_suits_the_depth() -> None:
+    bins = units({"a": [(k, k + 1000) for k in range(0, 1_000_000, 1000)]}, fends=False)
+    assert choose_binsize(bins, "a", 400) == 5000
+    assert choose_binsize(bins, "a", 400, cis_reads=10_000_000) == 5000
+    # 20,000 reads on a triangle of 100 bins: 4 for each cell.
+    assert choose_binsize(bins, "a", 400, cis_reads=20_000) == 10_000
+    assert choose_binsize(bins, "a", 400, cis_reads=10) == 50_000
+
+
 def test_choose_binsize__of_two_regions_suits_the_longer_and_the_depth() -> None:
     bins = bin_partition({"a": 3_000_000, "b": 900_000}, 1000).units
     assert choose_binsize(bins, "b", 400) == 5000

@@ -80,9 +80,15 @@ def query_map(hic: HiC, region: str, region2: str | None, options: dict[str, Any
     whole = _is_whole(region, region2, units.index)
     binsize = options["binsize"]
     if binsize is None:
-        trans = int(hic.data.stats["valid_trans_reads"])
-        one = None if whole else region
-        binsize = choose_binsize(units, one, _BINS, region2=region2, trans_reads=trans)
+        stats = hic.data.stats
+        binsize = choose_binsize(
+            units,
+            None if whole else region,
+            _BINS,
+            region2=region2,
+            cis_reads=int(stats["valid_cis_reads"]),
+            trans_reads=int(stats["valid_trans_reads"]),
+        )
     datatype: Datatype = options["datatype"] or best_datatype(hic)
     dataset = hic.heatmap(
         None if whole else region,

@@ -15,21 +15,33 @@ from hifive_dask.regions import parse_region, round_binsize
 __all__ = ["best_datatype", "check_binsize", "choose_binsize"]
 
 _UNITS = 4  # least fends per bin: with fewer a map is mostly noise
+_DEEP = 4  # reads per cell: with fewer a map of one chromosome is mostly empty
 _FEWEST = 20  # bins along the shorter region, even if reads are few
 
 
 def choose_binsize(
-    units: Units, region: str | None, most: int, *, region2: str | None = None, trans_reads: int = 0
+    units: Units,
+    region: str | None,
+    most: int,
+    *,
+    region2: str | None = None,
+    cis_reads: int = 0,
+    trans_reads: int = 0,
 ) -> int:
     """A round size, in bp, of at most so many bins along a region; None is the genome.
 
-    Bins of a genome that was cut into bins of one size are whole numbers of them. With a second
+    Bins of a genome that was cut into bins of one size are whole numbers of them. Cells of one
+    region have `_DEEP` of the `cis_reads` of the genome or more on average. With a second
     region neither has more bins, and between chromosomes, where reads are few, cells have one of
-    the `trans_reads` of the genome or more on average.
+    the `trans_reads` or more on average.
     """
     regions = [region] if region2 is None else [region, region2]
     lengths = [_length(units, each) for each in regions]
     least = max(lengths) / most
+    if cis_reads and region2 is None and region is not None:
+        reads = max(1.0, cis_reads * lengths[0] / max(1, int(units.lengths.sum())))
+        # Half of the cells of a square lie on one side of its diagonal.
+        least = max(least, lengths[0] * min(math.sqrt(_DEEP / (2 * reads)), 1 / _FEWEST))
     if (
         trans_reads
         and len({parse_region(each, units.chromosomes).chromosome for each in regions if each}) == 2

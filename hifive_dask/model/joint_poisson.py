@@ -125,7 +125,8 @@ def fit_jointly(
         units.mid, units.offset, problem.used, parameters, start,
     )  # fmt: skip
     state = _iterate(fit, start, limits, kept)
-    result = _finish(chosen, valid, corrections, chromosome_means, fit, state)
+    bins = len(distance_sums.get("possible", ()))
+    result = _finish(chosen, valid, corrections, chromosome_means, bins, fit, state)
     _tell(chosen, result, fit, state, on_nonconvergence)
     return result
 
@@ -381,6 +382,7 @@ def _finish(
     valid: Int32,
     given: Float32,
     given_means: Float32,
+    bins: int,
     fit: Fit,
     state: JointState,
 ) -> ProbabilityResult:
@@ -395,12 +397,13 @@ def _finish(
     corrections[valid == 0] = 0
     read = np.diff(fit.ends) > 0
     means[read] = scale[read]
-    table = None
+    table = signal = None
     if chosen.knots is not None:
         level = float((reads * means)[read].sum()) / max(1.0, float(reads[read].sum()))
         means[read] -= level
         knots = chosen.knots.moved(moved)
-        table = knots._replace(value=knots.value + level).table()
+        knots = knots._replace(value=knots.value + level)
+        table, signal = knots.table(), knots.signal(bins)
     return ProbabilityResult(
         corrections.astype(np.float32),
         means.astype(np.float32),
@@ -412,6 +415,7 @@ def _finish(
         np.flatnonzero(own & (valid > 0) & (problem.used == 0)),
         chosen.used[fit.observed == 0],
         table,
+        signal,
     )
 
 

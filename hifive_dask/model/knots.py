@@ -33,6 +33,11 @@ class Knots(NamedTuple):
         Whether the first knot stands for distance 0 alone, and no line leads to it.
     bins
         int64 (moving knots - 1): thresholds in bp of the distance bins that belong to these.
+    possible
+        float64 (knots): possible pairs of the distance bin that each knot was placed in.
+    own_bin
+        int64 (knots): number of that distance bin; on a genome of bins, bins with themselves, and
+        the other pairs of the first bin, have the same.
     """
 
     length: Float64
@@ -40,6 +45,8 @@ class Knots(NamedTuple):
     moving: NDArray[np.bool_]
     apart: bool
     bins: Int64
+    possible: Float64
+    own_bin: Int64
 
     @property
     def cutoffs(self) -> Float32:
@@ -66,6 +73,11 @@ class Knots(NamedTuple):
     def table(self) -> Float32:
         """float32 (segments, 3): upper cutoff, slope, intercept, as in `distance_parameters`."""
         return np.stack([self.cutoffs, *self.law()], axis=1).astype(np.float32)
+
+    def signal(self, bins: int) -> Float64:
+        """float64 (distance bins): what the knots say of the reads of all possible pairs."""
+        reads = self.possible * np.exp(self.value)
+        return np.bincount(self.own_bin, reads, bins).astype(np.float64)
 
     def moved(self, step: Float64) -> Knots:
         """Add to the values of the moving knots."""
@@ -139,4 +151,5 @@ def find_knots(
     bins = thresholds[np.flatnonzero(moving)[1:] - 1]
     apart = bool(itself) and bool(len(kept)) and int(kept[0]) == 0
     value = slope[line] * length[kept] + intercept[line]
-    return Knots(length[kept], value, moving[kept], apart, bins)
+    own = np.maximum(0, kept - 1) if itself else kept
+    return Knots(length[kept], value, moving[kept], apart, bins, possible[kept], own)

@@ -83,8 +83,9 @@ class ProbabilityResult:
         they have 1.
     unobserved
         Indices of other units in use without any pair.
-    distance_parameters
-        float32 (segments, 3), if it was fitted, too.
+    distance_parameters, signal
+        float32 (segments, 3) and float64 (distance bins), if the distance function was fitted, too:
+        its lines, and reads over what corrections make of them, as in `DistanceModel`.
     """
 
     corrections: Float32
@@ -97,6 +98,7 @@ class ProbabilityResult:
     unused: NDArray[np.intp]
     unobserved: NDArray[np.intp]
     distance_parameters: Float32 | None = None
+    signal: Float64 | None = None
 
 
 class _Fit(NamedTuple):

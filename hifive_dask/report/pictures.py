@@ -86,7 +86,8 @@ def plan_maps(hic: HiC, regions: Sequence[str] | None, binsize: int | None) -> l
 
 
 def _map(hic: HiC, region: str | None, binsize: int | None, datatype: Datatype) -> Map:
-    size = binsize or choose_binsize(hic.units, region, _BINS)
+    reads = int(hic.data.stats["valid_cis_reads"])
+    size = binsize or choose_binsize(hic.units, region, _BINS, cis_reads=reads)
     dataset = hic.heatmap(region, binsize=size, datatype=datatype)
     bins = dataset.sizes["bin1"]
     if bins > _MOST:
