@@ -30,7 +30,7 @@ _ZARR = {"fends": ".fends.zarr", "pairs": ".pairs.zarr", "project": ".project.za
 _HDF5 = {"fends": ".fends", "pairs": ".hcd", "project": ".hcp"}
 # Arrays that HiFive's layout has no place for.
 _NOT_IN_HDF5 = ("distance/possible", "distance/observed", "distance/signal",
-                "distance/mean_log_distance")  # fmt: skip
+                "distance/mean_log_distance", "distance/edges")  # fmt: skip
 
 
 class Converted(NamedTuple):
