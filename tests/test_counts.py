@@ -61,6 +61,9 @@ class ListCounts:
         assert Path(spill).is_dir()
         return self.jobs
 
+    def name(self) -> str:
+        return "counts in memory"
+
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> HifiveDaskError:
         return InputError(f"nothing of {stats['total_reads']}")
 
