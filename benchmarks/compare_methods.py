@@ -50,6 +50,9 @@ METHODS: dict[str, Learn] = {
     "Express, accelerated": lambda hic: hic.find_express_fend_corrections(accelerate=True),
     "Knight-Ruiz": lambda hic: hic.find_express_fend_corrections(kr=True),
     "Probability, Poisson": lambda hic: hic.find_probability_fend_corrections(model="poisson"),
+    "joint Poisson": lambda hic: hic.find_probability_fend_corrections(
+        model="poisson", refit_distance=True
+    ),
     "Probability, binomial": lambda hic: hic.find_probability_fend_corrections(),
     "Binning": lambda hic: hic.find_binning_fend_corrections(**_BINS),
     "Binning-Express": _chain(lambda hic: hic.find_express_fend_corrections(precorrect=True)),
