@@ -713,7 +713,7 @@ def test_demo__says_where_the_pictures_are(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     output = run("demo", "--preset", "toy", "--out", out).output
     assert f"Pictures: {out / 'pictures'}" in output
-    assert f"Report:   {out / 'report.html'} (14 good, " in output
+    assert f"Report:   {out / 'report.html'} (16 good, " in output
     assert list((out / "pictures").glob("*.png"))
     again = run("demo", "--preset", "toy", "--out", out).output
     assert "simulation: already done" in again

@@ -68,7 +68,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...], float]] = {
               ("read_pairs", "collect", "write_shard"), 0.4),
     "combine": (("combine", "pairs.zarr", "pairs.zarr"), "x.zarr", ("_merge", "write_shard"), 0.4),
     "project": (("project", "pairs.zarr", "--minsize", "2kb"), "x.zarr",
-                ("_peel_span", "_observed"), 0.5),
+                ("_span_cores", "_observed"), 0.4),
     "express": (("normalize", "express", "project.zarr"), "x.zarr", ("_build_part",), 0.5),
     "express, all": (("normalize", "express", "project.zarr", "--usereads", "all",
                       "--minchange", "0.01"), "x.zarr", ("_build_spans",), 0.5),

@@ -461,7 +461,7 @@ def test_digest__equals_plain_search(tmp_path: Path, sequences: list[str], windo
                 expected.append((k, lo, hi, (lo + hi) // 2, b - a, np.float32(gc)))
     fend = hd.Fend(tmp_path / "g.zarr", "w", silent=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hifive_dask.genome.digest.warnings.warn", lambda *_, **__: None)
+        patch.setattr("hifive_dask.genome.digest.warn", lambda *_, **__: None)
         fend.digest(path, "arima", window=window)
     assert fend.fends is not None
     assert fend.fends.tolist() == expected

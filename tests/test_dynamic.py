@@ -118,6 +118,7 @@ def world(rng: np.random.Generator, kind: str, *, fends: bool) -> tuple[Units, A
             "ties": np.full(number, 50),
             "same": rng.integers(0, 3, number),
         }[kind]
+        size[0] = min(size[0], 50)  # no bin size may be smaller than all bins
         gap = rng.integers(0, 2, number) * (0 if kind == "same" else rng.integers(0, 5) * 100)
         start = np.cumsum(size + gap) - size
         intervals[name] = list(zip(start.tolist(), (start + size).tolist(), strict=True))

@@ -101,7 +101,7 @@ def fine_bins(edges: Float32, *, fends: bool) -> Int64:
     >>> import numpy as np
     >>> from hifive_dask.model.knots import fine_bins
     >>> fine_bins(np.log(np.array([200, 3000, 90000])).astype(np.float32), fends=False)
-    array([   0,  200, 2999])
+    array([   0,  200, 3000])
     """
     inner = log_thresholds(edges)[:-1]
     return inner if fends else np.unique(np.r_[0, inner])
