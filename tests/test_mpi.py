@@ -79,7 +79,7 @@ with session(sys.argv[1]):
     hic.load_data(out / "pairs.zarr")
     hic.filter_fends(mininteractions=5)
     hic.find_distance_parameters(numbins=20, minsize=2000)
-    hic.find_express_fend_corrections()
+    hic.find_express_fend_corrections(calibrate=True)
     hic.save()
     hic.write_heatmap(out / "maps.npz", 50_000)
     print("done")

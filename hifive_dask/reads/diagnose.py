@@ -72,7 +72,7 @@ def check_fit(
     Raises
     ------
     InputError
-        If under 1 % of the read pairs are valid.
+        If under 1 % of the read pairs, less duplicates, are valid.
 
     Warns
     -----
@@ -81,7 +81,8 @@ def check_fit(
     """
     total, valid = stats["total_reads"], _valid(stats)
     chromosomes = _compared(names, partition)
-    if valid < _LEAST_VALID * total:
+    # Duplicates of valid reads fit, too.
+    if valid < _LEAST_VALID * (total - stats["pcr_duplicates"]):
         counts = ", ".join(f"{key} {stats[key]:,}" for key in _rejected(stats) if stats[key])
         # Where reads were mapped, that others were not is no reason.
         known = [key for key in _CURES if chromosomes or key != "chr_not_in_fends"]
