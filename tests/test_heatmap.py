@@ -699,11 +699,11 @@ def test_sim_small__heatmaps_of_bins(shared: Path, compare: ModuleType, datatype
     ("changes", "message"),
     [
         ({"binsize": 1.5}, r"binsize is 1\.5, expected a whole number of bp"),
-        ({"binsize": "10k"}, "binsize is '10k', expected a whole number"),
+        ({"binsize": "ten"}, "'ten' is not a number of bp, such as 5000"),
         ({"binsize": None}, "binsize is None, expected a whole number"),
         ({"region": 2}, r"region 2 is neither text, such as 'chr2:10M-20M', nor \(chromosome"),
         ({"region": ("A", 0, 1.5)}, "the stop of region .* is 1.5, expected a whole number"),
-        ({"region": ("A", "x", 5)}, "the start of region .* is 'x', expected a whole number"),
+        ({"region": ("A", "x", 5)}, "the start of region .*'x' is not a number of bp"),
     ],
 )
 def test_values_of_other_types__are_named(changes: dict[str, Any], message: str) -> None:
