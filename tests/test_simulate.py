@@ -13,6 +13,7 @@ from hifive_dask import Fend, HiCData, testing
 from hifive_dask._kernels.read_text import pairs_text, raw_text
 from hifive_dask._kernels.simulate import KINDS, ReadColumns, guide_table, random_numbers
 from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.schema import MARKED, STATISTICS
 from hifive_dask.simulate import (
     PRESETS,
     Experiment,
@@ -299,6 +300,7 @@ def test_toy__has_one_read_for_every_statistic(tmp_path: Path) -> None:
     fend.save()
     data = HiCData(tmp_path / "pairs.zarr", "w", silent=True)
     data.load_data_from_raw(fend.file, reads, 500)
-    assert set(data.stats.values()) == {9, 1, 2}
+    assert {data.stats[name] for name in STATISTICS} == {9, 1, 2}
+    assert not any(data.stats[name] for name in MARKED)
     assert data.cis_data.tolist() == [[1, 3, 1], [1, 4, 1]]
     assert data.trans_data.tolist() == [[5, 6, 1]]
