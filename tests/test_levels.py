@@ -392,7 +392,7 @@ def test_info__tells_levels_that_are_off_and_the_option_that_cures(
     hic.expected_reads = hic.expected_reads * 5
     hic.save(wrong)
     said = run_in_one_thread("info", right).output
-    assert re.search(r"observed over expected +1 \(1 to 1 by chromosome\)", said)
+    assert re.search(r"observed over expected +1\.000 \(1\.000 to 1\.000 by chromosome\)", said)
     assert "Warning" not in said
     said = run_in_one_thread("info", wrong).output
     assert "Warning: observed over expected reads are 0.2 on chr" in said
