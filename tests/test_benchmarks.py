@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -164,3 +165,24 @@ def test_faults__counts_outcomes_and_goes_on_from_its_log(tmp_path: Path) -> Non
 def test_bench_memory__loses_no_worker_at_toy_size() -> None:
     rows = _load("bench_memory").main([20_000], "2GB", ["filter"], fends=2_000)
     assert [(row["workers lost"], row["error"]) for row in rows] == [(0, "none")]
+
+
+@pytest.mark.filterwarnings("ignore::hifive_dask.errors.HifiveDaskWarning")
+def test_compare_held_out__judges_every_method(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    sequence = "".join(rng.choice(list("ACGT"), 200_000))
+    fasta, reads = tmp_path / "genome.fa", tmp_path / "reads.pairs"
+    fasta.write_text(f">chr1\n{sequence}\n")
+    first = rng.integers(1, 150_000, 6000)
+    second = first + np.exp(rng.uniform(7, 10.8, 6000)).astype(int)
+    lines = [
+        f"r{k}\tchr1\t{a}\tchr1\t{b}\t+\t-"
+        for k, (a, b) in enumerate(zip(first, second, strict=True))
+    ]
+    header = "## pairs format v1.0\n#columns: readID chr1 pos1 chr2 pos2 strand1 strand2\n"
+    reads.write_text(header + "\n".join(lines) + "\n")
+    bench = _load("compare_held_out")
+    rows = bench.main(reads, fasta, "DpnII", ["10kb"], [1.0], core=1)
+    assert [row["method"] for row in rows] == [*bench.METHODS, "ICE of cooler"]
+    by_method = {row["method"]: row["10 kb"] for row in rows if "10 kb" in row}
+    assert by_method["joint Poisson"] < by_method["none"]
