@@ -123,9 +123,9 @@ def begin(fit: Fit, corrections: Float64) -> JointState:
     point = np.log(corrections)
     low, high = fit.limits(point)
     point = np.where(fit.observed > 0, np.clip(point, low, high), low)
-    none = np.zeros((0, len(point) + len(fit.reads)))
+    empty, none = np.zeros(0), np.zeros((0, len(point) + len(fit.reads)))
     return JointState(
-        np.r_[point, np.zeros(len(fit.reads))], none[0:0].ravel(), none[0:0].ravel(), none, none,
+        np.r_[point, np.zeros(len(fit.reads))], empty, empty, none, none,
         np.zeros((0, 2)), False,
     )  # fmt: skip
 
