@@ -191,9 +191,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
              "bins.zarr pairs.zarr project.zarr maps.zarr rep1.zarr rep2.zarr reads.bam "
              "both.zarr toy/sites.bed toy/reads.raw reads.raw demo/sites.bed demo/reads.raw "
              "demo/fends.zarr demo/pairs.zarr demo/project.zarr lane1.pairs lane2.pairs "
-             "scheduler.json rep1.pairs.gz rep2.pairs.gz "
-             "hg38.fa.gz replicate1/chr1.matrix SRR22130071.zarr MATalpha.zarr genome.2bit "
-             "sacCer3.DpnII_HinfI.cuts.bed yeast.sacCer3.pairs.gz bins.bed")  # fmt: skip
+             "scheduler.json rep1.pairs.gz rep2.pairs.gz bins.bed "
+             "hg38.fa.gz sacCer3.fa.gz replicate1/chr1.matrix SRR22130071.zarr MATalpha.zarr "
+             "genome.2bit sacCer3.DpnII_HinfI.cuts.bed yeast.sacCer3.pairs.gz")  # fmt: skip
     for name in names.split():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).mkdir() if name.endswith(".zarr") else (folder / name).touch()

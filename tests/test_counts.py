@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 import hifive_dask as hd
 from hifive_dask._store.pairs import PairStore
-from hifive_dask.errors import HifiveDaskError, InputError, ParameterError
+from hifive_dask.errors import HifiveDaskError, InputError, InputWarning, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
 from hifive_dask.reads.export import write_mat
@@ -165,7 +166,16 @@ def test_counts__equal_oracle_for_any_partition_of_the_work(
         with pytest.raises(InputError, match=r"more than 2,147,483,647"):
             load(target, partition, source, tiles)
         return
-    store = load(target, partition, source, tiles)
+    valid = stats["valid_cis_reads"] + stats["valid_trans_reads"]
+    if valid < 0.01 * (stats["total_reads"] + sum(lost)):
+        with pytest.raises(InputError, match="expected most of them, and at least 1 %"):
+            load(target, partition, source, tiles)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", InputWarning
+        )  # of reads that are lost; tests/test_sites.py looks
+        store = load(target, partition, source, tiles)
     assert {(a, b): n for a, b, n in triples(store)} == expected
     owner = partition.units.chromosome
     order = [(owner[a], owner[b], a, b) for a, b, _ in triples(store)]
