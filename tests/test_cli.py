@@ -19,7 +19,7 @@ import zarr
 from matplotlib.figure import Figure
 
 from hifive_dask import Fend, HiC, HiCData, testing
-from hifive_dask.cli import main
+from hifive_dask.cli import main, query
 from hifive_dask.cli._pictures import draw_project
 from hifive_dask.errors import InputWarning
 from tests.commands import run
@@ -366,6 +366,20 @@ def test_query__text_has_the_cells_with_reads(stores: Path) -> None:
         str(dataset.stop1.values[row]),
     ]
     assert float(first[8]) == pytest.approx(float(dataset.enrichment[row, column]), rel=1e-5)
+
+
+def test_query__text_has_whole_numbers_in_full() -> None:
+    observed = np.array([[257_000_000_001, 9_007_199_254_740_993], [0, 3]])
+    axes = ((k, {"chromosome": ["a", "b"], "start": [0, 0], "stop": [9, 9]}) for k in (1, 2))
+    coords = {f"{n}{k}": (f"bin{k}", values) for k, axis in axes for n, values in axis.items()}
+    cells = {"observed": observed, "expected": observed / 3e6, "enrichment": observed * 0 + 3e6}
+    maps = xr.Dataset({name: (("bin1", "bin2"), v) for name, v in cells.items()}, coords)
+    lines = "".join(query._text(maps, upper=True)).splitlines()
+    assert [line.split("\t")[6:] for line in lines[1:]] == [
+        ["257000000001", "85666.7", "3000000"],
+        ["9007199254740993", "3.0024e+09", "3000000"],
+        ["3", "1e-06", "3000000"],
+    ]
 
 
 def test_query__in_bands_is_the_same_text(stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
 _BAND = 1 << 22  # cells in memory at a time
+_DIGITS = 6  # of numbers that are not whole
 _COLUMNS = ("chrom1", "start1", "stop1", "chrom2", "start2", "stop2", "observed", "expected",
             "enrichment")  # fmt: skip
 _SUFFIXES = (".tsv", ".txt", ".gz", ".npz", ".zarr")
@@ -61,7 +62,8 @@ def command(
 
     STORE is a project, or a heatmap store with the bin sizes that were written, by default the
     finest with up to 400 bins. Text has a line per cell with reads; of a map of one region, the
-    cells on and above the diagonal. Arrays have all cells.
+    cells on and above the diagonal. Whole numbers are in full, others in six digits. Arrays have
+    all cells.
     """
     if out != STDOUT and out.suffix not in _SUFFIXES:
         raise click.UsageError(f"{out.name}: the suffix must be one of {', '.join(_SUFFIXES)}")
@@ -104,6 +106,8 @@ def _text(dataset: xr.Dataset, *, upper: bool) -> Iterator[str]:
     """Header, then the lines of bands of rows."""
     import numpy as np
 
+    from hifive_dask.heatmap.labels import number_text
+
     yield "\t".join(_COLUMNS) + "\n"
     rows, columns = dataset.sizes["bin1"], dataset.sizes["bin2"]
     step = max(1, math.floor(_BAND / max(columns, 1)))
@@ -122,6 +126,6 @@ def _text(dataset: xr.Dataset, *, upper: bool) -> Iterator[str]:
         lines = []
         for r, c, observed, expected, enrichment in cells:
             ends = [place[r + first] for place in places[0]] + [place[c] for place in places[1]]
-            ends += [f"{observed:.10g}", f"{expected:.6g}", f"{enrichment:.6g}"]
+            ends += [number_text(value, _DIGITS) for value in (observed, expected, enrichment)]
             lines.append("\t".join(map(str, ends)) + "\n")
         yield "".join(lines)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hifive_dask._store.atomic import replacing_file, replacing_files
 from hifive_dask.errors import ParameterError, StoreError
 from hifive_dask.export.heatmap_hdf5 import datasets, enrichment
+from hifive_dask.heatmap.labels import number_text
 from hifive_dask.heatmap.maps import MapSet
 
 __all__ = ["symmetric_rows", "write_npz", "write_text"]
@@ -79,7 +80,7 @@ def write_text(prefix: PathLike, maps: MapSet) -> None:
         for each in maps.maps:
             rows, columns = (labels[name] for name in each.chroms)
             kinds: dict[str, tuple[NDArray[Any], Callable[[Any], str]]] = {
-                "observed": (each.observed, "{:.15g}".format),
+                "observed": (each.observed, lambda value: number_text(value, 15)),
                 "expected": (each.expected, str),
                 "enrichment": (enrichment(each.observed, each.expected), str),
             }

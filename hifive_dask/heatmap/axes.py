@@ -21,6 +21,7 @@ __all__ = [
     "coordinates",
     "cut",
     "cut_region",
+    "evened",
     "genome_segment",
     "join_segments",
     "make_segment",
@@ -296,3 +297,14 @@ def cut(segment: Segment, most: int) -> list[Segment]:
     parts = -(-len(segment) // most)
     size = -(-len(segment) // parts)
     return [segment.part(lo, min(lo + size, len(segment))) for lo in range(0, len(segment), size)]
+
+
+def evened(cells: Any) -> Any:
+    """Make the chunks of a Dask array as large as the largest along an axis, the last shorter.
+
+    Arrays in Zarr have such chunks only, and xarray writes no others.
+    """
+    chunks = cells.chunks
+    if all(len({*own[:-1]}) < 2 and own[-1] <= own[0] for own in chunks):
+        return cells
+    return cells.rechunk(tuple(max(own) for own in chunks))

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError
-from hifive_dask.heatmap.axes import coordinates
+from hifive_dask.heatmap.axes import coordinates, evened
 from hifive_dask.heatmap.labels import describe
 from hifive_dask.heatmap.ratios import layers, ratio
 from hifive_dask.regions import whole_bp
@@ -69,7 +69,7 @@ def coarsen(dataset: xr.Dataset, binsize: int | str) -> xr.Dataset:
         np.r_[0, np.flatnonzero((np.diff(block) != 0) | (np.diff(axis.chrom) != 0)) + 1, len(axis)]
         for axis, block in zip(axes, blocks, strict=True)
     ]
-    cells = [_summed(layer.data, axes, blocks, groups) for layer in _layers(dataset)]
+    cells = [evened(_summed(each.data, axes, blocks, groups)) for each in _layers(dataset)]
     coords: dict[str, Any] = {}
     for number, (axis, group) in enumerate(zip(axes, groups, strict=True), 1):
         start, stop = _borders(axis, group, old, size, whole)

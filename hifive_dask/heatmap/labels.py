@@ -1,8 +1,8 @@
-"""What the variables of maps are called, and their units: attributes, and texts in pictures."""
+"""What maps and pictures call variables and their units, and how numbers are written as text."""
 
 from __future__ import annotations
 
-__all__ = ["describe", "drawn"]
+__all__ = ["describe", "drawn", "number_text"]
 
 _NAMES = {
     "observed": "observed",
@@ -67,3 +67,15 @@ def drawn(variable: str, datatype: str = "enrichment") -> str:
     """
     name = _DRAWN.get((variable, datatype)) or _DRAWN_ANY.get(variable)
     return name or describe(variable, datatype)["long_name"]
+
+
+def number_text(value: float, digits: int) -> str:
+    """A whole number in full, others in so many digits.
+
+    Examples
+    --------
+    >>> from hifive_dask.heatmap.labels import number_text
+    >>> number_text(257_000_000_000, 6), number_text(2 / 3, 6)
+    ('257000000000', '0.666667')
+    """
+    return str(int(value)) if value % 1 == 0 else f"{value:.{digits}g}"

@@ -16,7 +16,7 @@ from xarray.core import indexing
 from hifive_dask._store.heatmaps import CHUNK, Layer, Level, StoredLevel, StoredMaps
 from hifive_dask._store.places import Location
 from hifive_dask.errors import ParameterError, RegionError, StoreError
-from hifive_dask.heatmap.axes import coordinates
+from hifive_dask.heatmap.axes import coordinates, evened
 from hifive_dask.heatmap.labels import describe
 from hifive_dask.heatmap.ratios import is_lazy, ratio
 from hifive_dask.regions import Region, parse_region
@@ -176,17 +176,25 @@ def select_region(
     else:
         own = {"region": str(one[0]), "region2": "" if region2 is None else str(two[0])}
     if "observed" in maps and is_lazy(maps):
-        chosen = chosen.assign(_chunked(chosen, one[1], two[1]))
+        chosen = chosen.assign(_chunked(chosen))
+    else:
+        chosen = chosen.assign(_evened(chosen))
     return chosen.assign_attrs(own)
 
 
-def _chunked(chosen: xr.Dataset, rows: slice, columns: slice) -> dict[str, xr.Variable]:
+def _chunked(chosen: xr.Dataset) -> dict[str, xr.Variable]:
     """The layers of a part of a store, in chunks."""
-    chunks = {"bin1": _pieces(rows), "bin2": _pieces(columns)}
+    chunks = {dim: _pieces(chosen.sizes[dim]) for dim in ("bin1", "bin2")}
     layers = {name: chosen[name].variable.chunk(chunks) for name in ("observed", "expected")}
     both = da.map_blocks(ratio, *(each.data for each in layers.values()), dtype=np.float32)
     layers["enrichment"] = xr.Variable(("bin1", "bin2"), both, chosen["enrichment"].attrs)
     return layers
+
+
+def _evened(chosen: xr.Dataset) -> dict[Any, Any]:
+    """What is lazy of a part of a map: what it was cut out of has left chunks of any size."""
+    lazy = {name: each for name, each in chosen.variables.items() if each.chunks is not None}
+    return {name: each.copy(deep=False, data=evened(each.data)) for name, each in lazy.items()}
 
 
 def _check_map(maps: xr.Dataset) -> None:
@@ -251,9 +259,9 @@ def _place(level: xr.Dataset, axis: int, region: RegionLike) -> tuple[Region | N
     return place, slice(begin, end)
 
 
-def _pieces(bins: slice) -> tuple[int, ...]:
-    """Chunks of a stretch of bins, larger ones of many bins, cut where stored chunks are."""
-    number = bins.stop - bins.start
-    count = max(1, round(number / min(4 * _PIECE, max(_PIECE, number // 32))))
-    inner = np.linspace(bins.start, bins.stop, count + 1)[1:-1] // CHUNK * CHUNK
-    return tuple(np.diff([bins.start, *inner.astype(int).tolist(), bins.stop]).tolist())
+def _pieces(bins: int) -> tuple[int, ...]:
+    """Equal chunks of whole stored ones, larger ones of many bins; the last may be shorter."""
+    count = max(1, round(bins / min(4 * _PIECE, max(_PIECE, bins // 32))))
+    size = -(-bins // (count * CHUNK)) * CHUNK
+    full, rest = divmod(bins, size)
+    return (size,) * full + (rest,) * (rest > 0)
