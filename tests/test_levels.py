@@ -25,7 +25,7 @@ from hifive_dask.model.levels import Expected, count_totals, find_levels
 from hifive_dask.model.trans_means import fit_trans_means
 from hifive_dask.testing import ToyFiles, toy_files
 from tests.commands import run_in_one_thread
-from tests.reference_model import Array, expected_reads, pairs_of, random_world, store_of
+from tests.reference_model import Array, expected_reads, pairs_of, random_world, store_of, units_of
 
 DISTANCE = np.array([[np.log(4000), -0.5, 2], [np.inf, -1.5, 10.3]], dtype=np.float32)
 
@@ -91,15 +91,37 @@ def test_totals__equal_loops_over_all_pairs(
     expected, rows = world_of(seed, fends=fends, binned=binned)
     with pytest.MonkeyPatch.context() as patch:
         if split:
-            patch.setattr(levels_module, "_SPLIT", 2)
-            patch.setattr(levels_module, "_PIECES", 5)
-            patch.setattr(levels_module, "_TASKS", 3)
+            patch.setattr(levels_module, "_TOGETHER", 2)
         totals = count_totals(expected, silent=True)
     assert totals is not None
     seen, wanted = plain_totals(expected, rows)
     assert totals.observed.tolist() == seen
     assert (totals.observed.dtype, totals.expected.dtype) == (np.int64, np.float64)
-    np.testing.assert_allclose(totals.expected, wanted, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(totals.expected, wanted, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("fends", [True, False], ids=["fends", "bins"])
+def test_totals__of_large_chromosomes_equal_sums_over_all_pairs(fends: bool) -> None:
+    size = 3000
+    rng = np.random.default_rng(2)
+    mid = np.cumsum(rng.integers(200, 1800, size)) if fends else 5000 + 10_000 * np.arange(size)
+    units = units_of((size,), mid, fends)
+    weight = rng.lognormal(0, 0.5, size) * (rng.random(size) < 0.9)
+    store = store_of(np.zeros((0, 3), dtype=np.int32), units)
+    totals = count_totals(
+        Expected(units, store, weight, DISTANCE, np.zeros(1, dtype=np.float32)), silent=True
+    )
+    first, second = np.triu_indices(size, 1 if fends else 0)
+    step = second - first
+    possible = (step != 1) & ((step != 3) | (first % 2 == 1)) | (not fends)
+    length = np.log(np.maximum(1, units.mid[second].astype(float) - units.mid[first]))
+    k = (length > DISTANCE[0, 0]).astype(int)
+    table = DISTANCE.astype(float)
+    law = np.exp(table[k, 1] * length + table[k, 2])
+    assert totals is not None
+    wanted = (possible * weight[first] * weight[second] * law).sum()
+    # Bins are summed exactly, fends by a mesh, which this bend of a law tries hard.
+    np.testing.assert_allclose(totals.expected, [wanted], rtol=1e-5 if fends else 1e-11)
 
 
 @pytest.mark.parametrize("near", [8, 64])

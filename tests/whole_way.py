@@ -25,7 +25,7 @@ SMALL = (
     (express, "ONE_TASK", 2500),
     (systems, "PIECE", 100),
     (distance, "_SPLIT", 100),
-    (levels, "_SPLIT", 100),
+    (levels, "_TOGETHER", 100),
     (probability, "SPREAD", 150),
     (pixels, "_STRIP", 1000),
     (chunks, "_LONG", 8),

@@ -20,10 +20,20 @@ from scipy.fft import irfft, next_fast_len, rfft
 from hifive_dask._kernels.mesh import POINTS, add_listed, add_near, add_plain, gather, spread
 from hifive_dask._kernels.probability import impossible_pairs
 
-__all__ = ["DistanceBins", "ExpectedSums", "PowerLaw", "Sums", "expected_sums"]
+__all__ = [
+    "UNLIMITED",
+    "DistanceBins",
+    "ExpectedSums",
+    "PowerLaw",
+    "Sums",
+    "expected_sums",
+    "special_pairs",
+]
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+
+UNLIMITED = 2**62  # bp: the end of a window that has none
 
 _FEW = 1024  # positions of a chromosome whose pairs are visited one by one
 _NEAR = 64  # mean number of partners on each side that are visited one by one
@@ -45,6 +55,12 @@ class PowerLaw(NamedTuple):
     slope: Float64
     intercept: Float64
 
+    def at(self, distance: Int64, thresholds: Int64) -> Float64:
+        """float64: values at distances in bp; segment k ends at threshold k."""
+        k = np.searchsorted(thresholds, distance)
+        value: Float64 = np.exp(self.slope[k] * np.log(np.maximum(1, distance)) + self.intercept[k])
+        return value
+
 
 class DistanceBins(NamedTuple):
     """How distances are divided, in bp; class k is above threshold k - 1, up to threshold k.
@@ -62,6 +78,11 @@ class DistanceBins(NamedTuple):
     thresholds: Int64
     segments: Int64
     window: tuple[int, int]
+
+    @classmethod
+    def one(cls, segments: Int64) -> DistanceBins:
+        """All pairs together."""
+        return cls(np.zeros(0, dtype=np.int64), segments, (0, UNLIMITED))
 
     def __len__(self) -> int:
         return len(self.thresholds) + 1
@@ -103,7 +124,7 @@ def expected_sums(mid: Int64, unit: Int64, bins: DistanceBins, *, fends: bool) -
         Whether the rule of impossible pairs holds; else units pair with themselves, too.
     """
     place = mid - mid[0]
-    listed = _special_pairs(unit, fends)
+    listed = special_pairs(unit, fends)
     if len(place) <= _FEW:
         return _Whole(_Plain(place, bins), _Listed.of(place, bins, *listed))
     step, aside = _grid(place)
@@ -123,7 +144,7 @@ def expected_sums(mid: Int64, unit: Int64, bins: DistanceBins, *, fends: bool) -
     )
 
 
-def _special_pairs(unit: Int64, fends: bool) -> tuple[Int64, Int64, Float64]:
+def special_pairs(unit: Int64, fends: bool) -> tuple[Int64, Int64, Float64]:
     """Pairs i < j that do not count, with -1, and bins with themselves, with 1."""
     if not fends:
         itself = np.arange(len(unit))

@@ -25,6 +25,7 @@ from hifive_dask.model.convergence import OnNonconvergence, report
 from hifive_dask.model.descent import HIGHEST, LOWEST, Limits
 from hifive_dask.model.distance import log_thresholds
 from hifive_dask.model.expected_sums import (
+    UNLIMITED,
     DistanceBins,
     ExpectedSums,
     PowerLaw,
@@ -45,7 +46,6 @@ Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
 _TOGETHER = 20_000  # units of chromosomes that share a task
-_UNLIMITED = 2**62  # bp
 
 
 def fit_jointly(
@@ -212,7 +212,7 @@ class _Seen(NamedTuple):
 
     def within(self, thresholds: Int64) -> tuple[Float64, Float64]:
         """Reads and logs in wider classes."""
-        own = np.searchsorted(thresholds, np.r_[self.thresholds, _UNLIMITED])
+        own = np.searchsorted(thresholds, np.r_[self.thresholds, UNLIMITED])
         size = len(thresholds) + 1
         reads, logs = (np.bincount(own, each, size) for each in (self.reads, self.logs))
         return reads.astype(np.float64), logs.astype(np.float64)
@@ -294,7 +294,7 @@ def _knots(
 
 def _window(problem: Problem) -> tuple[int, int]:
     low, high = problem.window
-    return low, high or _UNLIMITED
+    return low, high or UNLIMITED
 
 
 # What is expected
