@@ -17,7 +17,7 @@ from hifive_dask._graph.run import progress
 from hifive_dask.errors import ParameterError
 from hifive_dask.genome.bed import Content, read_bed_bins, read_bed_fends
 from hifive_dask.genome.build import bins_from_fends, bins_from_lengths
-from hifive_dask.genome.cool import read_cooler_bins
+from hifive_dask.genome.cool import COOL_SUFFIXES, holds_coolers, read_cooler_bins
 from hifive_dask.genome.digest import digest_fasta
 from hifive_dask.genome.enzymes import parse_enzymes
 from hifive_dask.genome.fend_table import read_fend_table
@@ -34,7 +34,7 @@ __all__ = ["Partitioning"]
 PathLike = str | os.PathLike[str]
 
 _FORMATS = {".bed": "bed", ".fend": "fend", ".len": "len", ".sizes": "len"} | dict.fromkeys(
-    (".cool", ".mcool", ".scool"), "cool"
+    COOL_SUFFIXES, "cool"
 )
 _PACKED = (".gz", ".bgz")
 
@@ -423,7 +423,7 @@ def _format(filename: PathLike, given: str | None, known: tuple[str, ...], call:
     if given is None:
         path = Path(os.fspath(filename).partition("::")[0])
         suffix = Path(path.stem).suffix if path.suffix.lower() in _PACKED else path.suffix
-        found = _FORMATS.get(suffix.lower())
+        found = "cool" if holds_coolers(filename) else _FORMATS.get(suffix.lower())
         seen = f"the suffix of {path.name!r}"
     else:
         found, seen = given, f"format {given!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ import pytest
 
 import hifive_dask as hd
 from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.genome.cool import bin_size, open_cooler
+
+from .commands import run_in_one_thread as run
 
 LENGTHS = {"chr2": 230, "chr1": 150, "chr3": 40}
 PIXELS = [(0, 0, 5), (0, 2, 3), (1, 6, 2), (2, 3, 4), (4, 7, 1), (5, 5, 7)]
@@ -172,7 +176,7 @@ def test_cells__are_named_by_their_group(tmp_path: Path) -> None:
         (
             [(0, 1, 0.5)],
             {"dtypes": {"count": float}},
-            r"bins 0 and 1 holds 0\.5, .*\s+load observed",
+            r"bins 0 and 1 holds 0\.5, .*\s+take observed",
         ),
         ([(0, 1, np.nan)], {"dtypes": {"count": float}}, r"bins 0 and 1 holds nan"),
         ([(0, 1, -3)], {}, r"holds -3, expected a whole number from 0 to 2147483647"),
@@ -208,6 +212,134 @@ def test_unusable_files__are_errors(tmp_path: Path) -> None:
     fend.save()
     with pytest.raises(ParameterError, match="the partition has no bins, which coolers are"):
         load(tmp_path, fend, tmp_path / "x.cool")
+
+
+def without(uri: str, **attributes: Any) -> str:
+    """Change attributes of a cooler; None deletes one."""
+    with cooler.Cooler(uri).open("r+") as group:
+        for name, value in attributes.items():
+            del group.attrs[name.replace("_", "-")]
+            if value is not None:
+                group.attrs[name.replace("_", "-")] = value
+    return uri
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"nnz": None},
+        {"nbins": None},
+        {"bin_size": None, "bin_type": None},
+        {"bin_size": "None"},
+        {"bin_size": "null", "bin_type": "variable"},
+        {"bin_size": 70},
+        {"nnz": None, "nbins": None, "nchroms": None, "bin_size": None},
+    ],
+)
+def test_attributes__that_lack_or_are_wrong_do_no_harm(
+    tmp_path: Path, attributes: dict[str, Any]
+) -> None:
+    uri = without(make(tmp_path / "x.cool"), **attributes)
+    fend = partition(tmp_path, uri)
+    assert fend.binned == 50
+    assert rows(load(tmp_path, fend, uri)) == [list(row) for row in PIXELS]
+    hd.import_heatmaps(uri, tmp_path / "maps.zarr", silent=True)
+    assert list(hd.open_heatmaps(tmp_path / "maps.zarr").children) == ["r50"]
+    (held,) = json.loads(run("info", uri, "--json").stdout)["coolers"]
+    assert (held["binsize"], held["bins"], held["cells"]) == (50, 9, 6)
+
+
+@pytest.mark.parametrize(
+    ("bins", "size"),
+    [
+        ([("a", 0, 50), ("a", 50, 80), ("b", 0, 20)], 50),
+        ([("a", 0, 50), ("a", 100, 150), ("a", 200, 230)], 50),
+        ([("a", 0, 40), ("b", 0, 70)], 70),
+        ([("a", 0, 50), ("a", 50, 90), ("a", 90, 120)], 0),
+        ([("a", 0, 50), ("a", 50, 110)], 0),
+        ([("a", 10, 60), ("a", 60, 110)], 0),
+        ([("a", 0, 50), ("a", 50, 100), ("b", 0, 60)], 0),
+        ([("a", 50, 100), ("a", 0, 50)], 0),
+    ],
+)
+def test_size_of_bins__is_that_of_all_but_the_last_ones(
+    tmp_path: Path, bins: list[tuple[str, int, int]], size: int
+) -> None:
+    table = pd.DataFrame(bins, columns=["chrom", "start", "end"])
+    pixels = pd.DataFrame([(0, 0, 1)], columns=["bin1_id", "bin2_id", "count"])
+    cooler.create_cooler(str(tmp_path / "x.cool"), table, pixels)
+    assert bin_size(open_cooler(str(tmp_path / "x.cool"))) == size
+
+
+def test_resolutions__of_one_bin_per_chromosome_have_the_size_of_their_name(
+    tmp_path: Path,
+) -> None:
+    fine, many = make(tmp_path / "x.cool"), tmp_path / "x.mcool"
+    cooler.zoomify_cooler(fine, str(many), [50, 500, 1000], 100)
+    assert cooler.Cooler(f"{many}::/resolutions/500").info["bin-type"] == "variable"
+    hd.import_heatmaps(many, tmp_path / "maps.zarr", silent=True)
+    tree = hd.open_heatmaps(tmp_path / "maps.zarr")
+    assert sorted(tree.children) == ["r1000", "r50", "r500"]
+    np.testing.assert_array_equal(tree["r500"]["observed"], [[12, 3, 0], [3, 7, 0], [0, 0, 0]])
+    fend = partition(tmp_path, many, 500)
+    pairs = rows(load(tmp_path, fend, f"{many}::/resolutions/500"))
+    assert pairs == [[0, 0, 12], [0, 1, 3], [1, 1, 7]]
+
+
+def test_other_levels__are_imported_beside_one_of_different_bins(tmp_path: Path) -> None:
+    many = tmp_path / "x.mcool"
+    make(f"{many}::/resolutions/50")
+    bins = pd.DataFrame([("a", 0, 10), ("a", 10, 500)], columns=["chrom", "start", "end"])
+    pixels = pd.DataFrame([(0, 1, 2)], columns=["bin1_id", "bin2_id", "count"])
+    cooler.create_cooler(f"{many}::/sites", bins, pixels, mode="a")
+    with pytest.raises(InputError, match=r"sites: has bins of different sizes.*\s+choose others"):
+        hd.import_heatmaps(many, tmp_path / "maps.zarr", silent=True)
+    hd.import_heatmaps(many, tmp_path / "maps.zarr", binsizes=[50], silent=True)
+    with pytest.raises(ParameterError, match=r"has no bins of 70 bp; it has 50$"):
+        hd.import_heatmaps(many, tmp_path / "maps.zarr", binsizes=[70], silent=True)
+
+
+def test_cells__are_imported_by_their_group(tmp_path: Path) -> None:
+    path, out = tmp_path / "x.scool", tmp_path / "maps.zarr"
+    bins = cooler.util.binnify(pd.Series(LENGTHS), 50)
+    table = pd.DataFrame(PIXELS, columns=["bin1_id", "bin2_id", "count"])
+    cooler.create_scool(str(path), bins, {"one": table, "two": table.assign(count=1)})
+    assert "bins of 50 bp" in run("import", f"{path}::/cells/one", "-o", out).stdout
+    assert int(hd.open_heatmaps(out)["r50"]["observed"][0, 0]) == 5
+    message = run("import", path, "-o", out, code=1).stderr
+    assert "a second cooler of 50 bp" in message
+    assert "name the one: FILE::GROUP" in message
+    held = json.loads(run("info", path, "--json").stdout)["coolers"]
+    assert [each["address"].partition("::")[2] for each in held] == ["/cells/one", "/cells/two"]
+
+
+def test_coolers__of_another_name_are_known_by_what_they_say(tmp_path: Path) -> None:
+    path = Path(make(tmp_path / "x.cool")).rename(tmp_path / "x.h5")
+    fend = partition(tmp_path, path)
+    assert fend.binned == 50
+    run("pairs", fend.file, path, "-o", tmp_path / "p.zarr")
+    assert rows(hd.HiCData(tmp_path / "p.zarr")) == [list(row) for row in PIXELS]
+    assert "bins of 50 bp" in run("import", path, "-o", tmp_path / "maps.zarr").stdout
+    assert json.loads(run("info", path, "--json").stdout)["coolers"][0]["cells"] == 6
+    many = tmp_path / "many.hdf5"
+    cooler.zoomify_cooler(str(path), str(many), [50, 100], 100)
+    assert "bins of 50, 100 bp" in run("import", many, "-o", tmp_path / "maps.zarr").stdout
+
+
+def test_pixels__that_are_stored_twice_are_added_up(tmp_path: Path) -> None:
+    pixels = [(0, 0, 4), (0, 0, 1), (0, 6, 2), (0, 6, 5), (2, 3, 3)]
+    uri = make(tmp_path / "x.cool", pixels=pixels, dupcheck=False)
+    assert rows(load(tmp_path, partition(tmp_path, uri), uri)) == [[0, 0, 5], [0, 6, 7], [2, 3, 3]]
+    hd.import_heatmaps(uri, tmp_path / "maps.zarr", silent=True)
+    observed = hd.open_heatmaps(tmp_path / "maps.zarr")["r50"]["observed"]
+    np.testing.assert_array_equal(observed, cooler.Cooler(uri).matrix(balance=False)[:])
+    assert observed.values[[0, 0, 6, 3], [0, 6, 0, 2]].tolist() == [5, 7, 7, 3]
+
+
+def test_pixels__below_the_diagonal_are_refused_by_import(tmp_path: Path) -> None:
+    uri = make(tmp_path / "x.cool", pixels=[(0, 0, 4), (3, 2, 1)], triucheck=False)
+    with pytest.raises(InputError, match="a pixel below the diagonal, of the bins 3 and 2"):
+        hd.import_heatmaps(uri, tmp_path / "maps.zarr", silent=True)
 
 
 def test_missing_package__is_named(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hifive_dask.errors import StoreError
 
-__all__ = ["open_hdf5", "plain", "read_hdf5", "text_array"]
+__all__ = ["open_hdf5", "plain", "read_hdf5", "stated_format", "text_array"]
 
 
 @contextlib.contextmanager
@@ -38,6 +38,15 @@ def read_hdf5(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, N
         return attributes, {
             name: file[name][...] for name in file if isinstance(file[name], h5py.Dataset)
         }
+
+
+def stated_format(path: str | os.PathLike[str]) -> str | None:
+    """The root attribute `format` of a file, which coolers have; None without, or if no HDF5."""
+    if not h5py.is_hdf5(path):
+        return None
+    with open_hdf5(path) as file:
+        found = file.attrs.get("format")
+        return None if found is None else str(plain(found))
 
 
 def plain(value: Any) -> Any:

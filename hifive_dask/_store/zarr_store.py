@@ -56,6 +56,7 @@ _COOLER = "; `hifive-dask import` makes a heatmap store of a cooler"
 _OTHERS = {
     ".cool": _COOLER,
     ".mcool": _COOLER,
+    ".scool": _COOLER,
     ".mrh": "; `hifive-dask mrh read` reads multi-resolution heatmaps",
 }
 

@@ -31,9 +31,9 @@ def amount_of_reads(reads: Sequence[Path], kind: str, options: dict[str, Any]) -
             HifiveDaskWarning,
         )
     if kind == "cool":
-        from hifive_dask.genome.cool import list_coolers, open_cooler
+        from hifive_dask.genome.cool import list_coolers, number_of_pixels, open_cooler
 
-        cells = max(int(open_cooler(uri).info["nnz"]) for uri in list_coolers(files[0]))
+        cells = max(number_of_pixels(open_cooler(uri)) for uri in list_coolers(files[0]))
         return Amount(cells, 0, -(-cells // (1 << 20)))
     if kind == "matrix":
         found = [path for each in files for path in sorted(glob(str(each)))]
@@ -62,9 +62,9 @@ def _lines(file: TextFile) -> int:
 def number_of_units(source: GenomeInput) -> int:
     """About how many fends or bins a genome would have."""
     if source.kind == "cool":
-        from hifive_dask.genome.cool import list_coolers, open_cooler
+        from hifive_dask.genome.cool import list_coolers, number_of_bins, open_cooler
 
-        return max(int(open_cooler(uri).info["nbins"]) for uri in list_coolers(source.path))
+        return max(number_of_bins(open_cooler(uri)) for uri in list_coolers(source.path))
     if source.kind == "fasta":
         from hifive_dask.genome.enzymes import parse_enzymes
 

@@ -54,12 +54,15 @@ def open_any(path: Place) -> Fend | HiCData | HiC | StoredMaps | MapFile:
     from hifive_dask._store.heatmaps import StoredMaps
     from hifive_dask._store.kinds import describe_held, kind_of
     from hifive_dask._store.zarr_store import HDF5_SUFFIXES
+    from hifive_dask.genome.cool import COOL_SUFFIXES, holds_coolers
 
-    suffix = path.suffix if "::" not in str(path) else ".cool"
-    if suffix in _FILES:
-        return _FILES[suffix](path)
+    suffix = path.suffix
+    if suffix == ".mrh":
+        return _mrh(path)
+    if holds_coolers(str(path)):
+        return _coolers(path)
     if suffix != ".zarr" and suffix not in HDF5_SUFFIXES:
-        known = ", ".join([".zarr", *HDF5_SUFFIXES, *_FILES])
+        known = ", ".join([".zarr", *HDF5_SUFFIXES, ".mrh", *COOL_SUFFIXES])
         raise StoreError(
             f"{path}: nothing that is known here has the suffix {suffix!r}; expected one of "
             f"{known} (`hifive-dask pairs` counts files of reads)"
@@ -285,7 +288,14 @@ def _mrh(path: Place) -> MapFile:
 
 def _coolers(path: Place) -> MapFile:
     from hifive_dask._store.places import absolute
-    from hifive_dask.genome.cool import list_coolers, open_cooler
+    from hifive_dask.genome.cool import (
+        bin_size,
+        list_coolers,
+        number_of_bins,
+        number_of_pixels,
+        open_cooler,
+        weight_columns,
+    )
 
     coolers = [open_cooler(uri) for uri in list_coolers(str(path))]
     facts = {
@@ -294,15 +304,12 @@ def _coolers(path: Place) -> MapFile:
         "coolers": [
             {
                 "address": cooler.uri,
-                "binsize": None if cooler.binsize is None else int(cooler.binsize),
-                "bins": int(cooler.info["nbins"]),
-                "cells": int(cooler.info["nnz"]),
-                "weights": "weight" in cooler.bins().columns,
+                "binsize": bin_size(cooler) or None,
+                "bins": number_of_bins(cooler),
+                "cells": number_of_pixels(cooler),
+                "weights": "weight" in weight_columns(cooler),
             }
             for cooler in coolers
         ],
     }
     return MapFile("cooler", absolute(path), facts)
-
-
-_FILES = {".mrh": _mrh, ".cool": _coolers, ".mcool": _coolers}

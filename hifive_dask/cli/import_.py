@@ -29,7 +29,9 @@ def command(settings: Settings, /, store: Path, out: Path) -> None:
     Of a cooler (.cool or .mcool, or FILE::GROUP) it makes a heatmap store, which is called as the
     option --out says.
     """
-    if str(store).partition("::")[0].endswith((".cool", ".mcool")):
+    from hifive_dask.genome.cool import holds_coolers
+
+    if holds_coolers(store):
         _import_cooler(settings, store, out)
     else:
         convert(settings, "import_project", store, out)

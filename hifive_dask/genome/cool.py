@@ -7,20 +7,45 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hifive_dask._store.hdf5 import stated_format
 from hifive_dask._store.places import local
 from hifive_dask.errors import HifiveDaskError, InputError, StateError
 from hifive_dask.genome.build import bins_from_intervals, bins_from_lengths
 from hifive_dask.genome.partition import Units
 
 __all__ = [
+    "COOL_SUFFIXES",
+    "MOST_IN_PIXEL",
     "bin_columns",
+    "bin_size",
     "choose_cooler",
     "cooler_package",
+    "holds_coolers",
     "list_coolers",
+    "number_of_bins",
+    "number_of_pixels",
     "open_cooler",
     "read_cooler_bins",
+    "read_pixels",
+    "weight_columns",
 ]
+
+COOL_SUFFIXES = (".cool", ".mcool", ".scool")
+MOST_IN_PIXEL = 2**31 - 1
+
+Int64 = NDArray[np.int64]
+
+_FORMATS = ("HDF5::Cooler", "HDF5::MCOOL", "HDF5::SCOOL")
+
+
+def holds_coolers(address: str | os.PathLike[str]) -> bool:
+    """Whether an address is one of coolers: by its group or suffix, else by what the file says."""
+    name = os.fspath(address)
+    if "::" in name or name.lower().endswith(COOL_SUFFIXES):
+        return True
+    return os.path.isfile(name) and stated_format(name) in _FORMATS
 
 
 def cooler_package() -> Any:
@@ -184,18 +209,97 @@ def read_cooler_bins(address: str | os.PathLike[str], binsize: int | None) -> tu
 
 
 def _size(cooler: Any) -> int:
-    """Size of the bins in bp, 0 if they differ; what the file says does not mind last bins."""
-    size = int(cooler.binsize or 0)
+    """Size of the bins in bp if they cover all chromosomes, else 0."""
+    size = bin_size(cooler)
     lengths = np.asarray(cooler.chromsizes, dtype=np.int64)
-    whole = size and int(((lengths - 1) // size + 1).sum()) == cooler.info["nbins"]
+    whole = size and int(((lengths - 1) // size + 1).sum()) == number_of_bins(cooler)
     return size if whole else 0
 
 
-def bin_columns(cooler: Any, names: Sequence[str]) -> tuple[Any, Any, Any]:
-    """Chromosome (index into `names`), start and end of every bin of a cooler, as int64."""
-    table = cooler.bins()[["chrom", "start", "end"]][:]
+# What a cooler holds is read from its arrays: not all programs write the attributes `nbins`, `nnz`
+# and `bin-size`, which methods of the package rely on, and some write "None" or "null".
+
+
+def number_of_bins(cooler: Any) -> int:
+    """Number of bins of a cooler."""
+    with cooler.open("r") as group:
+        return len(group["bins/start"])
+
+
+def number_of_pixels(cooler: Any) -> int:
+    """Number of pixels of a cooler."""
+    with cooler.open("r") as group:
+        return len(group["pixels/bin1_id"])
+
+
+def weight_columns(cooler: Any) -> list[str]:
+    """Names of the columns of weights of a cooler's bins."""
+    with cooler.open("r") as group:
+        return [name for name in group["bins"] if name not in ("chrom", "start", "end")]
+
+
+def bin_size(cooler: Any) -> int:
+    """Size of the bins of a cooler in bp; 0 if they differ or are out of order.
+
+    All begin at multiples of it, and only the last one of a chromosome may be shorter. Where every
+    chromosome is one bin (cooler 0.11 calls these "variable"), it is what the attribute or the name
+    of the group says, if that holds the longest one, else the length of that.
+    """
+    chrom, start, stop = bin_columns(cooler, [str(name) for name in cooler.chromnames])
+    width, inner = stop - start, chrom[1:] == chrom[:-1]
+    if not len(width) or width.min() <= 0:
+        return 0
+    size = int(width[:-1][inner][0]) if inner.any() else _said_size(cooler, int(width.max()))
+    last = np.r_[~inner, True]
+    ordered = (chrom[1:] > chrom[:-1]) | (inner & (start[1:] > start[:-1]))
+    fits = np.where(last, width <= size, width == size) & (start % size == 0)
+    return size if fits.all() and ordered.all() else 0
+
+
+def _said_size(cooler: Any, longest: int) -> int:
+    """Size that a cooler of one bin per chromosome says it has, if it can be."""
+    group = cooler.root.rpartition("/")[2]
+    for said in (cooler.info.get("bin-size"), int(group) if group.isdecimal() else None):
+        if isinstance(said, int | np.integer) and said >= longest:
+            return int(said)
+    return longest
+
+
+def bin_columns(cooler: Any, names: Sequence[str]) -> tuple[Int64, Int64, Int64]:
+    """Chromosome, start and end of every bin of a cooler.
+
+    Chromosomes are indices into `names`, -1 for others.
+    """
+    with cooler.open("r") as group:
+        chrom, start, stop = (
+            group["bins"][name][:].astype(np.int64) for name in ("chrom", "start", "end")
+        )
     index = {name: k for k, name in enumerate(names)}
-    codes = table["chrom"].astype(str).map(index).fillna(-1)
-    return tuple(
-        np.asarray(column, dtype=np.int64) for column in (codes, table["start"], table["end"])
-    )  # type: ignore[return-value]
+    codes = np.array([index.get(str(name), -1) for name in cooler.chromnames], dtype=np.int64)
+    return codes[chrom], start, stop
+
+
+def read_pixels(cooler: Any, lo: int, hi: int) -> tuple[Int64, Int64, Int64]:
+    """Both bins and the count of some pixels of a cooler; one that is stored twice is there twice.
+
+    Raises
+    ------
+    InputError
+        If a count is no whole number from 0 to `MOST_IN_PIXEL`.
+    """
+    with cooler.open("r") as group:
+        row, column, count = (
+            group["pixels"][name][lo:hi] for name in ("bin1_id", "bin2_id", "count")
+        )
+    good = (count >= 0) & (count <= MOST_IN_PIXEL)
+    if count.dtype.kind == "f":
+        good &= count == np.floor(count)
+    if not good.all():
+        k = int(np.flatnonzero(~good)[0])
+        raise InputError(
+            f"the pixel of the bins {row[k]} and {column[k]} holds {count[k]}, expected a whole "
+            f"number from 0 to {MOST_IN_PIXEL}",
+            path=cooler.uri,
+            cure="take observed counts; balanced or corrected values are not reads",
+        )
+    return row.astype(np.int64), column.astype(np.int64), count.astype(np.int64)

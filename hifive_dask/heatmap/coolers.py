@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +12,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
 
 from hifive_dask._store.heatmaps import CHUNK, SHARD, Level
 from hifive_dask._store.links import relative_link
 from hifive_dask._store.places import Location, Place
 from hifive_dask.errors import InputError, ParameterError
-from hifive_dask.genome.cool import bin_columns, list_coolers, open_cooler
+from hifive_dask.genome.cool import (
+    bin_columns,
+    bin_size,
+    list_coolers,
+    open_cooler,
+    read_pixels,
+    weight_columns,
+)
 from hifive_dask.heatmap.store import (
     MOST_BYTES,
     Cells,
@@ -37,7 +45,7 @@ __all__ = ["import_heatmaps"]
 PathLike = str | os.PathLike[str]
 Pixels = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
-_DIVISIVE = ("KR", "VC", "VC_SQRT")  # as cooler itself takes them
+_DIVISIVE = ("KR", "SCALE", "VC", "VC_SQRT")
 
 
 @answering
@@ -55,10 +63,10 @@ def import_heatmaps(
 ) -> None:
     """Make a store of heatmaps of a cooler, or of all resolutions of a ``.mcool`` file.
 
-    Observed are its pixels. Expected is ``1 / (w1 w2)`` by the weights of both bins, so that
-    enrichment is what `cooler` calls balanced; 0 where a bin has no weight, and 1 in all cells if
-    the file has no weights. It needs the package `cooler`. A call that was interrupted goes on
-    where it was when it is made again.
+    Observed are its pixels; one that is stored twice is added up. Expected is ``1 / (w1 w2)`` by
+    the weights of both bins, so that enrichment is what `cooler` calls balanced; 0 where a bin has
+    no weight, and 1 in all cells if the file has no weights. It needs the package `cooler`. A call
+    that was interrupted goes on where it was when it is made again.
 
     Parameters
     ----------
@@ -71,8 +79,9 @@ def import_heatmaps(
     weight
         Column of the weights; None to use none.
     divisive
-        Whether balanced is ``count / (w1 w2)``; by default what the file says, or the name: KR, VC
-        and VC_SQRT are.
+        Whether balanced is ``count / (w1 w2)``; by default what the attribute ``divisive_weights``
+        of the column says, else its name: weights of Juicer (KR, SCALE, VC and VC_SQRT, also after
+        ``GW_`` and ``INTER_``) divide, others multiply.
     includetrans, trans_minbinsize
         Whether cells of two chromosomes are stored, and from which bin size on, in bp.
     most_bytes
@@ -93,43 +102,14 @@ def import_heatmaps(
         If the store cannot be written, or something else is there.
     """
     sizes = None if binsizes is None else [whole_bp(size, "binsizes") for size in binsizes]
-    found = _resolutions(os.fspath(address), sizes)
     least = bp_or_none(trans_minbinsize, "trans_minbinsize")
-    weights = {size: _weights(uri, weight, divisive) for size, uri in found.items()}
-    names, _ = _genome(next(iter(found.values())))
-    levels = []
-    for size, uri in found.items():
-        own, (chrom, start, stop) = _genome(uri)
-        if own != names:
-            raise InputError("has other chromosomes than the first resolution", path=uri)
-        trans = has_trans(size, includetrans, least)
-        levels.append(Level(size, trans, chrom.astype(np.int32), start, stop))
-    plain = {each is None for each in weights.values()}
-    if len(plain) > 1:
-        lacking = next(found[size] for size, each in weights.items() if each is None)
-        raise InputError(
-            f"has no weights {weight!r}, which other resolutions have",
-            path=lacking,
-            cure="choose resolutions that have them by binsizes, or give weight=None",
-        )
+    found = _resolutions(os.fspath(address), sizes)
+    names, levels = _levels(found, includetrans, least)
+    weights = _weights(found, weight, divisive)
     # Before the file is read to its end.
     check_maps(path, {level.binsize: level.cells for level in levels}, most_bytes)
     file, mark, group = os.fspath(address).partition("::")
-    with open(file, "rb") as handle:
-        digest = hashlib.file_digest(handle, "blake2b").hexdigest()
-    kept = [
-        (level.name, level.trans, uri.partition("::")[2])
-        for level, uri in zip(levels, found.values(), strict=True)
-    ]
-    token = content_token(
-        repr([HEATMAPS.version, CHUNK, SHARD, kept]),
-        digest,
-        *("" if each is None else each for each in weights.values()),
-    )
-
-    def cells(level: Level, store: Place) -> Cells:
-        return _PixelCells(found[level.binsize], digest, weights[level.binsize])
-
+    maps = _plan(file, found, names, levels, weights)
     history = History()
     parameters = {
         "address": Path(file).name + mark + group,
@@ -138,19 +118,14 @@ def import_heatmaps(
         "includetrans": includetrans,
     }
     history.add("import_heatmaps", parameters)
-    write_maps(
-        path,
-        Maps(token, names, levels, cells),
-        history=history,
-        attributes={
-            "datatype": "counts" if plain == {True} else "balanced",
-            "maxdistance": 0,
-            "genome_name": _assembly(next(iter(found.values()))),
-            "source": relative_link(file, path),
-            "pairs_token": "",
-        },
-        silent=silent,
-    )
+    attributes = {
+        "datatype": "balanced" if weights else "counts",
+        "maxdistance": 0,
+        "genome_name": _assembly(next(iter(found.values()))),
+        "source": relative_link(file, path),
+        "pairs_token": "",
+    }
+    write_maps(path, maps, history=history, attributes=attributes, silent=silent)
 
 
 def _assembly(uri: str) -> str:
@@ -160,55 +135,122 @@ def _assembly(uri: str) -> str:
 
 def _resolutions(address: str, binsizes: Sequence[int] | None) -> dict[int, str]:
     """Addresses of coolers by ascending bin size."""
-    found: dict[int, str] = {}
+    found: dict[int, list[str]] = {}
     for uri in list_coolers(address):
-        cooler = open_cooler(uri)
-        if cooler.storage_mode != "symmetric-upper":
-            raise InputError(
-                f"stores its pixels as {cooler.storage_mode!r}, expected 'symmetric-upper'",
-                path=uri,
-            )
-        size = int(cooler.binsize or 0)
-        if not size or size in found:
-            problem = f"a second cooler of {size:,} bp" if size else "has bins of different sizes"
-            raise InputError(problem, path=uri, cure="name one cooler of one bin size: FILE::GROUP")
-        found[size] = uri
+        found.setdefault(bin_size(open_cooler(uri)), []).append(uri)
     wanted = sorted(found) if binsizes is None else check_sizes(binsizes)
     missing = [size for size in wanted if size not in found]
     if missing:
         raise ParameterError(
             f"{address}: has no bins of {missing[0]} bp; it has "
-            + ", ".join(map(str, sorted(found)))
+            + ", ".join(str(size) for size in sorted(found) if size)
         )
-    return {size: found[size] for size in wanted}
+    return {size: _only_one(size, found[size]) for size in wanted}
 
 
-def _genome(uri: str) -> tuple[list[str], tuple[Any, Any, Any]]:
-    """Chromosomes that have bins, and chromosome, start and stop of all bins."""
-    cooler = open_cooler(uri)
-    names = [str(name) for name in cooler.chromnames]
-    chrom, start, stop = bin_columns(cooler, names)
-    held, place = np.unique(chrom, return_inverse=True)
-    return [names[k] for k in held], (place, start, stop)
+def _only_one(size: int, uris: Sequence[str]) -> str:
+    """The one cooler of a size, if it can be taken."""
+    mode = open_cooler(uris[0]).storage_mode
+    if mode != "symmetric-upper":
+        problem = f"stores its pixels as {mode!r}, expected 'symmetric-upper'"
+        raise InputError(problem, path=uris[0])
+    if not size:
+        raise InputError(
+            "has bins of different sizes, or out of order",
+            path=uris[0],
+            cure="choose others by binsizes, or name one cooler of one bin size: FILE::GROUP",
+        )
+    if len(uris) > 1:
+        raise InputError(
+            f"a second cooler of {size:,} bp", path=uris[1], cure="name the one: FILE::GROUP"
+        )
+    return uris[0]
 
 
-def _weights(uri: str, name: str | None, divisive: bool | None) -> NDArray[np.float64] | None:
-    """float64 (bins): what expected is a product of, NaN for bins without; None without weights."""
+def _levels(
+    found: Mapping[int, str], includetrans: bool, least: int | None
+) -> tuple[list[str], list[Level]]:
+    """Chromosomes that have bins, which all resolutions must share, and the bins of each."""
+    names: list[str] | None = None
+    levels = []
+    for size, uri in found.items():
+        cooler = open_cooler(uri)
+        known = [str(name) for name in cooler.chromnames]
+        chrom, start, stop = bin_columns(cooler, known)
+        held, place = np.unique(chrom, return_inverse=True)
+        own = [known[k] for k in held]
+        if own != (names := names or own):
+            raise InputError("has other chromosomes than the first resolution", path=uri)
+        trans = has_trans(size, includetrans, least)
+        levels.append(Level(size, trans, place.astype(np.int32), start, stop))
+    return names or [], levels
+
+
+def _weights(
+    found: Mapping[int, str], name: str | None, divisive: bool | None
+) -> dict[int, NDArray[np.float64]]:
+    """What expected is a product of, by bin size: float64 (bins), NaN for bins without weight.
+
+    Empty if there are no weights, or none are wanted.
+    """
     if name is None:
-        return None
-    cooler = open_cooler(uri)
-    columns = list(cooler.bins().columns)
-    if name not in columns:
-        if name == "weight":
-            return None
-        raise InputError(f"has no weights {name!r}; its bins have {', '.join(columns)}", path=uri)
+        return {}
+    columns = {size: weight_columns(open_cooler(uri)) for size, uri in found.items()}
+    lacking = [size for size, held in columns.items() if name not in held]
+    if name == "weight" and len(lacking) == len(found):
+        return {}
+    if lacking:
+        others = len(lacking) < len(found)
+        raise InputError(
+            f"has no weights {name!r}, "
+            + (
+                "which other resolutions have"
+                if others
+                else f"it has {', '.join(columns[lacking[0]]) or 'none'}"
+            ),
+            path=found[lacking[0]],
+            cure="choose resolutions that have them by binsizes, or give weight=None",
+        )
+    return {size: _factors(uri, name, divisive) for size, uri in found.items()}
+
+
+def _factors(uri: str, name: str, divisive: bool | None) -> NDArray[np.float64]:
+    """float64 (bins): weights as they multiply what is expected, that is, as they divide reads."""
+    with open_cooler(uri).open("r") as group:
+        said = group["bins"][name].attrs.get("divisive_weights")
+        values = np.asarray(group["bins"][name], dtype=np.float64)
     if divisive is None:
-        with cooler.open("r") as group:
-            said = group["bins"][name].attrs.get("divisive_weights")
-        divisive = name in _DIVISIVE if said is None else bool(said)
-    values = np.asarray(cooler.bins()[name][:], dtype=np.float64)
+        divisive = _divides(name) if said is None else bool(said)
     with np.errstate(divide="ignore"):
         return values if divisive else 1 / values
+
+
+def _divides(name: str) -> bool:
+    """Whether weights divide by their name: those of Juicer do."""
+    return name.removeprefix("GW_").removeprefix("INTER_") in _DIVISIVE
+
+
+def _plan(
+    file: str,
+    found: Mapping[int, str],
+    names: Sequence[str],
+    levels: Sequence[Level],
+    weights: Mapping[int, NDArray[np.float64]],
+) -> Maps:
+    """What the store shall hold, and who makes it."""
+    with open(file, "rb") as handle:
+        digest = hashlib.file_digest(handle, "blake2b").hexdigest()
+    kept = [(level.name, level.trans, found[level.binsize].partition("::")[2]) for level in levels]
+    token = content_token(
+        repr([HEATMAPS.version, CHUNK, SHARD, kept]),
+        digest,
+        *(weights.get(level.binsize, "") for level in levels),
+    )
+
+    def cells(level: Level, store: Place) -> Cells:
+        return _PixelCells(found[level.binsize], digest, weights.get(level.binsize))
+
+    return Maps(token, names, levels, cells)
 
 
 @dataclass(frozen=True)
@@ -231,13 +273,13 @@ class _PixelCells:
 
     def __call__(self, rows: slice, columns: slice) -> dict[str, NDArray[Any]]:
         shape = rows.stop - rows.start, columns.stop - columns.start
-        observed = np.zeros(shape, dtype=np.int64)
         row, column, count = _pixels(self.uri, self.digest, rows.start, rows.stop)
         here = (column >= columns.start) & (column < columns.stop)
-        row, column = row[here] - rows.start, column[here] - columns.start
-        observed[row, column] = count[here]
+        place = row[here] - rows.start, column[here] - columns.start
+        # A pixel that is stored twice is added up.
+        observed = coo_array((count[here], place), shape=shape).toarray()
         if rows == columns:
-            observed[column, row] = count[here]
+            observed += np.triu(observed, 1).T
         if self.weights is None:
             return {"observed": observed, "expected": np.ones(shape, dtype=np.float32)}
         expected = np.outer(self.weights[rows], self.weights[columns])
@@ -248,15 +290,16 @@ class _PixelCells:
 @lru_cache(maxsize=2)  # shards of one row are made one after the other
 def _pixels(uri: str, digest: str, lo: int, hi: int) -> Pixels:
     """Bins and counts of the pixels of some rows."""
-    with open_cooler(uri).open("r") as group:
+    cooler = open_cooler(uri)
+    with cooler.open("r") as group:
         first, last = (int(group["indexes/bin1_offset"][k]) for k in (lo, hi))
-        row, column, count = (
-            group["pixels"][name][first:last] for name in ("bin1_id", "bin2_id", "count")
-        )
-    if (count != np.floor(count)).any() or count.min(initial=0) < 0:
+    row, column, count = read_pixels(cooler, first, last)
+    if (row > column).any():
+        k = int(np.flatnonzero(row > column)[0])
         raise InputError(
-            "has pixels that are not whole numbers, expected reads",
+            f"has a pixel below the diagonal, of the bins {row[k]} and {column[k]}, in storage "
+            "mode 'symmetric-upper'",
             path=uri,
-            cure="import observed counts; balanced values come from the weights",
+            cure="make the cooler again with pixels on and above the diagonal",
         )
-    return row.astype(np.int64), column.astype(np.int64), count.astype(np.int64)
+    return row, column, count

@@ -12,10 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hifive_dask.errors import InputError, ParameterError
-from hifive_dask.genome.cool import bin_columns, choose_cooler, open_cooler
+from hifive_dask.genome.cool import (
+    bin_columns,
+    bin_size,
+    choose_cooler,
+    number_of_pixels,
+    open_cooler,
+    read_pixels,
+)
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.reads.diagnose import explain_nothing_counted
-from hifive_dask.reads.source import MOST_READS, UnitCounts
+from hifive_dask.reads.source import UnitCounts
 
 __all__ = ["CoolCounts"]
 
@@ -31,11 +38,7 @@ class _Job:
     hi: int
 
     def __call__(self) -> UnitCounts:
-        cooler = open_cooler(self.uri)
-        table = cooler.pixels()[["bin1_id", "bin2_id", "count"]][self.lo : self.hi]
-        id1, id2, count = (table[name].to_numpy() for name in ("bin1_id", "bin2_id", "count"))
-        self._check(id1, id2, count)
-        reads = count.astype(np.int64)
+        id1, id2, reads = read_pixels(open_cooler(self.uri), self.lo, self.hi)
         first, second = (self.bins[ids].astype(np.int64) for ids in (id1, id2))
         unknown = (first == _UNKNOWN) | (second == _UNKNOWN)
         outside = ~unknown & ((first < 0) | (second < 0))
@@ -47,19 +50,6 @@ class _Job:
             int(reads[unknown].sum()),
             int(reads[outside].sum()),
         )
-
-    def _check(self, id1: NDArray[np.int64], id2: NDArray[np.int64], count: NDArray[Any]) -> None:
-        good = (count >= 0) & (count <= MOST_READS)
-        if count.dtype.kind == "f":
-            good &= count == np.floor(count)
-        if not good.all():
-            k = int(np.flatnonzero(~good)[0])
-            raise InputError(
-                f"the pixel of the bins {id1[k]} and {id2[k]} holds {count[k]}, expected a whole "
-                f"number from 0 to {MOST_READS}",
-                path=self.uri,
-                cure="load observed counts; balanced or corrected values are not reads",
-            )
 
 
 class CoolCounts:
@@ -117,7 +107,7 @@ class CoolCounts:
                 path=uri,
                 cure="pairs have no order here; make a symmetric cooler",
             )
-        self.rows = int(cooler.info["nnz"])
+        self.rows = number_of_pixels(cooler)
         if self.rows == 0:
             raise InputError("holds no pixels", path=uri)
         match = _match(cooler, bins)
@@ -167,7 +157,7 @@ def _match(cooler: Any, bins: Units) -> NDArray[np.int32]:
                 cooler,
                 f"the partition has the bin {name}:{wanted[bad]}-{wanted_end[bad]}, the cooler "
                 f"there {name}:{start[near[bad]]}-{end[near[bad]]}; its bins are of",
-                [f"{cooler.binsize or 'different'} bp"],
+                [f"{bin_size(cooler) or 'different'} bp"],
             )
         match[ids] = _OUTSIDE
         match[near] = np.arange(span.start, span.stop)

@@ -6,6 +6,7 @@ import os
 from typing import Literal
 
 from hifive_dask.errors import ParameterError
+from hifive_dask.genome.cool import holds_coolers
 from hifive_dask.reads.layout import TextFormat, format_of
 from hifive_dask.reads.matrices import matrix_format
 from hifive_dask.reads.text import is_stream, open_text, read_head
@@ -14,11 +15,9 @@ __all__ = ["ReadsFormat", "detect_format"]
 
 ReadsFormat = TextFormat | Literal["matrix", "cool"]
 
-_COOL = (".cool", ".mcool", ".scool")
-
 
 def detect_format(path: str | os.PathLike[str]) -> ReadsFormat:
-    """Tell the format by the name, else by the first lines.
+    """Tell the format by the name, by what an HDF5 file says, or by the first lines.
 
     Raises
     ------
@@ -30,7 +29,7 @@ def detect_format(path: str | os.PathLike[str]) -> ReadsFormat:
     name = os.fspath(path)
     if is_stream(name):
         raise ParameterError("the format of standard input and of pipes must be given")
-    if "::" in name or name.lower().endswith(_COOL):
+    if holds_coolers(name):
         return "cool"
     if matrix_format(name):
         return "matrix"
