@@ -16,7 +16,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
-from hifive_dask.errors import ParameterError, StateError, StoreError, did_you_mean
+from hifive_dask.errors import CacheWarning, ParameterError, StateError, StoreError, did_you_mean
 from hifive_dask.public import answering
 
 __all__ = ["check_session", "mpi_rank", "session"]
@@ -336,6 +336,7 @@ def _mpi(stack: ExitStack, level: int) -> Any:
         # No nanny does it here. It has no effect once NumPy is imported.
         for name in _THREAD_VARIABLES:
             os.environ.setdefault(name, "1")
+        warnings.simplefilter("ignore", CacheWarning)  # the client says it for all
     import distributed
     from dask_mpi import initialize, send_close_signal
 

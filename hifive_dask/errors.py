@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable
 
 __all__ = [
+    "CacheWarning",
     "ClusterError",
     "ConvergenceError",
     "ConvergenceWarning",
@@ -113,6 +114,10 @@ class HifiveDaskWarning(UserWarning):
 
 class InputWarning(HifiveDaskWarning):
     """Something in an input file was dropped, guessed or corrected; the message counts it."""
+
+
+class CacheWarning(HifiveDaskWarning):
+    """Compiled kernels cannot be kept where they are looked for; the message names the cure."""
 
 
 class ConvergenceWarning(HifiveDaskWarning):

@@ -21,6 +21,7 @@ from hifive_dask.heatmap.sizes import check_binsize
 from hifive_dask.heatmap.store import MOST_BYTES, write_store
 from hifive_dask.measuring import Measuring
 from hifive_dask.provenance import History
+from hifive_dask.ranks import by_first_rank
 from hifive_dask.regions import bp_or_none, whole_bp
 
 __all__ = ["Exporting"]
@@ -34,8 +35,8 @@ class Exporting(Measuring):
     """Methods of `hifive_dask.HiC` that write files; none changes the project."""
 
     file: str
-    rank: int
 
+    @by_first_rank
     def write_heatmap(
         self,
         filename: Location,
@@ -117,8 +118,6 @@ class Exporting(Measuring):
         >>> list(hd.open_heatmaps(f"{hic.file}.hch").children)
         ['chr1', 'chr2', 'chr3']
         """
-        if self.rank != 0:
-            return
         chosen = choose_format(filename, format)
         sizes = choose_binsizes(chosen, binsize)
         trans_minbinsize = bp_or_none(trans_minbinsize, "trans_minbinsize")
@@ -172,6 +171,7 @@ class Exporting(Measuring):
         call.add("HiC.write_heatmap", parameters)
         return self.records + call
 
+    @by_first_rank
     def write_multiresolution_heatmap(
         self,
         filename: PathLike,
@@ -227,8 +227,6 @@ class Exporting(Measuring):
         StoreError
             If the file cannot be written, or is there and is something else.
         """
-        if self.rank != 0:
-            return
         check_mrh_datatype(datatype)
         cis = whole_bp(maxbinsize, "maxbinsize"), whole_bp(minbinsize, "minbinsize")
         most = bp_or_none(trans_maxbinsize, "trans_maxbinsize")

@@ -22,6 +22,7 @@ from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.partitioning import Partitioning
 from hifive_dask.provenance import History
 from hifive_dask.public import Named, known_later, public
+from hifive_dask.ranks import by_first_rank
 from hifive_dask.regions import whole_bp
 
 __all__ = ["Fend"]
@@ -132,6 +133,7 @@ class Fend(Partitioning, Described, Named):
 
     # Saved and opened
 
+    @by_first_rank
     def save(self, out_fname: Location | None = None) -> None:
         """Write the store `file`, or another one, whose suffix decides the format.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +26,7 @@ from hifive_dask.learning import Learning
 from hifive_dask.measuring import DISTANCE_SUMS
 from hifive_dask.provenance import History
 from hifive_dask.public import Named, known_later, public
+from hifive_dask.ranks import by_first_rank, world
 from hifive_dask.regions import Region
 
 __all__ = ["HiC"]
@@ -148,7 +148,7 @@ class HiC(Described, Learning, Arrays, Exporting, Named):
         if mode not in ("r", "w"):
             raise ParameterError(f"mode is {mode!r}, expected 'r' (open) or 'w' (new)")
         self.file = absolute(filename)
-        self.comm, self.rank, self.num_procs = _mpi()
+        self.comm, self.rank, self.num_procs = world()
         self.silent = silent or self.rank > 0
         self._data: HiCData | None = None
         self._fends: Fend | None = None
@@ -230,6 +230,7 @@ class HiC(Described, Learning, Arrays, Exporting, Named):
         self.records = data.records + History()
         self.records.add("HiC.load_data", {"filename": Path(data.file).name})
 
+    @by_first_rank
     def save(self, out_fname: Location | None = None) -> None:
         """Write the project to `file`, or to another file, whose suffix decides the format.
 
@@ -240,8 +241,7 @@ class HiC(Described, Learning, Arrays, Exporting, Named):
         """
         target = self.file if out_fname is None else absolute(out_fname)
         data, fends = self._loaded()
-        if self.rank == 0:
-            write_project(target, self._content(target, data, fends))
+        write_project(target, self._content(target, data, fends))
 
     def _content(self, target: Location, data: HiCData, fends: Fend) -> ProjectContent:
         arrays: dict[str, NDArray[Any] | None] = {
@@ -432,15 +432,3 @@ class HiC(Described, Learning, Arrays, Exporting, Named):
         return cells.assign_attrs(
             genome_name=self.fends.genome_name, source=PurePosixPath(self.file).name
         )
-
-
-def _mpi() -> tuple[Any, int, int]:
-    """COMM_WORLD, rank and size if MPI is running already; it is never started here.
-
-    With dask-mpi one rank alone runs the program, whatever its number, and has to write.
-    """
-    mpi = sys.modules.get("mpi4py.MPI")
-    if mpi is None or not mpi.Is_initialized() or "dask_mpi" in sys.modules:
-        return None, 0, 1
-    comm = mpi.COMM_WORLD
-    return comm, comm.Get_rank(), comm.Get_size()

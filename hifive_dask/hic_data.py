@@ -28,6 +28,7 @@ from hifive_dask.genome.partition import Units
 from hifive_dask.loading import LOADERS, Loading
 from hifive_dask.provenance import History
 from hifive_dask.public import Named, known_later, public
+from hifive_dask.ranks import by_first_rank, is_first
 from hifive_dask.reads.combine import (
     combine_stores,
     explain_difference,
@@ -199,10 +200,14 @@ class HiCData(Described, Viewing, Loading, Named):
         self._take(lambda target: combine_stores(target, fends.partition, stores, **record), fends)
 
     def _take(self, make: Callable[[Place], object], fends: Fend) -> None:
-        """Make a Zarr store on a path, and take it in place of what was there."""
-        if self._hdf5:
+        """Make a Zarr store on a path, and take it in place of what was there.
+
+        For HDF5, which `save` writes, it stays in memory; so it does on all ranks of MPI but one.
+        """
+        if self._hdf5 or not is_first():
             check_replaceable(self.file, PAIRS.type)
-            with tempfile.TemporaryDirectory(dir=local(writable_parent(self.file))) as directory:
+            folder = local(writable_parent(self.file)) if self._hdf5 else None
+            with tempfile.TemporaryDirectory(dir=folder) as directory:
                 made = Path(directory) / "pairs.zarr"
                 make(made)
                 self._store = _into_memory(PairStore.open(made), fends.units)
@@ -235,6 +240,7 @@ class HiCData(Described, Viewing, Loading, Named):
         self._store, self._fends = store, fends
         self._forget()
 
+    @by_first_rank
     def save(
         self, out_fname: Location | None = None, *, fendfilename: Location | None = None
     ) -> None:
@@ -291,6 +297,7 @@ class HiCData(Described, Viewing, Loading, Named):
         """
         return verify_pairs(self.store, self.units.offset, silent=self.silent)
 
+    @by_first_rank
     def export_to_mat(self, outfilename: Location) -> None:
         """Write all pairs as text, for `load_data_from_mat` with ``basefend=0``.
 

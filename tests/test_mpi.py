@@ -101,6 +101,42 @@ def test_script__gives_the_same_bytes_as_threads(tmp_path: Path) -> None:
     assert found == expected
 
 
+def test_script__that_all_ranks_run_is_written_by_the_first(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    files = testing.toy_files(tmp_path / "files")
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+from pathlib import Path
+from mpi4py import MPI
+from hifive_dask import Fend, HiC, HiCData
+
+world = MPI.COMM_WORLD
+first = Path({str(tmp_path)!r}) / "0"
+own = first.with_name(str(world.Get_rank()))
+own.mkdir()
+fends = Fend(own / "fends.zarr", "w", silent=True)
+fends.load_fends({str(files.sites)!r})
+fends.save()
+world.Barrier()
+data = HiCData(own / "pairs.zarr", "w", silent=True)
+data.load_data_from_raw(first / "fends.zarr", {str(files.raw)!r}, 500)
+data.save(own / "pairs.hcd")
+world.Barrier()
+hic = HiC(own / "project.zarr", "w", silent=True)
+hic.load_data(first / "pairs.zarr")
+hic.save()
+hic.cis_heatmap("chr1", binsize=50_000, datatype="raw", image_file=own / "map.png")
+world.Barrier()
+held = HiCData(first / "pairs.zarr", silent=True)
+assert data.verify() == held.verify()
+""")
+    done = mpirun(3, script)
+    assert done.returncode == 0, done.stderr
+    written = {rank: sorted(path.name for path in (tmp_path / rank).iterdir()) for rank in "012"}
+    names = ["fends.zarr", "map.png", "pairs.hcd", "pairs.zarr", "project.zarr"]
+    assert written == {"0": names, "1": [], "2": []}
+
+
 def test_command__gives_the_same_bytes_as_threads(tmp_path: Path) -> None:
     project = testing.toy_project()
     hic = HiC(project, silent=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hifive_dask.errors import ParameterError, did_you_mean
 from hifive_dask.plot.style import check_writable, replacing
+from hifive_dask.ranks import by_first_rank
 
 __all__ = ["check_scores", "score_colours", "write_scores"]
 
@@ -130,6 +131,7 @@ def _colour(text: str) -> tuple[float, float, float]:
     )
 
 
+@by_first_rank
 def write_scores(file: str | os.PathLike[str], cells: NDArray[Any], **options: Any) -> None:
     """Write a picture of cells, the first axis to the right and the second downwards.
 

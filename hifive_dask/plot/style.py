@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFor
 
 from hifive_dask.errors import ParameterError, StoreError, near_names
 from hifive_dask.public import answering
+from hifive_dask.ranks import by_first_rank
 
 __all__ = [
     "ACCENT",
@@ -271,6 +272,7 @@ def share_text(share: float) -> str:
 
 
 @answering
+@by_first_rank
 def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 150) -> None:
     """Write a figure, whole or not at all; the suffix decides the format.
 

@@ -12,6 +12,7 @@ from hifive_dask._store.places import Location, local
 from hifive_dask.errors import ParameterError
 from hifive_dask.hic import HiC
 from hifive_dask.public import answering
+from hifive_dask.ranks import by_first_rank
 from hifive_dask.reads.classes import SHORT
 from hifive_dask.regions import bp_or_none, whole_bp
 from hifive_dask.report.checks import judge
@@ -94,14 +95,17 @@ def write_report(
     numbers["maps"] = maps_numbers(maps)
     numbers["checks"] = judge(numbers)
     if page is not None:
-        text = render(numbers, draw(hic, findings, maps), title)
-        with replacing_file(page) as beside:
-            beside.write_text(text, encoding="utf-8")
+        _write(page, render(numbers, draw(hic, findings, maps), title))
     if table is not None:
-        with replacing_file(table) as beside:
-            text = json_module.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False)
-            beside.write_text(text + "\n", encoding="utf-8")
+        text = json_module.dumps(numbers, indent=2, ensure_ascii=False, allow_nan=False)
+        _write(table, text + "\n")
     return numbers
+
+
+@by_first_rank
+def _write(path: Path, text: str) -> None:
+    with replacing_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def _checked(path: Location, suffixes: Sequence[str]) -> Path:
