@@ -1,8 +1,9 @@
 """Normalizations compared on simulated data with known biases.
 
 One simulated genome is cut by two enzymes. For every method: the correlation of ln(corrections)
-with ln(true biases), that of the two enzymes' corrected maps with each other, time, and the peak
-memory of the process.
+with ln(true biases); that of ln(distance function) with the truth, and their root mean square
+difference, up to a constant; the correlation of the two enzymes' corrected maps with each other;
+time, and the peak memory of the process.
 
     python compare_methods.py --preset demo --pairs 2_000_000
 """
@@ -26,6 +27,9 @@ import hifive_dask as hd
 from hifive_dask.simulate import PRESETS, SimulatedGenome, write_genome, write_reads
 
 BINSIZE = 50_000  # of the maps of two enzymes
+SAMPLE = 2_000_000  # pairs that the distance function is judged by
+CLASSES, NEAREST = 40, 10_000  # of their distances, from so many bp on
+Array = np.ndarray
 Learn = Callable[[hd.HiC], None]
 
 _BINS: dict[str, Any] = {
@@ -43,6 +47,9 @@ def _chain(second: Learn) -> Learn:
 
     return learn
 
+
+RATES = ("decay", "near", "insulation", "compartments")
+BORDERS = 4  # most that count
 
 METHODS: dict[str, Learn] = {
     "none": lambda hic: None,
@@ -73,7 +80,12 @@ def simulate(preset: str, pairs: int, folder: str) -> None:
         fend.save()
         data = hd.HiCData(directory / "pairs.zarr", "w", silent=True)
         data.load_data_from_raw(fend.file, directory / "reads.raw", 500)
-        np.save(directory / "bias.npy", genome.bias)
+        np.savez(
+            directory / "truth.npz",
+            bias=genome.bias,
+            layer=np.stack([genome.domain, genome.compartment]),
+            rates=[getattr(size.experiment, name) for name in RATES],
+        )
 
 
 def _with_structure(genome: SimulatedGenome, other: SimulatedGenome) -> SimulatedGenome:
@@ -102,12 +114,13 @@ def measure(folder: str, method: str) -> dict[str, Any]:
         if name == "b":  # compiled by now
             seconds = time.perf_counter() - start
         else:
-            truth = _truth(hic, np.load(Path(folder) / name / "bias.npy"))
+            with np.load(Path(folder) / name / "truth.npz") as truth:
+                found = {"truth": _truth(hic, truth["bias"]), **_decay(hic, **truth)}
         maps.append(_enrichment(hic))
     both = np.isfinite(maps[0]) & np.isfinite(maps[1])
     agreement = np.corrcoef(maps[0][both], maps[1][both])[0, 1]
     return {
-        "truth": truth,
+        **found,
         "agreement": float(agreement),
         "s": seconds,
         "iterations": 0 if hic.trace is None else len(hic.trace),
@@ -133,6 +146,41 @@ def _truth(hic: hd.HiC, bias: np.ndarray) -> float:
     if np.ptp(values[use]) == 0:
         return float("nan")
     return float(np.corrcoef(np.log(values[use]), np.log(bias[use]))[0, 1])
+
+
+def _decay(hic: hd.HiC, bias: Array, layer: Array, rates: Array) -> dict[str, float]:
+    """Compare the distance function with the mean rate of pairs, structure included, by distance.
+
+    Classes of distance have equal widths in ln; pairs weigh as much as their biases.
+    """
+    rng = np.random.default_rng(1)
+    use = np.flatnonzero(hic.filter > 0)
+    chromosome, mid = hic.units.chromosome[use].astype(np.int64), hic.units.mid[use].astype(int)
+    longest = np.ptp(mid) / 2
+    place = chromosome * 10**10 + mid
+    first = rng.integers(0, len(use), SAMPLE)
+    steps = np.exp(rng.uniform(np.log(NEAREST), np.log(longest), SAMPLE)).astype(np.int64)
+    second = np.minimum(np.searchsorted(place, place[first] + steps), len(use) - 1)
+    cis = chromosome[first] == chromosome[second]
+    first, second = first[cis], second[cis]
+    distance = mid[second] - mid[first]
+    decay, near, insulation, compartments = rates
+    domain, compartment = layer[:, use]
+    rate = np.maximum(near, distance) ** -decay
+    rate *= insulation ** np.minimum(BORDERS, np.abs(domain[first] - domain[second]))
+    rate *= np.where(compartment[first] == compartment[second], 1.0, compartments)
+    assert hic.distance_parameters is not None
+    cutoff, slope, intercept = hic.distance_parameters.astype(float).T
+    k = np.searchsorted(cutoff, np.log(distance))
+    found = np.exp(slope[k] * np.log(distance) + intercept[k])
+    weight = bias[use][first] * bias[use][second]
+    inner = np.linspace(np.log(NEAREST), np.log(longest), CLASSES + 1)[1:-1]
+    own = np.searchsorted(inner, np.log(distance))
+    logs = [np.log(np.bincount(own, weight * each, CLASSES)) for each in (rate, found)]
+    return {
+        "decay": float(np.corrcoef(*logs)[0, 1]),
+        "decay RMS": float(np.std(logs[1] - logs[0])),
+    }
 
 
 def _enrichment(hic: hd.HiC) -> np.ndarray:
