@@ -86,6 +86,14 @@ def test_bench_probability__converges_at_toy_size() -> None:
     assert all(row["baseline s, one evaluation"] is not None for row in rows)
 
 
+def test_bench_joint__converges_at_toy_size() -> None:
+    rows = _load("bench_joint").main([600, 1_200], [1], pairs_per_unit=10)
+    assert [(row["units"], row["number"]) for row in rows] == [
+        (kind, n) for kind in ("fends", "bins") for n in (600, 1_200)
+    ]
+    assert all(row["ratio"] > 0 for row in rows)
+
+
 def test_bench_chromosome__counts_what_its_baseline_counts() -> None:
     rows = _load("bench_chromosome").main([600, 1_200], [1], pairs_per_fend=10)
     assert [row["fends"] for row in rows] == [600, 1_200] * 2
