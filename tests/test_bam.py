@@ -24,6 +24,7 @@ from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import InputError, InputWarning, ParameterError
 from hifive_dask.genome.partition import Partition
 from hifive_dask.provenance import History
+from hifive_dask.reads.alignments import endings_of
 from hifive_dask.reads.bam import BamReads, group_files
 from hifive_dask.reads.pipeline import load_reads
 from hifive_dask.reads.source import ReadEnds
@@ -388,6 +389,46 @@ def test_names__with_suffixes_of_mates_pair(tmp_path: Path) -> None:
     assert read_ends(tmp_path, [files], fend_partition(G1)) == expected
     joined = write(tmp_path / "a.bam", [*one, *two])
     assert read_ends(tmp_path, [[joined]], fend_partition(G1)) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [("/1", "/3"), (".1", ".2"), ("_1", "_2"), ("/2", "/1"), ("", "")]
+)
+@pytest.mark.parametrize("kind", ["bam", "sam"])
+def test_names__of_files_of_mates_may_end_in_what_tells_the_files_apart(
+    tmp_path: Path, one: str, two: str, kind: str
+) -> None:
+    # Archives number reads from 1, so that the names of two reads may differ in the last digit.
+    reads = [(f"SRR1.{k}", 1000 + k) for k in range(1, 31)]
+    files = [
+        write(
+            tmp_path / f"{mate}.{kind}",
+            [Record(name + ending, 0, "chr1", place + mate * 1000) for name, place in reads],
+        )
+        for mate, ending in enumerate((one, two))
+    ]
+    expected = [((0, place + 1, 0), (0, place + 1001, 0)) for _, place in reads]
+    assert read_ends(tmp_path, [files], fend_partition(G1)) == (expected, 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "expected"),
+    [
+        (["a.1", "b.1"], ["a.2"], (b".1", b".2")),
+        (["a/1"], ["a/3"], (b"/1", b"/3")),
+        (["a.1", "b.2"], ["a.2", "b.2"], (b"", b"")),  # numbers of reads
+        (["a.1"], ["a.1"], (b"", b"")),  # the same name
+        (["a.1"], ["a_2"], (b"", b"")),
+        (["a:1"], ["a:2"], (b"", b"")),  # a place on a flow cell
+        (["a.x"], ["a.y"], (b"", b"")),
+        (["1"], ["2"], (b"", b"")),
+        ([], ["a.2"], (b"", b"")),
+    ],
+)
+def test_endings__are_those_of_mates_if_all_names_of_a_file_have_one(
+    one: list[str], two: list[str], expected: tuple[bytes, bytes]
+) -> None:
+    assert endings_of(one, two) == expected
 
 
 def test_repeated_names__are_left_out_with_a_warning(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_surplus__is_out_of_bounds_and_warned_of(tmp_path: Path) -> None:
         ("chr1.txt", "1\t2\t3\n\n4\t5\n6\t7\t8\n", r"chr1\.txt:3: the row has 2 numbers, exp.* 3"),
         ("chr1.txt", text_of([[1, 2, 3], [1, 0.5, 2], [1, 2, 3]]),
          r"chr1\.txt:2: 0\.5 is not a whole number .*\s+counts are whole numbers; load observed"),
-        ("chr1.txt", text_of([[1, 2, 3], [1, "nan", 2], [1, 2, 3]]), r"chr1\.txt:2: nan is not a"),
+        ("chr1.txt", text_of([[1, 2, 3], [1, "nan", 2], [1, 2, 3]]), r"chr1\.txt:2: 'nan' is not"),
         ("chr1.txt", text_of([[1, 2, 3], [1, -1, 2], [1, 2, 3]]), r"chr1\.txt:2: -1 is not a who"),
         ("chr1.txt", text_of([[1, 2, 3], [1, 2**31, 2], [1, 2, 3]]), r"txt:2: 2147483648 is not"),
         ("chr1.txt", text_of([[1, 2, 3], [1, "x", 2], [1, 2, 3]]), r"chr1\.txt:2: 'x' is not a nu"),

@@ -140,6 +140,26 @@ def test_t14_insert_size_limit_is_inclusive(tmp_path: Path) -> None:
     assert store.insert_distribution[31].tolist() == [1, 200]
 
 
+@pytest.mark.parametrize(
+    ("end", "bases"),
+    [
+        ("chr1 1900 +", range(1900, 2001)), ("chr1 2000 +", range(2000, 2001)),
+        ("chr1 2100 -", range(2001, 2101)), ("chr1 2001 -", range(2001, 2002)),
+    ],
+)  # fmt: skip
+def test_insert_size__is_the_length_of_the_molecule_less_one_for_each_plus_end(
+    tmp_path: Path, end: str, bases: range
+) -> None:
+    # The cut at 2000 is behind base 2000, counted from 1; that of the mate at 1500 behind 1500.
+    for mate, rest in (("chr2 1400 +", range(1400, 1501)), ("chr2 1700 -", range(1501, 1701))):
+        molecule = len(bases) + len(rest)
+        insert = molecule - f"{end} {mate}".count("+")
+        reads = parse(f"{end} / {mate}")
+        assert load(tmp_path, fend_partition(G1), [reads], insert).stats["insert_size"] == 0
+        with pytest.raises(InputError, match="insert_size 1"):
+            load(tmp_path, fend_partition(G1), [reads], insert - 1)
+
+
 def test_t15_orientations(tmp_path: Path) -> None:
     reads = parse(
         "chr1 1100 - / chr1 1900 +, chr1 1100 + / chr1 1900 -, chr1 1100 + / chr1 1900 +,"
@@ -596,7 +616,9 @@ def test_truncated_compression__is_named(tmp_path: Path, kind: str) -> None:
         (HEADER.format("readID chrom1 pos1 chrom2 pos2"), "pairs", r":3: .*it lacks strand1"),
         ("#Columns: readID chr1 pos1 chr2 pos2\n", "pairs", r":1: .*it lacks strand1"),
         ("\n \n", "raw", "holds no reads$"),
-        ("HIC\0\x08\0", "raw", r"is not text; it begins with 'HIC.*\s+.*hictk convert"),
+        ("HIC\0\x08\0", "raw", r"is a \.hic file of Juicer, expected reads\s+.*hictk convert"),
+        ("PK\3\4", "raw", r"is a zip archive, expected reads\s+unpack it with `unzip`"),
+        ("a\0b", "raw", r"is not text; it begins with 'a.*\s+check the format"),
         ("\n#x\n\nchr1 1900 + chr1 3900 +\n", "raw", r":4: a line has 1 tab-separated columns"),
         (HEADER.format("readID chrom1 pos1 chrom2 pos2 strand1 strand2"), "pairs", "no reads"),
         ("chr1 1900 + chr1 3900 +\n", "raw", r":1: a line has 1 tab-separated columns"),

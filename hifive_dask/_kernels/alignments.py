@@ -140,7 +140,20 @@ def _aligned_length(text, at, operations):
 
 
 @jit
-def _read_records(text, at, stop, chromosome, mate, min_mapq, seen, name, word):
+def _suffix(text, lo, hi):
+    """The mate of a name that ends in /1 or /2; 0 for others."""
+    mate = np.int64(text[hi - 1]) - 48
+    return mate if hi - lo > 2 and text[hi - 2] == 47 and (mate == 1 or mate == 2) else np.int64(0)
+
+
+@jit
+def _ends_in(text, lo, hi, ending):
+    """Whether a name ends in two letters, given as a number, and is longer."""
+    return hi - lo > 2 and np.int64(text[hi - 2]) << 8 | np.int64(text[hi - 1]) == ending
+
+
+@jit
+def _read_records(text, at, stop, chromosome, mate, ending, min_mapq, seen, name, word):
     count = 0
     while at < stop:
         if at + 4 > len(text):
@@ -184,11 +197,9 @@ def _read_records(text, at, stop, chromosome, mate, min_mapq, seen, name, word):
         if place > _MAX_POSITION:
             return record, count, DAMAGED
         end, own = body + letters - 1, np.int64(mate)
-        suffix = np.int64(text[end - 1]) - 48  # names may end in /1 or /2
-        if letters > 3 and text[end - 2] == 47 and (suffix == 1 or suffix == 2):
+        suffix = _suffix(text, body, end)
+        if suffix > 0 or _ends_in(text, body, end, ending):
             end -= 2
-        else:
-            suffix = np.int64(0)
         if own == 0:
             own = np.int64(1 if is_first else 2 if is_second else suffix)
         name[count] = _hash_name(text, body, end)
@@ -210,6 +221,7 @@ def read_records(
     chromosome: NDArray[np.int32],
     *,
     mate: int,
+    ending: bytes,
     min_mapq: int,
     seen: NDArray[np.int64],
 ) -> tuple[int, int, Alignments]:
@@ -225,6 +237,8 @@ def read_records(
         int32: index of each reference of the header.
     mate
         1 or 2 for all, or 0: by the flags, else by the suffix of the name, else unknown.
+    ending
+        Two letters that are no part of a name, beside ``/1`` and ``/2``; or none.
     min_mapq
         Least mapping quality.
     seen
@@ -242,7 +256,7 @@ def read_records(
     most = max(0, stop - at) // (_SMALLEST - 1) + 1
     name, word = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.uint64)
     after, count, status = _read_records(
-        text, at, stop, chromosome, mate, min_mapq, seen, name, word
+        text, at, stop, chromosome, mate, int.from_bytes(ending), min_mapq, seen, name, word
     )
     return int(after), int(status), Alignments(name[:count], word[:count])
 

@@ -13,6 +13,7 @@ from hifive_dask._store.hdf5 import stated_format
 from hifive_dask._store.places import local
 from hifive_dask.errors import HifiveDaskError, InputError, StateError
 from hifive_dask.genome.build import bins_from_intervals, bins_from_lengths
+from hifive_dask.genome.files import HDF5, kind_of
 from hifive_dask.genome.partition import Units
 
 __all__ = [
@@ -98,6 +99,9 @@ def list_coolers(address: str | os.PathLike[str]) -> list[str]:
     local(path)
     if not os.path.isfile(path):
         raise InputError("no such file", path=path, cure="check the spelling and the directory")
+    kind = kind_of(path)
+    if kind is not None and kind != HDF5:
+        raise InputError(f"is {kind[0]}, expected a cooler", path=path, cure=kind[1])
     if mark:
         return [uri]
     try:

@@ -7,7 +7,6 @@ one by one: to drop comments between the data, or to name the line that is wrong
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from hifive_dask._kernels.cells import HEXADECIMAL, find_oddities
 from hifive_dask.errors import InputError
-from hifive_dask.genome.files import unpacked
+from hifive_dask.genome.cells import finite, whole
+from hifive_dask.genome.files import tidy, unpacked
 
 __all__ = [
     "FEATURE_NAMES",
@@ -38,8 +39,6 @@ FEATURE_NAMES = (
     f"feature names must be unique, without '/', and none of {', '.join(map(repr, _RESERVED))}"
 )
 _DIGIT = re.compile(r"\d")
-_INTEGER = re.compile(r"-?\d+")
-_HEXADECIMAL = re.compile(rb"\t-?0[xX]")  # the columnar parser takes these for numbers
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ class TextTable:
         InputError
             With the first line that is not as wanted, or if there is no data line.
         """
-        if not _HEXADECIMAL.search(self._body):
+        if not find_oddities(self._body) & HEXADECIMAL:
             with contextlib.suppress(pa.ArrowInvalid, pa.ArrowKeyError):
                 return _parse(self._body, columns, columns.order)
         body = self._checked(columns)
@@ -220,10 +219,9 @@ def name_list(names: Sequence[str]) -> str:
 def _read_text(path: str) -> bytes:
     with unpacked(path) as (file, _):
         text = file.read()
-    if not text:
+    if not text:  # once unpacked
         raise InputError("is empty", path=path, cure="Was it written to the end?")
-    text = text.removeprefix(b"\xef\xbb\xbf")
-    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
+    return tidy(text)
 
 
 def _skipped(line: bytes) -> bool:
@@ -241,9 +239,11 @@ def _problem(cells: list[str], columns: Columns) -> str | None:
     if not cells[columns.chromosome]:
         return "the chromosome name is empty"
     for name, column in columns.numbers.items():
-        if not _INTEGER.fullmatch(cells[column]):
+        try:
+            number = whole(cells[column])
+        except ValueError:
             return f"{name} is {cells[column]!r}, expected a whole number"
-        if abs(int(cells[column])) > INT32_MAX:
+        if abs(number) > INT32_MAX:
             return f"{name} is {cells[column]}, the largest coordinate is {INT32_MAX}"
     for name, column in columns.features.items():
         parts = cells[column].split(",")
@@ -255,9 +255,10 @@ def _problem(cells: list[str], columns: Columns) -> str | None:
 
 def _finite(text: str) -> bool:
     try:
-        return math.isfinite(float(text)) and "_" not in text and not text[:1].isspace()
+        finite(text)
     except ValueError:
         return False
+    return text == text.strip()
 
 
 def _parse(body: bytes, columns: Columns, order: Sequence[int]) -> Rows:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,10 +33,19 @@ from hifive_dask._kernels.alignments import (
 from hifive_dask._store.atomic import replacing_file
 from hifive_dask.errors import HifiveDaskError, InputError, ParameterError
 from hifive_dask.reads.bgzf import Span, bgzf_blocks, cut_bgzf, truncated
-from hifive_dask.reads.text import open_text
+from hifive_dask.reads.text import TextFile, open_text
 
-__all__ = ["AlignmentFile", "Spilled", "names_in", "read_buckets", "read_files"]
+__all__ = [
+    "AlignmentFile",
+    "Mate",
+    "Spilled",
+    "endings_of",
+    "names_in",
+    "read_buckets",
+    "read_files",
+]
 
+_SIGNS = ("/", ".", "_", "-")  # before the number of a mate
 _NEEDED = b"required_fields=0x3f"  # name, flag, chromosome, position, mapq, CIGAR: of CRAM
 
 
@@ -46,12 +55,10 @@ class AlignmentFile:
 
     Parameters
     ----------
-    name
-        The file the user gave.
-    path
-        Where the bytes are: the same file, or a copy of it.
+    file
+        Its bytes.
     in_blocks
-        Whether that is BAM in BGZF blocks.
+        Whether they are BAM in BGZF blocks.
     references
         Names of the header.
     lengths
@@ -60,13 +67,17 @@ class AlignmentFile:
         Where the records begin: compressed offset of a block, and bytes in it.
     """
 
-    name: str
-    path: str
+    file: TextFile
     in_blocks: bool
     references: tuple[str, ...]
     lengths: NDArray[np.int64]
     block: int = 0
     skip: int = 0
+
+    @property
+    def name(self) -> str:
+        """The file the user gave."""
+        return self.file.name
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], spill: str) -> AlignmentFile:
@@ -80,11 +91,9 @@ class AlignmentFile:
             If pysam is not installed.
         """
         pysam, file = _pysam(), open_text(path, spill)
-        name = file.name
-        with _explained(name), pysam.AlignmentFile(file.path, check_sq=False) as handle:
+        with _explained(file.name), pysam.AlignmentFile(file.path, check_sq=False) as handle:
             found = cls(
-                name,
-                file.path,
+                file,
                 file.codec == "bgzf" and handle.is_bam,
                 tuple(handle.references),
                 np.array(handle.lengths, dtype=np.int64),
@@ -94,7 +103,7 @@ class AlignmentFile:
         if not found.references:
             raise InputError(
                 "is not a file of alignments with chromosomes in its header",
-                path=name,
+                path=file.name,
                 cure="give BAM, SAM with its header, or CRAM, as mappers write them",
             )
         return found
@@ -107,12 +116,14 @@ class AlignmentFile:
         with (
             _explained(self.name),
             replacing_file(target) as beside,
-            pysam.AlignmentFile(self.path, format_options=[_NEEDED]) as source,
+            self.file.opened(),
+            pysam.AlignmentFile(self.file.path, format_options=[_NEEDED]) as source,
             pysam.AlignmentFile(str(beside), "wbu", template=source) as copy,
         ):
             for record in _records(source, self.name):
                 copy.write(record)
-        return replace(AlignmentFile.open(target, directory), name=self.name)
+        copied = AlignmentFile.open(target, directory)
+        return replace(copied, file=replace(copied.file, name=self.name))
 
 
 def _pysam() -> ModuleType:
@@ -168,13 +179,48 @@ def _records(handle: Any, name: str) -> Iterator[Any]:
 def names_in(file: AlignmentFile, count: int) -> list[str]:
     """Return the names of the first primary alignments that are mapped, for messages."""
     found = []
-    with _explained(file.name), _pysam().AlignmentFile(file.path, check_sq=False) as handle:
+    with _explained(file.name), _pysam().AlignmentFile(file.file.path, check_sq=False) as handle:
         for record in _records(handle, file.name):
             if not record.flag & 0x904:
                 found.append(str(record.query_name))
             if len(found) == count:
                 break
     return found
+
+
+class Mate(NamedTuple):
+    """What the alignments of a file are.
+
+    Parameters
+    ----------
+    number
+        1 or 2: all are first or second mates; 0: it holds both.
+    ending
+        Two letters at the end of names, such as ``.1``, which mean that; or none.
+    """
+
+    number: int = 0
+    ending: bytes = b""
+
+
+def endings_of(one: Collection[str], two: Collection[str]) -> tuple[bytes, bytes]:
+    """What names of first and of second mates end in, if that tells the mates apart.
+
+    All names of one file must end in the same digit after the same sign, and those of the other in
+    another digit: ``x/1`` and ``x/3``, ``x.1`` and ``x.2``. The numbers that archives give to reads
+    differ from read to read, and are part of the names.
+    """
+    found = [{name[-2:] for name in names} for names in (one, two)]
+    if all(len(ends) == 1 for ends in found):
+        first, second = (ends.pop() for ends in found)
+        if (
+            first != second
+            and first[:1] == second[:1]
+            and first[:1] in _SIGNS
+            and f"{first[1:]}{second[1:]}".isdecimal()
+        ):
+            return first.encode(), second.encode()
+    return b"", b""
 
 
 class Spilled(NamedTuple):
@@ -211,14 +257,14 @@ class _Reader:
 
     file: AlignmentFile
     chromosome: NDArray[np.int32]
-    mate: int
+    mate: Mate
     min_mapq: int
 
     def __call__(self, span: Span, first: int | None, target: str) -> _Piece:
         """Read the records that begin in a span, the first one `first` bytes from its beginning."""
         name = self.file.name
         seen = np.zeros(len(SEEN), dtype=np.int64)
-        with open(self.file.path, "rb") as handle:
+        with self.file.file.opened() as handle:
             handle.seek(span.lo)
             body = b"".join(bgzf_blocks(handle, span.hi, name))
             following = bgzf_blocks(handle, None, name)
@@ -231,7 +277,8 @@ class _Reader:
             while status == MORE:
                 at, status, part = read_records(
                     text, at, stop, self.chromosome,
-                    mate=self.mate, min_mapq=self.min_mapq, seen=seen,
+                    mate=self.mate.number, ending=self.mate.ending, min_mapq=self.min_mapq,
+                    seen=seen,
                 )  # fmt: skip
                 parts.append(part)
                 if status == MORE:
@@ -251,7 +298,7 @@ class _Reader:
 
 def read_files(
     files: Sequence[AlignmentFile],
-    mates: Sequence[int],
+    mates: Sequence[Mate],
     chromosomes: Sequence[str],
     *,
     min_mapq: int,
@@ -266,7 +313,7 @@ def read_files(
     files
         BAM in blocks.
     mates
-        Of each file: 1, 2, or 0 if it holds both.
+        Of each file.
     chromosomes
         Names; words hold their indices, or their number for all others.
     min_mapq
@@ -287,7 +334,8 @@ def read_files(
         table = [index.get(name, len(index)) for name in file.references]
         reader = _Reader(file, np.array(table, dtype=np.int32), mate, min_mapq)
         task = dask.delayed(reader, pure=False)
-        spans = cut_bgzf(file.path, file.name, span_bytes, file.block)
+        with file.file.opened():
+            spans = cut_bgzf(file.file.path, file.name, span_bytes, file.block)
         plan.append(
             [
                 _Step(task, span, file.skip if k == 0 else None, f"{spill}/file-{number}-{k}")

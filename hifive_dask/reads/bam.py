@@ -13,7 +13,14 @@ import numpy as np
 from hifive_dask._graph.run import run
 from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
 from hifive_dask.genome.partition import Partition
-from hifive_dask.reads.alignments import AlignmentFile, Spilled, names_in, read_files
+from hifive_dask.reads.alignments import (
+    AlignmentFile,
+    Mate,
+    Spilled,
+    endings_of,
+    names_in,
+    read_files,
+)
 from hifive_dask.reads.diagnose import explain_nothing_counted, no_common_chromosome
 from hifive_dask.reads.mates import Matched, PairJob, match_files
 from hifive_dask.reads.text import check_files
@@ -23,6 +30,7 @@ __all__ = ["BamReads", "group_files"]
 PathLike = str | os.PathLike[str]
 
 _SPAN_BYTES = 1 << 25  # inflated BAM per task: about 0.2 million alignments
+_NAMES = 1000  # of each of two files of mates, whose endings are compared
 _MANY = 0.1  # part of the alignments without mate that is worth a warning
 _DROPPED = ("qc_failed", "unmapped", "below_min_mapq")
 
@@ -106,14 +114,12 @@ class BamReads:
             title="unpacking",
             silent=silent,
         )
+        opened = iter(blocked)
+        mates = [_mates(list(islice(opened, len(group)))) for group in self._files]
         spilled = iter(
             read_files(
                 blocked,
-                [
-                    k + 1 if len(group) == 2 else 0
-                    for group in self._files
-                    for k in range(len(group))
-                ],
+                [mate for group in mates for mate in group],
                 chromosomes,
                 min_mapq=self._min_mapq,
                 span_bytes=self._span_bytes,
@@ -170,6 +176,14 @@ class BamReads:
         if stats["chr_not_in_fends"] == stats["total_reads"]:
             return no_common_chromosome(file.name, file.references, partition)
         return explain_nothing_counted(file.name, stats)
+
+
+def _mates(files: Sequence[AlignmentFile]) -> list[Mate]:
+    """What the files of a group hold."""
+    if len(files) == 1:
+        return [Mate()]
+    one, two = endings_of(*(names_in(file, _NAMES) for file in files))
+    return [Mate(1, one), Mate(2, two)]
 
 
 def _check_lengths(file: AlignmentFile, partition: Partition) -> None:
@@ -252,7 +266,7 @@ def _explain_no_pair(files: Sequence[AlignmentFile], read: Sequence[Spilled]) ->
     examples = "; ".join(
         f"{os.path.basename(file.name)} names {', '.join(names_in(file, 3))}" for file in files
     )
-    cure = "both mates need the same name, up to a last /1 or /2"
+    cure = "both mates need the same name, up to a last /1 or /2, or what tells two files apart"
     if len(files) == 1:
         cure += "; mates in two files are given as a pair (`--mates` of the command line)"
     return InputError(

@@ -11,11 +11,10 @@ from isal import isal_zlib  # twice as fast as zlib
 
 from hifive_dask.errors import InputError
 
-__all__ = ["RATIO", "Span", "bgzf_blocks", "cut_bgzf", "ends_well", "truncated"]
+__all__ = ["RATIO", "Span", "bgzf_blocks", "cut_bgzf", "truncated"]
 
 RATIO = 4  # bytes per compressed byte, about; only to size pieces
 _LARGEST = 1 << 16  # inflated bytes of a block
-_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 class Span(NamedTuple):
@@ -83,14 +82,6 @@ def _read_header(handle: BinaryIO, name: str) -> int:
     if len(head) < 18 or head[:4] != b"\x1f\x8b\x08\x04" or head[12:14] != b"BC":
         raise truncated(name)
     return int(struct.unpack("<H", head[16:18])[0]) + 1
-
-
-def ends_well(path: str) -> bool:
-    """Whether a file has the block that marks its end."""
-    with open(path, "rb") as handle:
-        handle.seek(max(0, os.path.getsize(path) - len(_END)))
-        end = handle.read()
-    return end[:4] == _END[:4] and end[10:] == _END[10:]  # between: time and system, of writers
 
 
 def truncated(name: str, line: int | None = None) -> InputError:

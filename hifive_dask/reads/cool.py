@@ -20,6 +20,7 @@ from hifive_dask.genome.cool import (
     open_cooler,
     read_pixels,
 )
+from hifive_dask.genome.files import Snapshot
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.reads.diagnose import explain_nothing_counted
 from hifive_dask.reads.source import UnitCounts
@@ -33,12 +34,14 @@ _UNKNOWN, _OUTSIDE = -1, -2  # bins of the cooler: of another chromosome, of no 
 @dataclass(frozen=True)
 class _Job:
     uri: str
+    state: Snapshot
     bins: NDArray[np.int32]
     lo: int
     hi: int
 
     def __call__(self) -> UnitCounts:
-        id1, id2, reads = read_pixels(open_cooler(self.uri), self.lo, self.hi)
+        with self.state.kept(_path(self.uri), self.uri):
+            id1, id2, reads = read_pixels(open_cooler(self.uri), self.lo, self.hi)
         first, second = (self.bins[ids].astype(np.int64) for ids in (id1, id2))
         unknown = (first == _UNKNOWN) | (second == _UNKNOWN)
         outside = ~unknown & ((first < 0) | (second < 0))
@@ -101,6 +104,7 @@ class CoolCounts:
         uri, cooler = choose_cooler(
             self._address, lambda each: _check(each, bins), "the bins of the partition"
         )
+        state = Snapshot.of(_path(uri))
         if cooler.storage_mode != "symmetric-upper":
             raise InputError(
                 f"stores its pixels as {cooler.storage_mode!r}, expected 'symmetric-upper'",
@@ -112,7 +116,7 @@ class CoolCounts:
             raise InputError("holds no pixels", path=uri)
         match = _match(cooler, bins)
         edges = [*range(0, self.rows, self._pixels), self.rows]
-        return [_Job(uri, match, lo, hi) for lo, hi in itertools.pairwise(edges)]
+        return [_Job(uri, state, match, lo, hi) for lo, hi in itertools.pairwise(edges)]
 
     def name(self) -> str:
         """Of the file, for messages."""
@@ -121,6 +125,10 @@ class CoolCounts:
     def explain(self, partition: Partition, stats: Mapping[str, int]) -> InputError:
         """Return the error for a load that kept no pair."""
         return explain_nothing_counted(os.fspath(self._address), stats)
+
+
+def _path(uri: str) -> str:
+    return uri.partition("::")[0]
 
 
 def _check(cooler: Any, bins: Units) -> None:

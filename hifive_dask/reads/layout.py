@@ -9,7 +9,16 @@ from typing import Literal
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.reads.text import TextFile, read_head
 
-__all__ = ["Format", "Layout", "TextFormat", "expect_format", "find_layout", "format_of"]
+__all__ = [
+    "Format",
+    "Layout",
+    "TextFormat",
+    "expect_format",
+    "find_layout",
+    "format_of",
+    "names_columns",
+    "read_names",
+]
 
 Format = Literal["raw", "pairs"]
 TextFormat = Literal["raw", "pairs", "bam", "mat"]
@@ -18,6 +27,7 @@ _RAW = ("chrom1", "pos1", "strand1", "chrom2", "pos2", "strand2")
 _PAIRS = ("readID", "chrom1", "pos1", "chrom2", "pos2", "strand1", "strand2")
 _SPELLINGS = {"chr1": "chrom1", "chr2": "chrom2", "frag1": "rfrag1", "frag2": "rfrag2"}
 _FRAGMENTS = ("rfrag1", "rfrag2")
+_TYPE = ("pair_type",)
 _PLAINLY = {"bam": "holds alignments", "pairs": "is in .pairs format"}
 
 
@@ -27,6 +37,8 @@ class Layout:
 
     ``fragments`` are the columns of fragment numbers, if they are wanted. ``marks`` says whether
     what the file says of a pair counts: the chromosome ``!``, and the column ``pair_type``, if any.
+    ``names`` are those of the columns of .pairs, of line ``named`` of the file, or the standard
+    ones if that is 0.
     """
 
     chrom1: int
@@ -39,11 +51,18 @@ class Layout:
     fragments: tuple[int, ...] = ()
     marks: bool = False
     pair_type: int | None = None
+    names: tuple[str, ...] = ()
+    named: int = 0
 
     @property
     def columns(self) -> tuple[int, int, int, int, int, int]:
         """In the order chrom1, pos1, strand1, chrom2, pos2, strand2."""
         return (self.chrom1, self.pos1, self.strand1, self.chrom2, self.pos2, self.strand2)
+
+    def has_places_of(self, names: Sequence[str]) -> bool:
+        """Whether with these names all columns that are read are in the same places."""
+        read = [*_RAW, *(_FRAGMENTS if self.fragments else ()), *(_TYPE if self.marks else ())]
+        return all(_place(name, names) == _place(name, self.names) for name in read)
 
 
 def format_of(header: Sequence[str], lines: Sequence[str]) -> TextFormat:
@@ -83,11 +102,10 @@ def find_layout(
     header, data = read_head(file)
     wanted = " ".join(_RAW if format == "raw" else _PAIRS)
     expect_format(file.name, format_of(header, data), format, f"text: {wanted}")
-    names = list(_RAW)
+    names, found = list(_RAW), []
     if format == "pairs":
-        found = [k for k, line in enumerate(header) if line.lower().startswith("#columns:")]
-        names = header[found[-1]].split(":", 1)[1].split() if found else list(_PAIRS)
-        names = [_SPELLINGS.get(name, name) for name in names]
+        found = [k for k, line in enumerate(header) if names_columns(line)]
+        names = read_names(header[found[-1]]) if found else list(_PAIRS)
     missing = [name for name in _RAW if name not in names]
     if fragments and not {*_FRAGMENTS} <= {*names}:
         raise InputError(
@@ -111,7 +129,7 @@ def find_layout(
         raise InputError(
             f"is not text; it begins with {line[:20]!r}",
             path=file.name,
-            cure="check the format; of .hic files, `hictk convert` makes .mcool",
+            cure="check the format of the file",
         )
     width = line.count("\t") + 1
     needed = max(names.index(name) for name in _RAW) + 1
@@ -128,14 +146,29 @@ def find_layout(
     while numbers and not line.split("\t")[min(numbers)] and max(numbers) + 1 < width:
         numbers = tuple(column + 1 for column in numbers)
     marks &= format == "pairs"
-    types = [k for k, name in enumerate(names[:width]) if name == "pair_type" and marks]
     return Layout(
         **{name: names.index(name) for name in _RAW},
         width=width,
         fragments=numbers,
         marks=marks,
-        pair_type=types[0] if types else None,
+        pair_type=_place(*_TYPE, names) if marks else None,
+        names=tuple(names) if format == "pairs" else (),
+        named=found[-1] + 1 if found else 0,
     )
+
+
+def names_columns(line: str) -> bool:
+    """Whether a comment of a .pairs file names its columns."""
+    return line.lower().startswith("#columns:")
+
+
+def read_names(line: str) -> list[str]:
+    """The names of columns in such a line, in one spelling."""
+    return [_SPELLINGS.get(name, name) for name in line.split(":", 1)[1].split()]
+
+
+def _place(name: str, names: Sequence[str]) -> int | None:
+    return names.index(name) if name in names else None
 
 
 def _cure_of_columns(line: str) -> str:

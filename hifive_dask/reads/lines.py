@@ -119,7 +119,7 @@ class TextReads:
             columns = (layout.chrom1, layout.chrom2)
             for block in text.blocks(max(_PIECE, text.text_bytes() // _PIECES)):
                 head = replace(block, hi=min(block.hi, block.lo + _PIECE)).read()
-                for line in head.decode("utf-8", "replace").splitlines():
+                for line in head.decode("utf-8", "replace").split("\n"):
                     cells = line.split("\t")
                     if not line.startswith("#") and len(cells) > max(columns):
                         found.update(cells[k] for k in columns)

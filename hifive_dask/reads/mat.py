@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
+from hifive_dask._kernels.cells import HEXADECIMAL, find_oddities
 from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
+from hifive_dask.genome.cells import is_number, whole
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_counted
 from hifive_dask.reads.layout import expect_format, format_of
@@ -22,7 +24,6 @@ from hifive_dask.reads.text import (
     BLOCK_BYTES,
     TextBlock,
     TextFile,
-    is_number,
     open_text,
     read_head,
     unpack_all,
@@ -70,7 +71,7 @@ class _Job:
 
     def _parse(self, text: bytes) -> tuple[NDArray[np.int64], ...] | None:
         """Parse at full speed; None if a line is not as it should be, or not of a pair."""
-        if not text or b"x" in text or b"X" in text:  # the parser takes 0x10 for a number
+        if not text or find_oddities(text) & HEXADECIMAL:
             return None
         names = [str(k) for k in range(self.width)]
         try:
@@ -126,7 +127,7 @@ class _Job:
                 f"has {len(cells)} tab-separated column(s), expected {self.kind}1, {self.kind}2, "
                 "count"
             )
-        one, two, reads = (_whole(cell) for cell in cells[:3])
+        one, two, reads = map(whole, cells[:3])
         for number in (one, two):
             self._check(number)
         if not 0 <= reads <= MOST_READS:
@@ -260,12 +261,3 @@ def _header(file: TextFile) -> tuple[bytes | None, int]:
         raise InputError("holds no pairs, only a header", path=file.name)
     width = len(lines[1 if named else 0].split("\t"))
     return lines[0].encode() if named else None, max(3, width)
-
-
-def _whole(cell: str) -> int:
-    try:
-        if "_" in cell:
-            raise ValueError
-        return int(cell)
-    except ValueError:
-        raise ValueError(f"{cell!r} is not a whole number") from None

@@ -13,6 +13,7 @@ import dask
 from hifive_dask._graph.run import run
 from hifive_dask._store.array_files import ArrayFile
 from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
+from hifive_dask.genome.files import Snapshot
 from hifive_dask.genome.partition import Partition
 from hifive_dask.reads.diagnose import explain_nothing_counted
 from hifive_dask.reads.matrix_arrays import cut, find_array
@@ -144,7 +145,7 @@ class MatrixCounts:
             raise InputError(
                 "no such file", path=file.path, cure="check the spelling and the directory"
             )
-        shapes = file.shapes()
+        state, shapes = Snapshot.of(file.path), file.shapes()
         found, _ = self._match(
             name for name, shape in shapes.items() if not name.endswith(".positions")
         )
@@ -154,7 +155,7 @@ class MatrixCounts:
             if not layout.positions:
                 self._warn_of_surplus(f"{file.path}: {name}", layout.shape, pair)
             self.rows += layout.cells
-            jobs += cut(file, layout)
+            jobs += cut(file, state, layout)
         return jobs
 
     def _axes(self, pair: tuple[int, int]) -> tuple[Axis, Axis]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._store.array_files import ArrayFile
 from hifive_dask.errors import InputError
+from hifive_dask.genome.files import Snapshot
 from hifive_dask.reads.matrix_axis import Axis, place
 from hifive_dask.reads.source import MOST_READS, UnitCounts
 
@@ -59,13 +60,15 @@ class ArrayRows:
     """Entries of an array along its first dimension; a task calls it."""
 
     file: ArrayFile
+    state: Snapshot
     layout: ArrayLayout
     lo: int
     hi: int
 
     def __call__(self) -> UnitCounts:
         layout = self.layout
-        values = self.file.read(layout.name, self.lo, self.hi)
+        with self.state.kept(self.file.path, self.file.path):
+            values = self.file.read(layout.name, self.lo, self.hi)
         reads = self._counts(values)
         where = np.nonzero(reads)
         if layout.triangle is None:
@@ -109,13 +112,13 @@ def _unfold(
     return found, flat - start[found] + found + diagonal
 
 
-def cut(file: ArrayFile, layout: ArrayLayout) -> Iterator[ArrayRows]:
-    """Cut an array into jobs."""
+def cut(file: ArrayFile, state: Snapshot, layout: ArrayLayout) -> Iterator[ArrayRows]:
+    """Cut an array into jobs, of a file that was in this state before it was looked at."""
     step = layout.length
     if file.format == "hdf5":
         step = max(1, _CELLS * layout.length // max(1, layout.cells))
     for lo in range(0, layout.length, max(1, step)):
-        yield ArrayRows(file, layout, lo, min(layout.length, lo + step))
+        yield ArrayRows(file, state, layout, lo, min(layout.length, lo + step))
 
 
 def find_array(

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from hifive_dask._kernels.read_matrix import parse_row
 from hifive_dask.errors import InputError
+from hifive_dask.genome.cells import finite, is_number
+from hifive_dask.genome.files import BYTE_ORDER_MARK
 from hifive_dask.reads.matrix_axis import Axis, place
 from hifive_dask.reads.source import MOST_READS, UnitCounts
-from hifive_dask.reads.text import TextFile, is_number, open_text, plain_copy
+from hifive_dask.reads.text import TextFile, open_text, plain_copy
 
 __all__ = ["TextMatrix", "TextRows", "scan"]
 
@@ -53,13 +55,14 @@ class TextRows:
     cis: bool
 
     def __call__(self) -> UnitCounts:
-        with open(self.file.path, "rb") as handle:
+        with self.file.opened() as handle:
             handle.seek(self.lo)
             text = handle.read(self.hi - self.lo)
         none = np.zeros(0, dtype=np.int64)
         row, column, reads = [none], [none], [none]
         number = 0
         for line, content in enumerate(text.split(b"\n"), self.line):
+            content = content.removeprefix(BYTE_ORDER_MARK)
             if not content.strip() or content.startswith(b"#"):
                 continue
             cells = content.partition(b"\t")[2] if self.labels else content
@@ -99,10 +102,7 @@ class TextRows:
 
 
 def _count(cell: str) -> int:
-    try:
-        value = float(cell)
-    except ValueError:
-        raise ValueError(f"{cell[:40]!r} is not a number") from None
+    value = finite(cell)
     if not value.is_integer() or not 0 <= value <= MOST_READS:
         raise ValueError(f"{cell} is not a whole number from 0 to {MOST_READS}")
     return int(value)
@@ -269,9 +269,9 @@ class _Spans:
 def _lines(file: TextFile) -> Iterator[tuple[int, int, str]]:
     """Number, offset and text of the lines that are neither blank nor comments."""
     offset = 0
-    with open(file.path, "rb") as handle:
+    with file.opened() as handle:
         for number, line in enumerate(handle, 1):
-            text = line.decode("utf-8", "replace").rstrip("\r\n\t")
-            if text.strip() and not text.startswith("#"):
-                yield number, offset, text
+            content = line.removeprefix(BYTE_ORDER_MARK)
+            if content.strip() and not content.startswith(b"#"):
+                yield number, offset, content.decode("utf-8", "replace").rstrip("\r\n\t")
             offset += len(line)

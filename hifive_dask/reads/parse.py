@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
+from hifive_dask._kernels.cells import COMMENTS, HEXADECIMAL, find_oddities
 from hifive_dask.errors import InputError
+from hifive_dask.genome.cells import whole
 from hifive_dask.reads.fragments import FragmentEdges
-from hifive_dask.reads.layout import Layout
+from hifive_dask.reads.layout import Layout, names_columns, read_names
 from hifive_dask.reads.marks import DUPLICATE, NOWHERE, PAIR_TYPES, UNMAPPED, count_left_out
 from hifive_dask.reads.source import ReadEnds
 from hifive_dask.reads.text import TextBlock
@@ -40,27 +43,49 @@ def parse_block(
         range, a strand that is none of ``+``, ``-``, ``0`` and ``16``. Lines with an unknown
         chromosome, or a mark, are only counted, whatever the rest of them holds.
     """
-    text = block.read()
-    if not text:
-        return _join([], [], [], [], [], [], {})
-    try:
-        if text.startswith(b"#"):
-            text = _skip_comments(text)
-        ends = _parse_columns(text, layout, chromosomes, base, edges)
-    except (pa.ArrowInvalid, pa.ArrowKeyError):
-        ends = None
+    table = text = block.read()
+    odd = find_oddities(text)
+    if odd & COMMENTS:
+        table, comments = _split_comments(text)
+        if layout.names:
+            _check_names(block, text, comments, layout)
+    ends = None
+    if not odd & HEXADECIMAL:
+        with suppress(pa.ArrowInvalid, pa.ArrowKeyError):
+            ends = _parse_columns(table, layout, chromosomes, base, edges)
     if ends is None:
         ends = _parse_lines(block, text, layout, chromosomes, base, edges)
     return ends
 
 
-def _skip_comments(text: bytes) -> bytes:
-    start = 0
-    while text.startswith(b"#", start):
-        start = text.find(b"\n", start) + 1
-        if start == 0:
-            return b""
-    return text[start:]
+def _split_comments(text: bytes) -> tuple[bytes, list[int]]:
+    """The lines that do not begin with ``#``, and where those begin that do."""
+    kept, comments, start = [], [], 0
+    while start < len(text):
+        if text.startswith(b"#", start):
+            comments.append(start)
+            start = text.find(b"\n", start) + 1 or len(text)
+        else:
+            stop = text.find(b"\n#", start) + 1 or len(text)
+            kept.append(text[start:stop])
+            start = stop
+    return b"".join(kept), comments
+
+
+def _check_names(block: TextBlock, text: bytes, comments: list[int], layout: Layout) -> None:
+    """Refuse a second line of column names that puts what is read into other columns."""
+    for start in comments:
+        line = text[start:].split(b"\n", 1)[0].decode("utf-8", "replace")
+        if not names_columns(line) or layout.has_places_of(names := read_names(line)):
+            continue
+        first = f"line {layout.named} names" if layout.named else "without such a line they are"
+        raise InputError(
+            f"the #columns: line names {' '.join(names)}; {first} {' '.join(layout.names)}",
+            path=block.file.name,
+            line=block.first_line() + text.count(b"\n", 0, start),
+            cure="were files joined that have headers of their own? Give each of them, all in one "
+            "call, or join them with `pairtools merge`; nothing was loaded",
+        )
 
 
 def _codes(column: pa.ChunkedArray, known: Mapping[str, int]) -> NDArray[np.int32]:
@@ -86,7 +111,7 @@ def _parse_columns(
     names = [str(k) for k in range(layout.width)]
     chrom1, pos1, strand1, chrom2, pos2, strand2 = (str(k) for k in layout.columns)
     fragments = [str(k) for k in layout.fragments]
-    types = [] if layout.pair_type is None else [str(layout.pair_type)]
+    types = [str(k) for k in (layout.pair_type,) if k is not None and k < layout.width]
     category = pa.dictionary(pa.int32(), pa.string())
     table = pacsv.read_csv(
         pa.BufferReader(text),
@@ -163,11 +188,10 @@ def _parse_lines(
     """Parse line by line: for ragged lines, and to name the first faulty one."""
     columns: list[list[int]] = [[] for _ in range(6)]
     left_out: Counter[str] = Counter()
-    skipped = block.read().count(b"\n") - text.count(b"\n")
-    for number, raw in enumerate(text.split(b"\n"), skipped):
-        line = raw.rstrip(b"\r").decode("utf-8", "replace")
-        if not line or line.startswith("#"):
+    for number, raw in enumerate(text.split(b"\n")):
+        if not raw.strip() or raw.startswith(b"#"):
             continue
+        line = raw.decode("utf-8", "replace")
         cells = line.split("\t")
         try:
             fate = _fate(cells, layout, chromosomes)
@@ -219,7 +243,7 @@ def _parse_line(
     values = []
     for end, (chrom, pos, strand) in enumerate((layout.columns[:3], layout.columns[3:])):
         try:
-            position = int(cells[pos]) + 1 - base
+            position = whole(cells[pos]) + 1 - base
         except ValueError:
             raise ValueError(f"the position {cells[pos]!r} is not a whole number") from None
         if not 1 <= position <= MAX_POSITION:
@@ -241,7 +265,7 @@ def _parse_line(
 def _move(edges: FragmentEdges, chromosome: int, position: int, number: str) -> int:
     chrom, where = np.array([chromosome], dtype=np.int32), np.array([position], dtype=np.int64)
     try:
-        index = np.array([int(number)], dtype=np.int64)
+        index = np.array([min(whole(number), MAX_POSITION)], dtype=np.int64)
     except ValueError:
         raise ValueError(f"the fragment number {number!r} is not a whole number") from None
     if not edges.known(chrom, index).all():

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +20,15 @@ import dask
 from hifive_dask._graph.run import run
 from hifive_dask._store.atomic import replacing_file
 from hifive_dask.errors import InputError, ParameterError
-from hifive_dask.reads.bgzf import RATIO, Span, bgzf_blocks, cut_bgzf, ends_well, truncated
+from hifive_dask.genome.files import (
+    BYTE_ORDER_MARK,
+    Codec,
+    Snapshot,
+    ends_well,
+    find_codec,
+    tidy,
+)
+from hifive_dask.reads.bgzf import RATIO, Span, bgzf_blocks, cut_bgzf, truncated
 
 __all__ = [
     "BLOCK_BYTES",
@@ -29,7 +37,6 @@ __all__ = [
     "TextFile",
     "check_files",
     "inflate",
-    "is_number",
     "is_stream",
     "name_of",
     "open_text",
@@ -55,26 +62,36 @@ class TextFile:
     path
         Where the bytes are: the same file, or a copy of it.
     codec
-        ``"plain"``, ``"gzip"`` or ``"bgzf"``.
+        How they are packed.
+    state
+        Of `path` when it was looked at first; whatever is read later must be of the same state.
     """
 
     name: str
     path: str
-    codec: str
+    codec: Codec
+    state: Snapshot
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Open the bytes; it is an `InputError` if they were written to before they are closed."""
+        with self.state.kept(self.path, self.name), open(self.path, "rb") as handle:
+            yield handle
 
     def text_bytes(self) -> int:
         """Size of the text; for bgzip an estimate from the compressed size."""
-        size = os.path.getsize(self.path)
+        size = self.state.size
         return size if self.codec == "plain" else size * RATIO
 
     def blocks(self, block_bytes: int) -> list[TextBlock]:
         """Cut the file into blocks of about `block_bytes` of text."""
         if self.codec == "plain":
-            size = os.path.getsize(self.path)
+            size = self.state.size
             edges = [*range(0, size, block_bytes), size]
             spans = [Span(lo, hi, max(0, lo - 1)) for lo, hi in itertools.pairwise(edges)]
         else:
-            spans = cut_bgzf(self.path, self.name, block_bytes)
+            with self.opened():
+                spans = cut_bgzf(self.path, self.name, block_bytes)
         return [TextBlock(self, *span) for span in spans]
 
 
@@ -91,15 +108,17 @@ class TextBlock:
     before: int
 
     def read(self) -> bytes:
-        """Return the whole lines."""
-        with open(self.file.path, "rb") as handle:
+        """Return the whole lines, tidy."""
+        return tidy(self._read())
+
+    def _read(self) -> bytes:
+        with self.file.opened() as handle:
+            handle.seek(self.before)
             if self.file.codec == "plain":
-                handle.seek(self.before)
                 head = handle.read(self.lo - self.before)
                 body = handle.read(self.hi - self.lo)
                 rest = iter(lambda: handle.read(_READ), b"")
             else:
-                handle.seek(self.before)
                 head = b"".join(bgzf_blocks(handle, self.lo, self.file.name))
                 body = b"".join(bgzf_blocks(handle, self.hi, self.file.name))
                 rest = bgzf_blocks(handle, None, self.file.name)
@@ -121,7 +140,7 @@ class TextBlock:
     def first_line(self) -> int:
         """1-based number of the first line that `read` returns; reads all before it."""
         lines, last = 0, b"\n"
-        with open(self.file.path, "rb") as handle:
+        with self.file.opened() as handle:
             if self.file.codec == "bgzf":
                 pieces = bgzf_blocks(handle, self.lo, self.file.name)
             else:
@@ -181,7 +200,7 @@ def open_text(path: str | os.PathLike[str], spill: str | os.PathLike[str]) -> Te
     Raises
     ------
     InputError
-        If the file is missing, a directory, unreadable or empty, or bgzip and truncated.
+        If the file is missing, a directory, unreadable, empty or no text, or bgzip and truncated.
     """
     name = where = os.fspath(path)
     if name == STDIN:
@@ -193,20 +212,12 @@ def open_text(path: str | os.PathLike[str], spill: str | os.PathLike[str]) -> Te
     if is_stream(path):
         where = _copy(path, spill)
     try:
-        with open(where, "rb") as handle:
-            head = handle.read(18)
+        state, codec = Snapshot.of(where), find_codec(where, name, "reads")
+        if codec == "bgzf" and not ends_well(where):
+            raise truncated(name)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=name) from error
-    if not head:
-        raise InputError(
-            "is empty, expected reads", path=name, cure="did what should write it come to its end?"
-        )
-    codec = "plain"
-    if head[:2] == b"\x1f\x8b":
-        codec = "bgzf" if head[3:4] == b"\x04" and head[12:14] == b"BC" else "gzip"
-    if codec == "bgzf" and not ends_well(where):
-        raise truncated(name)
-    return TextFile(name, os.path.abspath(where), codec)
+    return TextFile(name, os.path.abspath(where), codec, state)
 
 
 def _copy(path: str | os.PathLike[str], spill: str | os.PathLike[str]) -> str:
@@ -226,7 +237,7 @@ def inflate(file: TextFile) -> Iterator[bytes]:
     """Yield the text of a gzip file (of one or many members) in pieces of about a megabyte."""
     name, lines = file.name, 0
     engine, fresh = zlib.decompressobj(wbits=31), True
-    with open(file.path, "rb") as handle:
+    with file.opened() as handle:
         while packed := handle.read(_READ):
             while packed:
                 try:
@@ -254,7 +265,7 @@ def plain_copy(file: TextFile, target: str) -> TextFile:
     with replacing_file(target) as beside, open(beside, "wb") as handle:
         for text in inflate(file):
             handle.write(text)
-    return TextFile(file.name, target, "plain")
+    return TextFile(file.name, target, "plain", Snapshot.of(target))
 
 
 def unpack_all(files: Sequence[TextFile], spill: str, silent: bool) -> list[TextFile]:
@@ -270,7 +281,17 @@ def read_head(file: TextFile, lines: int = 1) -> tuple[list[str], list[str]]:
     header: list[str] = []
     data: list[str] = []
     found = 0
-    with open(file.path, "rb") as handle:
+    for text in _lines(file):
+        (header if text.startswith("#") and not found else data).append(text)
+        found += bool(text.strip()) and (found > 0 or not text.startswith("#"))
+        if found >= lines:
+            break
+    return header, data
+
+
+def _lines(file: TextFile) -> Iterator[str]:
+    """Lines from the first one on, as `TextBlock.read` has them."""
+    with file.opened() as handle:
         if file.codec == "plain":
             pieces: Iterator[bytes] = iter(lambda: handle.read(_READ), b"")
         elif file.codec == "bgzf":
@@ -279,23 +300,12 @@ def read_head(file: TextFile, lines: int = 1) -> tuple[list[str], list[str]]:
             pieces = inflate(file)
         rest = b""
         for piece in pieces:
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
-                text = line.rstrip(b"\r").decode("utf-8", "replace")
-                (header if text.startswith("#") and not found else data).append(text)
-                found += bool(text.strip()) and (found > 0 or not text.startswith("#"))
-                if found >= lines:
-                    return header, data
+            # All line ends are known to bytes, and the last line may go on in the next piece.
+            *whole, rest = (rest + piece).splitlines(keepends=True)
+            yield from map(_decode, whole)
         if rest:
-            text = rest.decode("utf-8", "replace")
-            (header if text.startswith("#") and not found else data).append(text)
-    return header, data
+            yield _decode(rest)
 
 
-def is_number(cell: str) -> bool:
-    """Whether a cell of a table is a number, not a label."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _decode(line: bytes) -> str:
+    return line.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n").decode("utf-8", "replace")
