@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 # What meets every dependency: stores, readers, URLs, kernels, maps, pictures, clusters, commands.
 ESSENTIAL := $(patsubst %,tests/test_%.py,foundation partition fend digest features reads counts bam \
-	cool cool_export remote hifive_files filtering distance express binning heatmap heatmap_store \
+	cool cool_export lengths remote hifive_files filtering distance express binning heatmap heatmap_store \
 	accessor plot cluster mpi cli packaging)
 # Of old versions it does not matter what they announce.
 QUIET := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning \

@@ -152,7 +152,8 @@ class HiCData(Described, Viewing, Loading, Named):
         stores. Statistics and histograms are added too; ``valid_cis_pairs`` and
         ``valid_trans_pairs`` are counted anew, but for fends in bins, where pairs of fends are no
         longer known and those of the stores are added. If the stores have the same `maxinsert`, the
-        result has it. The order of the stores does not change the pairs, to the byte.
+        result has it. The order of the stores does not change the pairs, to the byte. The partition
+        is the first one of theirs that knows lengths of chromosomes, else the first one.
 
         Parameters
         ----------
@@ -185,7 +186,8 @@ class HiCData(Described, Viewing, Loading, Named):
         """
         inputs = _open_replicates(list(filelist), self.file)
         stores = [data.store for data in inputs]
-        fends = inputs[0].fends
+        known = (data.fends for data in inputs if data.fends.partition.lengths is not None)
+        fends = next(known, inputs[0].fends)
         record: dict[str, Any] = {
             "history": join_histories([data.records for data in inputs], fends.records),
             "call": ("HiCData.combine", {"filelist": [Path(data.file).name for data in inputs]}),

@@ -154,7 +154,8 @@ class Loading(ABC):
 
         def open_source(partition: Partition) -> TextReads:
             edges = FragmentEdges.of(partition) if fragments else None
-            return TextReads(files, "pairs", base=base, edges=edges, marks=not ignore_marks)
+            marks = not ignore_marks
+            return TextReads(files, "pairs", base=base, edges=edges, marks=marks, genome=partition)
 
         arguments = {
             "maxinsert": maxinsert,

@@ -405,6 +405,7 @@ class Measuring(ABC):
             whole_bp(maxdistance or 0, "maxdistance"),
             self.calibrated,
             self.chromosome_scales,
+            self.data.fends.partition.lengths,
         )
 
     def _usable(self) -> NDArray[np.bool_]:

@@ -21,7 +21,7 @@ from hifive_dask.genome.cool import COOL_SUFFIXES, holds_coolers, read_cooler_bi
 from hifive_dask.genome.digest import digest_fasta
 from hifive_dask.genome.enzymes import parse_enzymes
 from hifive_dask.genome.fend_table import read_fend_table
-from hifive_dask.genome.lengths import read_lengths
+from hifive_dask.genome.lengths import read_lengths, with_lengths
 from hifive_dask.genome.order import Order, check_order, order_names
 from hifive_dask.genome.partition import Partition, Units
 from hifive_dask.genome.table import FEATURE_NAMES, is_feature_name
@@ -74,6 +74,7 @@ class Partitioning(ABC):
         *,
         content: Content = "auto",
         order: Order | None = None,
+        lengths: PathLike | None = None,
     ) -> None:
         """Make fends from cut sites, fragments, or a fend table; and bins of them, if binned.
 
@@ -95,11 +96,17 @@ class Partitioning(ABC):
             HiFive, and so by default; that of the ``"input"``; ``"natural"`` (chr1, chr2, chr10,
             chrX, chrM); or ``"auto"``, that of the input if the lines of each chromosome are
             together, else natural. Those of a fend table are in the order of its fends.
+        lengths
+            Lengths of the chromosomes, with which files for other programs end where these do:
+            name and length in bp, or a .pairs file with ``#chromsize:`` lines. The partition then
+            has all of their chromosomes, and that of the ``"input"`` is their order. Without
+            them, a chromosome ends with its last fend.
 
         Raises
         ------
         InputError
-            If the file is not as expected; the message names the line.
+            If a file is not as expected; the message names the line. Also if `lengths` have none
+            of the chromosomes, or a fend ends beyond.
         ParameterError
             If the format is unknown, `content` is not one of the three, or the object was made for
             bins of arbitrary size; and for an `order` that is unknown or given with a fend table.
@@ -127,9 +134,11 @@ class Partitioning(ABC):
             )
         else:
             fends = read_fend_table(filename)
-        partition = self._of_fends(fends, genome_name, re_name)
+        given: Order = order or ("bytes" if kind == "bed" else "input")
+        fends, ends, named = _with_lengths(fends, lengths, given)
+        partition = self._of_fends(fends, ends, genome_name, re_name)
         names = {"genome_name": partition.genome_name, "re_name": partition.re_name}
-        parameters = names | parameters | self._binned_parameter()
+        parameters = names | parameters | named | self._binned_parameter()
         self._accept("load_fends", filename, partition, parameters, results)
 
     def load_bins(
@@ -139,6 +148,7 @@ class Partitioning(ABC):
         format: str | None = None,
         *,
         order: Order | None = None,
+        lengths: PathLike | None = None,
     ) -> None:
         """Make bins of equal size from chromosome lengths, or take bins from a BED file or cooler.
 
@@ -156,18 +166,28 @@ class Partitioning(ABC):
         order
             Of the chromosomes, as in `load_fends`; by default that of the file for lengths. Those
             of a cooler are in its order.
+        lengths
+            Lengths of the chromosomes of a BED file, as in `load_fends`.
 
         Raises
         ------
         InputError
-            If the file is not as expected; the message names the line.
+            If a file is not as expected; the message names the line. Also if `lengths` have none
+            of the chromosomes, or a bin begins beyond.
         ParameterError
             If the format is unknown, or does not go with ``binned``: lengths need a bin size of at
             least 1 bp, a BED file 0 or None. Also for an `order` that is unknown, or given with a
-            cooler.
+            cooler, and for `lengths` with anything but a BED file.
         """
         kind = _format(filename, format, ("len", "bed", "cool"), "load_bins")
         check_order(order)
+        if lengths is not None and kind != "bed":
+            raise ParameterError(
+                f"lengths go with a BED file of bins; the format {kind!r} knows its own, leave "
+                "them out"
+            )
+        ends: NDArray[np.int64] | None
+        named: dict[str, Any] = {}
         if kind == "len":
             if not self._binned:
                 raise ParameterError(
@@ -175,16 +195,18 @@ class Partitioning(ABC):
                     "least 1 bp: Fend(filename, 'w', binned=...)"
                 )
             size = self._binned
-            names, lengths = read_lengths(filename)
+            names, length = read_lengths(filename)
             ordered = order_names(names, order or "input")
-            length = dict(zip(names, lengths, strict=True))
-            bins = bins_from_lengths(ordered, np.array([length[name] for name in ordered]), size)
+            length_of = dict(zip(names, length, strict=True))
+            ends = np.array([length_of[name] for name in ordered])
+            bins = bins_from_lengths(ordered, ends, size)
         elif kind == "cool":
             if order is not None:
                 raise ParameterError(
                     f"order is {order!r}, but chromosomes of a cooler are in its order"
                 )
-            bins, size = read_cooler_bins(filename, self._binned)
+            bins, size, ends, assembly = read_cooler_bins(filename, self._binned)
+            genome_name = genome_name or assembly
         else:
             if self._binned:
                 raise ParameterError(
@@ -192,10 +214,11 @@ class Partitioning(ABC):
                     "file; leave binned out, or give 0"
                 )
             size = 0
-            bins = read_bed_bins(filename, order or "bytes")
-        partition = Partition(None, bins, size, genome_name or "")
+            given: Order = order or "bytes"
+            bins, ends, named = _with_lengths(read_bed_bins(filename, given), lengths, given)
+        partition = Partition(None, bins, size, genome_name or "", lengths=ends)
         parameters = {"genome_name": partition.genome_name, "format": kind, "binned": size}
-        parameters |= _given_order(order)
+        parameters |= _given_order(order) | named
         self._accept("load_bins", filename, partition, parameters, {})
 
     def digest(
@@ -311,7 +334,8 @@ class Partitioning(ABC):
             windows["mappability"] = map_size
             parameters["mappability"] = Path(track[0]).name
             parameters["mappability_window"] = map_size
-        partition = self._of_fends(fends, genome_name, ",".join(e.name for e in enzymes), windows)
+        names = ",".join(e.name for e in enzymes)
+        partition = self._of_fends(fends, digest.lengths, genome_name, names, windows)
         results = {"sites": digest.sites, "sequences_left_out": digest.left_out}
         self._accept("digest", filename, partition, parameters | self._binned_parameter(), results)
 
@@ -394,12 +418,14 @@ class Partitioning(ABC):
     def _of_fends(
         self,
         fends: Units,
+        lengths: NDArray[np.int64] | None,
         genome_name: str | None,
         re_name: str | None,
         windows: dict[str, int] | None = None,
     ) -> Partition:
         bins = bins_from_fends(fends, self._binned) if self._binned else None
-        return Partition(fends, bins, self._binned, genome_name or "", re_name or "", windows or {})
+        names = genome_name or "", re_name or ""
+        return Partition(fends, bins, self._binned, *names, windows or {}, lengths)
 
     def _binned_parameter(self) -> dict[str, Any]:
         return {} if self._binned is None else {"binned": self._binned}
@@ -407,6 +433,15 @@ class Partitioning(ABC):
 
 def _given_order(order: Order | None) -> dict[str, Any]:
     return {} if order is None else {"order": order}
+
+
+def _with_lengths(
+    units: Units, lengths: PathLike | None, order: Order
+) -> tuple[Units, NDArray[np.int64] | None, dict[str, Any]]:
+    """Units on all chromosomes of a file of lengths, these, and what is recorded of it."""
+    if lengths is None:
+        return units, None, {}
+    return *with_lengths(units, lengths, order), {"lengths": Path(lengths).name}
 
 
 def _window(window: SupportsIndex | str, name: str = "window") -> int:

@@ -110,6 +110,14 @@ FENDS = StoreSchema(
     (
         Variable("chromosome", ("chromosome",), "str", "1", "Chromosome names in genome order."),
         Variable(
+            "chromosome_length",
+            ("chromosome",),
+            "int64",
+            "bp",
+            "Length of each chromosome; 0 where it is not known.",
+            optional=True,
+        ),
+        Variable(
             "chromosome_offset",
             ("chromosome_edge",),
             "int64",
@@ -412,6 +420,14 @@ HEATMAPS = StoreSchema(
     "The map of a whole genome at one or several bin sizes.",
     (
         Variable("chromosome", ("chromosome",), "str", "1", "Chromosome names, in order of bins."),
+        Variable(
+            "chromosome_length",
+            ("chromosome",),
+            "int64",
+            "bp",
+            "Length of each chromosome; up to its last fend or bin where it is not known.",
+            optional=True,
+        ),
         Variable(
             "r<binsize>/bin_chromosome",
             ("bin",),

@@ -61,8 +61,9 @@ def content(path: Path) -> dict[str, Any]:
 
 
 def assert_equal_files(a: Path, b: Path) -> None:
-    """Two HDF5 files hold the same, with the same types."""
+    """Two HDF5 files hold the same, with the same types; HiFive's know no lengths."""
     one, two = content(a), content(b)
+    two["arrays"].pop("chromosome_length", None)
     assert one["attributes"] == two["attributes"]
     assert one["arrays"].keys() == two["arrays"].keys()
     for name, array in one["arrays"].items():

@@ -32,6 +32,7 @@ _OFFSETS = {"fend": "chromosome_offset", "bin": "chromosome_bin_offset"}
 _TABLES = {"fend": ("fends", "chr_indices"), "bin": ("bins", "bin_indices")}
 _COORDINATES = ("start", "stop", "mid")
 _ATTRIBUTES = ("genome_name", "re_name", "binned")
+_LENGTH = "chromosome_length"
 _WINDOW = "_window"  # end of the attribute that belongs to a feature
 
 
@@ -152,6 +153,8 @@ def _read_zarr(path: Location) -> tuple[xr.Dataset, History, str]:
     group: Any = open_verified(path, FENDS)
     names = [str(name) for name in group["chromosome"][...]]
     data: dict[str, Any] = {"chromosome": ("chromosome", np.array(names, dtype=str))}
+    if _LENGTH in group:
+        data |= _lengths(group[_LENGTH][...], len(names), str(path))
     attributes = {name: group.attrs[name] for name in _ATTRIBUTES if name in group.attrs}
     for part, offset in _OFFSETS.items():
         if offset not in group:
@@ -166,7 +169,7 @@ def _read_zarr(path: Location) -> tuple[xr.Dataset, History, str]:
             if name not in group:
                 raise StoreError(f"{path}: lacks the variable {name!r}; make it again")
             data[name] = (FENDS[name].dims, group[name][...])
-    if len(data) == 1:
+    if not set(_OFFSETS.values()) & set(data):
         raise StoreError(f"{path}: holds neither fends nor bins; make it again")
     dataset = xr.Dataset(data, attrs=attributes)
     return dataset, history_of(group), str(group.attrs["uuid"])
@@ -176,6 +179,8 @@ def _write_hdf5(path: Path, dataset: xr.Dataset, history: History) -> None:
     with h5py.File(path, "w") as file:
         names = [name.encode() for name in dataset["chromosome"].values.tolist()]
         file["chromosomes"] = np.array(names, dtype=np.bytes_)
+        if _LENGTH in dataset:
+            file[_LENGTH] = dataset[_LENGTH].values.astype(np.int64)
         for part, (table, index) in _TABLES.items():
             records = compound(dataset, part)
             if records is not None:
@@ -211,6 +216,8 @@ def _read_hdf5(path: Path) -> tuple[xr.Dataset, History, None]:
     if "binned" in attributes:
         found["binned"] = int(attributes["binned"])
     data: dict[str, Any] = {"chromosome": ("chromosome", np.array(names, dtype=str))}
+    if _LENGTH in arrays:
+        data |= _lengths(arrays[_LENGTH], len(names), where)
     for part, (table, index) in _TABLES.items():
         if table in arrays:
             found |= _windows(attributes, arrays[table].dtype.names or ())
@@ -225,6 +232,16 @@ def _read_hdf5(path: Path) -> tuple[xr.Dataset, History, None]:
                 )
     history = History.from_text(str(attributes.get("history", "")))
     return xr.Dataset(data, attrs=found), history, None
+
+
+def _lengths(values: NDArray[Any], chromosomes: int, where: str) -> dict[str, Any]:
+    """The variable of lengths, checked."""
+    if values.shape != (chromosomes,) or (values < 0).any():
+        raise StoreError(
+            f"{where}: {_LENGTH} is {_few(values)}, expected a length in bp, or 0, for each of "
+            f"{chromosomes} chromosomes; make the partition again"
+        )
+    return {_LENGTH: (FENDS[_LENGTH].dims, values.astype(np.int64))}
 
 
 def _few(numbers: NDArray[Any]) -> str:

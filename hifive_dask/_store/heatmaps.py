@@ -38,6 +38,7 @@ Layer = Literal["observed", "expected"]
 
 _NOT_STORED = -1  # of observed integers; else NaN
 _MOST_READS = np.iinfo(np.int32).max
+_LENGTH = "chromosome_length"
 _BINS = {"chrom": "bin_chromosome", "start": "bin_start", "stop": "bin_stop"}
 
 
@@ -97,12 +98,15 @@ def create_heatmaps(
     token: str,
     chromosomes: Sequence[str],
     levels: Sequence[Level],
+    lengths: NDArray[np.int64] | None = None,
     observed: Literal["int32", "float32"] = "int32",
 ) -> None:
-    """Make an incomplete store with room for all cells."""
+    """Make an incomplete store with room for all cells; `lengths` are those of chromosomes, bp."""
     with zarr_store.creating(path, HEATMAPS) as group:
         group.attrs["uuid"] = token
         zarr_store.write_array(group, HEATMAPS, "chromosome", chromosomes)
+        if lengths is not None:
+            zarr_store.write_array(group, HEATMAPS, _LENGTH, lengths)
         for level in levels:
             _create_level(group, level, observed)
 
@@ -176,6 +180,8 @@ class StoredMaps:
         Digest of what it was made from.
     chromosomes
         Names.
+    lengths
+        int64 (chromosomes): bp; None if not known.
     levels
         By ascending bin size.
     attributes
@@ -187,6 +193,7 @@ class StoredMaps:
     file: str
     token: str
     chromosomes: tuple[str, ...]
+    lengths: NDArray[np.int64] | None
     levels: tuple[Level, ...]
     attributes: Mapping[str, Any]
     records: History
@@ -225,6 +232,7 @@ class StoredMaps:
             where,
             str(group.attrs["uuid"]),
             tuple(map(str, names)),
+            np.asarray(zarr_store.array_of(group, _LENGTH)[...]) if _LENGTH in group else None,
             tuple(levels),
             dict(group.attrs),
             zarr_store.history_of(group),

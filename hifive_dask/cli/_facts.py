@@ -141,7 +141,9 @@ def _of_fends(fend: Fend) -> dict[str, Any]:
             for part, units in (("fends", partition.fends), ("bins", partition.bins))
         }
         last = int(partition.units.lengths[c])
-        chromosomes.append({"name": name, **counts, "last_position": last})
+        length = 0 if partition.lengths is None else int(partition.lengths[c])
+        own = {"name": name, **counts, "last_position": last, "length": length or None}
+        chromosomes.append(own)
     return {
         "token": fend.token,
         "kind": partition.kind,

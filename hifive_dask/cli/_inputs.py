@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,12 @@ genome_options = stack(
     click.option("--sites", type=existing, help="BED of cut sites."),
     click.option("--fragments", type=existing, help="BED of restriction fragments."),
     click.option("--fend-table", type=existing, help="HiCPipe fend table."),
-    click.option("--chrom-sizes", type=existing, help="Chromosome lengths; needs --binned."),
+    click.option(
+        "--chrom-sizes",
+        type=existing,
+        help="Chromosome lengths: alone bins of --binned are made of them; beside --sites, "
+        "--fragments, --fend-table or --bins they say where chromosomes end.",
+    ),
     click.option("--bins", type=existing, help="BED of bins."),
     click.option("--cool", type=address, help="Bins of a cooler, FILE or FILE::GROUP."),
     click.option("--fasta", type=existing, help="Sequence of the genome; needs --enzyme."),
@@ -125,6 +131,9 @@ kept_features_option = click.option(
     help="With --fasta: features to keep, of length and gc, or none.",
     show_default="length,gc",
 )
+
+# Take lengths of chromosomes beside them; the other inputs know their own.
+_LENGTHS = ("sites", "fragments", "fend_table", "bins")
 
 # Go with --fasta: arguments of `Fend.digest`, and options.
 _DIGEST = {
@@ -231,7 +240,10 @@ def style_of(options: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class GenomeInput:
-    """The one file that a partition is made from; for a sequence also how, in `digest`."""
+    """The one file that a partition is made from; for a sequence also how, in `digest`.
+
+    `lengths` is a file of lengths of chromosomes beside it.
+    """
 
     kind: str
     path: Path
@@ -240,16 +252,22 @@ class GenomeInput:
     enzyme: str | None
     digest: dict[str, Any]
     order: str | None
+    lengths: Path | None = None
 
     @classmethod
     def choose(cls, options: dict[str, Any]) -> GenomeInput:
         """Find the one that was given among the values of `genome_options`."""
         kinds = ("sites", "fragments", "fend_table", "chrom_sizes", "bins", "cool", "fasta")
         found = [kind for kind in kinds if options[kind] is not None]
+        lengths = options["chrom_sizes"] if len(found) == 2 else None
+        if lengths is not None:
+            found.remove("chrom_sizes")
         if len(found) != 1:
             names = ", ".join("--" + kind.replace("_", "-") for kind in kinds)
             raise click.UsageError(f"give exactly one of {names}")
         kind, binned = found[0], options["binned"]
+        if lengths is not None and kind not in _LENGTHS:
+            raise click.UsageError(f"--{kind} has lengths of its own; leave --chrom-sizes out")
         if kind == "chrom_sizes" and binned is None:
             raise click.UsageError("--chrom-sizes needs a bin size: --binned SIZE")
         if kind == "bins" and binned is not None:
@@ -275,12 +293,26 @@ class GenomeInput:
                 f"--order: --{kind.replace('_', '-')} has the order in the file; leave --order out"
             )
         named = given(options, "genome", "enzyme", "order")
-        return cls(kind, options[kind], binned, **named, digest=digest)
+        return cls(kind, options[kind], binned, **named, digest=digest, lengths=lengths)
+
+    def with_reads(self, kind: str, reads: Sequence[Path]) -> GenomeInput:
+        """The same with lengths of the first file of ``.pairs`` that has some, if there are none.
+
+        `kind` is the format of the reads.
+        """
+        from hifive_dask.genome.lengths import pairs_lengths
+        from hifive_dask.reads.text import is_stream
+
+        if kind != "pairs" or self.lengths is not None or self.kind not in _LENGTHS:
+            return self
+        known = (path for path in reads if not is_stream(path) and pairs_lengths(path))
+        return replace(self, lengths=next(known, None))
 
     @property
     def files(self) -> list[Path]:
         """All files that are read."""
-        return [self.path, *(value for value in self.digest.values() if isinstance(value, Path))]
+        files = [self.path, *(value for value in self.digest.values() if isinstance(value, Path))]
+        return files if self.lengths is None else [*files, self.lengths]
 
 
 def make_fends(out: Place, source: GenomeInput, *, silent: bool) -> Fend:
@@ -288,22 +320,24 @@ def make_fends(out: Place, source: GenomeInput, *, silent: bool) -> Fend:
     from hifive_dask import Fend
 
     order: Any = {"order": source.order or "auto"}
+    lengths: Any = {"lengths": source.lengths}
     fend = Fend(out, "w", binned=0 if source.kind == "bins" else source.binned, silent=silent)
     if source.kind == "chrom_sizes":
         fend.load_bins(source.path, source.genome, format="len", **order)
     elif source.kind == "bins":
-        fend.load_bins(source.path, source.genome, format="bed", **order)
+        fend.load_bins(source.path, source.genome, format="bed", **order, **lengths)
     elif source.kind == "cool":
         fend.load_bins(source.path, source.genome, format="cool")
     elif source.kind == "fasta":
         assert source.enzyme is not None
         fend.digest(source.path, source.enzyme, source.genome, **source.digest, **order)
     elif source.kind == "fend_table":
-        fend.load_fends(source.path, source.genome, source.enzyme, format="fend")
+        fend.load_fends(source.path, source.genome, source.enzyme, format="fend", **lengths)
     else:
         content: Any = source.kind
         names = (source.genome, source.enzyme)
-        fend.load_fends(source.path, *names, format="bed", content=content, **order)
+        bed = {"format": "bed", "content": content, **order, **lengths}
+        fend.load_fends(source.path, *names, **bed)
     fend.save()
     return fend
 

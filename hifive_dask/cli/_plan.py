@@ -303,12 +303,13 @@ def plan_maps(
 ) -> Step:
     """Maps of some chromosomes: shards of a store, maps of other formats."""
     units, store = hic.units, hic.data.store
+    ends = hic.fends.partition.ends
     chosen = units.select(chroms)
     tasks, memory, size = 0, 0, _COOLER if form in ("cool", "mcool") else _STORE
     if form == "mcool" and len(binsizes) == 1:
         from hifive_dask.export.cool import levels_above
 
-        binsizes = levels_above(binsizes[0], int(units.lengths[chosen].sum()))
+        binsizes = levels_above(binsizes[0], int(ends[chosen].sum()))
     for number, binsize in enumerate(binsizes):
         check_binsize(units, binsize)
         bins = _bins(units, chosen, binsize)

@@ -38,6 +38,7 @@ def command(settings: Settings, /, out: Place, **options: Any) -> None:
     """Make a genome partition: fends, bins, or fends in bins.
 
     Give one input: --sites, --fragments, --fend-table, --chrom-sizes, --bins, --cool or --fasta.
+    Beside files of sites, fragments, fends or bins, --chrom-sizes says where chromosomes end.
     """
     from hifive_dask.cli._facts import facts_of
 

@@ -84,13 +84,16 @@ def _fends(settings: Settings, fend: Fend) -> None:
         rows["bin size, bp"] = partition.binned or "various"
     rows["features"] = ", ".join(partition.units.features) or "-"
     settings.table(f"Partition {fend.file}", rows)
-    lines: list[tuple[str, ...]] = [("chromosome", "fends", "bins", "last position, bp")]
+    head = ("chromosome", "fends", "bins", "last position, bp", "length, bp")
+    lines: list[tuple[str, ...]] = [head]
     for c, name in enumerate(partition.chromosomes):
         numbers = ["-", "-"]
         for k, units in enumerate((partition.fends, partition.bins)):
             if units is not None:
                 numbers[k] = f"{units.offset[c + 1] - units.offset[c]:,}"
-        lines.append((name, *numbers, f"{partition.units.lengths[c]:,}"))
+        length = 0 if partition.lengths is None else partition.lengths[c]
+        ends = f"{partition.units.lengths[c]:,}", f"{length:,}" if length else "-"
+        lines.append((name, *numbers, *ends))
     settings.table("Chromosomes", lines)
 
 

@@ -87,6 +87,7 @@ def command(
     if not reads and not options["mates"]:
         raise click.UsageError("give files of reads: --reads FILE, or --mates FILE1 FILE2")
     kind = reads_format(reads, options)  # before any work is done
+    source = source.with_reads(kind, reads)
     steps = Steps(out, restart=restart, say=settings.say)
     pipeline = Pipeline(settings, steps, out, source, reads, method, options)
     if dry_run:

@@ -104,7 +104,7 @@ def write_mcool(path: PathLike, recipe: Recipe, binsizes: Sequence[int], **optio
     sizes = sorted(set(binsizes))
     if len(sizes) == 1 and sizes[0] > 0:
         chosen = recipe.units.select(options.get("chroms"))
-        sizes = levels_above(sizes[0], int(recipe.units.lengths[chosen].sum()))
+        sizes = levels_above(sizes[0], int(recipe.units.ends(recipe.lengths)[chosen].sum()))
     _write(path, recipe, {f"/resolutions/{size}": size for size in sizes}, **options)
 
 
@@ -134,7 +134,8 @@ def _write(
             )
     with replacing_file(path) as beside:
         for group, binsize in groups.items():
-            bins = genome_bins(recipe.units, recipe.genome.valid, binsize, chosen)
+            units, usable = recipe.units, recipe.genome.valid
+            bins = genome_bins(units, usable, binsize, chosen, recipe.lengths)
             strips = pixel_strips(recipe, bins, includetrans=includetrans, silent=silent)
             cooler.create_cooler(
                 f"{beside}::{group}",

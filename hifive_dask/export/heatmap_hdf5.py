@@ -19,6 +19,7 @@ from hifive_dask._store.hdf5 import open_hdf5, plain, text_array
 from hifive_dask._store.kinds import replacing_store
 from hifive_dask._store.places import Location, local
 from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.genome.table import INT32_MAX
 from hifive_dask.heatmap.axes import coordinates
 from hifive_dask.heatmap.labels import describe
 from hifive_dask.heatmap.maps import Map, MapSet, upper_cells
@@ -54,8 +55,9 @@ def open_heatmaps(path: Location) -> xr.DataTree:
         genome, symmetric. ``hic.region`` of the tree finds regions in it. Node attributes are those
         of `HiC.heatmap` and ``trans``: whether there are cells of two chromosomes, which else are
         -1 in ``observed`` and NaN in the others. Root attributes are ``resolutions`` (bp),
-        ``chromosomes``, ``datatype``, ``maxdistance``, ``history``, ``source``, ``pairs_token`` and
-        ``uuid``. With datatype "expected", ``observed`` is float32.
+        ``chromosomes``, ``chromosome_lengths`` (bp, if known), ``datatype``, ``maxdistance``,
+        ``history``, ``source``, ``pairs_token`` and ``uuid``. With datatype "expected",
+        ``observed`` is float32.
 
         Of a HiFive file there is a node per map: ``"chr1"`` for a chromosome, ``"chr1_by_chr2"``
         for two. Maps within a chromosome are symmetric; their diagonal is 0 if the root attribute
@@ -295,7 +297,8 @@ def datasets(maps: MapSet) -> Iterator[tuple[str, NDArray[Any]]]:
     """
     yield "chromosomes", np.array([name.encode() for name in maps.chromosomes], dtype=np.bytes_)
     for name, bins in maps.bins.items():
-        yield f"{name}.positions", bins.astype(np.int32)
+        # The last bin can end beyond the largest position, rounded up.
+        yield f"{name}.positions", bins.clip(max=INT32_MAX).astype(np.int32)
     for each in maps.maps:
         most = each.observed.max(initial=0)
         if most > np.iinfo(np.int32).max:

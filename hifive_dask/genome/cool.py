@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,16 @@ from hifive_dask.errors import HifiveDaskError, InputError, StateError
 from hifive_dask.genome.build import bins_from_intervals, bins_from_lengths
 from hifive_dask.genome.files import HDF5, kind_of
 from hifive_dask.genome.partition import Units
+from hifive_dask.genome.table import INT32_MAX
 
 __all__ = [
     "COOL_SUFFIXES",
     "MOST_IN_PIXEL",
+    "assembly_of",
     "bin_columns",
     "bin_size",
     "choose_cooler",
+    "cooler_lengths",
     "cooler_package",
     "holds_coolers",
     "list_coolers",
@@ -73,17 +76,27 @@ def open_cooler(uri: str) -> Any:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or a chromosome is longer than positions can be.
     """
+    path, _, group = uri.partition("::")
     try:
-        return cooler_package().Cooler(uri)
+        cooler = cooler_package().Cooler(uri)
     except (OSError, KeyError, ValueError) as error:
-        path, _, group = uri.partition("::")
         raise InputError(
             f"holds no cooler at {group or '/'} ({error})",
             path=path,
             cure="check the address, FILE::/resolutions/10000 or FILE::/cells/NAME",
         ) from error
+    lengths = cooler_lengths(cooler)
+    wrong = np.flatnonzero((lengths < 0) | (lengths > INT32_MAX))
+    if len(wrong):
+        raise InputError(
+            f"says that {cooler.chromnames[wrong[0]]} has {lengths[wrong[0]]:,} bp; positions here "
+            f"and in coolers reach to {INT32_MAX:,}, and cooler writes larger ones as others",
+            path=uri,
+            cure="cut such a chromosome in two before reads are aligned, or counted",
+        )
+    return cooler
 
 
 def list_coolers(address: str | os.PathLike[str]) -> list[str]:
@@ -164,8 +177,29 @@ def choose_cooler(
     )
 
 
-def read_cooler_bins(address: str | os.PathLike[str], binsize: int | None) -> tuple[Units, int]:
-    """The bins of a cooler, and their size in bp, 0 if they are of arbitrary size.
+class CoolerBins(NamedTuple):
+    """The bins of a cooler.
+
+    Parameters
+    ----------
+    units
+        The bins.
+    binsize
+        bp; 0 for bins of arbitrary size.
+    lengths
+        int64 (C): bp of every chromosome.
+    assembly
+        Name of the genome; empty if not known.
+    """
+
+    units: Units
+    binsize: int
+    lengths: Int64
+    assembly: str
+
+
+def read_cooler_bins(address: str | os.PathLike[str], binsize: int | None) -> CoolerBins:
+    """The bins of a cooler, and what it knows of the genome.
 
     Bins of one size are those that `bins_from_lengths` makes: the last one of a chromosome may
     reach beyond its end, where the cooler clips it.
@@ -196,9 +230,9 @@ def read_cooler_bins(address: str | os.PathLike[str], binsize: int | None) -> tu
     wanted = "this call" if binsize is None else f"binned={binsize}"
     cooler = choose_cooler(address, check, wanted)[1]
     names = [str(name) for name in cooler.chromnames]
-    size = _size(cooler)
+    size, known = _size(cooler), (cooler_lengths(cooler), assembly_of(cooler))
     if size:
-        return bins_from_lengths(names, np.asarray(cooler.chromsizes, dtype=np.int64), size), size
+        return CoolerBins(bins_from_lengths(names, known[0], size), size, *known)
     chromosome, start, stop = bin_columns(cooler, names)
     follows = (chromosome[1:] > chromosome[:-1]) | (start[1:] >= stop[:-1])
     good = np.r_[True, follows & (chromosome[1:] >= chromosome[:-1])] & (stop > start)
@@ -209,13 +243,24 @@ def read_cooler_bins(address: str | os.PathLike[str], binsize: int | None) -> tu
             "before, or is out of order",
             path=cooler.filename,
         )
-    return bins_from_intervals(names, chromosome, start, stop, {}), 0
+    return CoolerBins(bins_from_intervals(names, chromosome, start, stop, {}), 0, *known)
+
+
+def cooler_lengths(cooler: Any) -> Int64:
+    """int64 (C): bp of every chromosome of a cooler."""
+    return np.asarray(cooler.chromsizes, dtype=np.int64)
+
+
+def assembly_of(cooler: Any) -> str:
+    """Name of the genome of a cooler; empty if not known."""
+    name = str(cooler.info.get("genome-assembly") or "")
+    return "" if name == "unknown" else name
 
 
 def _size(cooler: Any) -> int:
     """Size of the bins in bp if they cover all chromosomes, else 0."""
     size = bin_size(cooler)
-    lengths = np.asarray(cooler.chromsizes, dtype=np.int64)
+    lengths = cooler_lengths(cooler)
     whole = size and int(((lengths - 1) // size + 1).sum()) == number_of_bins(cooler)
     return size if whole else 0
 

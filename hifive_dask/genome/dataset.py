@@ -14,11 +14,14 @@ __all__ = ["from_dataset", "to_dataset"]
 _PARTS = (("fend", "chromosome_offset"), ("bin", "chromosome_bin_offset"))
 _COORDINATES = ("start", "stop", "mid")
 _WINDOW = "_window"
+_LENGTH = "chromosome_length"
 
 
 def to_dataset(partition: Partition) -> xr.Dataset:
     """Return the arrays of a partition, named and dimensioned as in `schema.FENDS`."""
     data: dict[str, Any] = {"chromosome": ("chromosome", np.array(partition.chromosomes, str))}
+    if partition.lengths is not None:
+        data[_LENGTH] = ("chromosome", partition.lengths)
     for (part, offset), units in zip(_PARTS, (partition.fends, partition.bins), strict=True):
         if units is None:
             continue
@@ -75,4 +78,5 @@ def from_dataset(dataset: xr.Dataset) -> Partition:
             for name, size in dataset.attrs.items()
             if str(name).endswith(_WINDOW)
         },
+        dataset[_LENGTH].values if _LENGTH in dataset else None,
     )

@@ -38,11 +38,14 @@ class Digest:
         Number of cut sites of every enzyme. A site that two enzymes cut counts for both.
     left_out
         Number of sequences that were not wanted.
+    lengths
+        int64 (C): bp of every sequence.
     """
 
     units: Units
     sites: dict[str, int]
     left_out: int
+    lengths: Int64
 
 
 def digest_fasta(
@@ -88,18 +91,19 @@ def digest_fasta(
         If a pattern fits no name, or no sequence is left.
     """
     cutting = _Cutting(enzymes, gc_window)
-    names: list[str] = []
+    lengths: dict[str, int] = {}
     left_out: list[str] = []
     size = os.path.getsize(path) if os.path.isfile(path) else 0
     with progress("Digesting", size, silent=silent) as advance:
         for name, sequence in read_fasta(path, advance):
             wanted = any(fnmatchcase(name, pattern) for pattern in chroms)
             if wanted and len(sequence) >= minlength:
-                names.append(name)
+                lengths[name] = len(sequence)
                 cutting.cut(sequence)
             else:
                 left_out.append(name)
             del sequence  # or two of them are in memory while the next one is read
+    names = list(lengths)
     _check_patterns(path, chroms, names + left_out)
     if not names:
         raise ParameterError(f"{path}: no sequence is left with minlength={minlength}")
@@ -126,7 +130,8 @@ def digest_fasta(
             f"fends: {name_list(empty)}",
             InputWarning,
         )
-    return Digest(units, cutting.sites, len(left_out))
+    length_of = np.array([lengths[name] for name in units.chromosomes], dtype=np.int64)
+    return Digest(units, cutting.sites, len(left_out), length_of)
 
 
 class _Cutting:

@@ -78,6 +78,30 @@ class Units:
         spans = (self.span(c) for c in range(len(self.chromosomes)))
         return np.array([self.stop[span].max(initial=0) for span in spans], dtype=np.int64)
 
+    def ends(self, lengths: Int64 | None) -> Int64:
+        """int64 (C): known lengths of chromosomes, else `lengths`, those up to their last unit."""
+        return self.lengths if lengths is None else np.where(lengths > 0, lengths, self.lengths)
+
+    def placed_on(self, chromosomes: Sequence[str]) -> Units:
+        """The same units among other chromosomes, in the order of these; none may be missing."""
+        if tuple(chromosomes) == self.chromosomes:
+            return self
+        place = [self.index.get(name) for name in chromosomes]
+        number = np.array([0 if c is None else np.diff(self.offset)[c] for c in place])
+        offset = np.r_[0, np.cumsum(number)].astype(np.int64)
+        spans = [self.span(c) for c in place if c is not None]
+        taken = np.concatenate([np.arange(span.start, span.stop) for span in spans])
+        return replace(
+            self,
+            chromosomes=tuple(chromosomes),
+            offset=offset,
+            start=self.start[taken],
+            stop=self.stop[taken],
+            mid=self.mid[taken],
+            features={name: values[taken] for name, values in self.features.items()},
+            num_fends=None if self.num_fends is None else self.num_fends[taken],
+        )
+
     @property
     def longest(self) -> str:
         """Name of the longest chromosome, the first one of several."""
@@ -140,6 +164,8 @@ class Partition:
         Free text; empty when not given.
     windows
         Bases at the ends of a unit that a feature is a mean over, in bp, where that is known.
+    lengths
+        int64 (C): length of every chromosome in bp, 0 where it is not known; None if none is.
     """
 
     fends: Units | None
@@ -148,6 +174,7 @@ class Partition:
     genome_name: str = ""
     re_name: str = ""
     windows: Mapping[str, int] = field(default_factory=dict)
+    lengths: Int64 | None = None
 
     @property
     def units(self) -> Units:
@@ -160,6 +187,11 @@ class Partition:
     def chromosomes(self) -> tuple[str, ...]:
         """Chromosome names in genome order."""
         return self.units.chromosomes
+
+    @cached_property
+    def ends(self) -> Int64:
+        """int64 (C): bp of every chromosome, up to the end of its last unit if not known."""
+        return self.units.ends(self.lengths)
 
     @cached_property
     def fend_bin(self) -> Int32:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hifive_dask.errors import ParameterError, RegionError
 from hifive_dask.genome.partition import Units
+from hifive_dask.genome.table import INT32_MAX
 from hifive_dask.heatmap.axes import Segment, Stretch
 
 __all__ = ["Bins", "Request", "find_bins", "joint_segments"]
@@ -147,7 +148,8 @@ def find_bins(units: Units, valid: NDArray[np.int32], request: Request) -> Bins:
     inside = lo + np.searchsorted(mid[lo - span.start : hi - span.start], bounds, "left")
     if request.binbounds is not None or binsize:
         found = inside
-    mapping = np.concatenate([bounds, inside], axis=1).astype(np.int32)
+    # The last bin can end beyond the largest position, rounded up.
+    mapping = np.concatenate([bounds.clip(max=INT32_MAX), inside], axis=1).astype(np.int32)
     return Bins(chrom, bounds[:, 0], bounds[:, 1], found[:, 0], found[:, 1], lo, hi, mapping)
 
 

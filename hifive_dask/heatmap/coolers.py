@@ -19,8 +19,10 @@ from hifive_dask._store.links import relative_link
 from hifive_dask._store.places import Location, Place
 from hifive_dask.errors import InputError, ParameterError
 from hifive_dask.genome.cool import (
+    assembly_of,
     bin_columns,
     bin_size,
+    cooler_lengths,
     list_coolers,
     open_cooler,
     read_pixels,
@@ -104,12 +106,12 @@ def import_heatmaps(
     sizes = None if binsizes is None else [whole_bp(size, "binsizes") for size in binsizes]
     least = bp_or_none(trans_minbinsize, "trans_minbinsize")
     found = _resolutions(os.fspath(address), sizes)
-    names, levels = _levels(found, includetrans, least)
+    genome, levels = _levels(found, includetrans, least)
     weights = _weights(found, weight, divisive)
     # Before the file is read to its end.
     check_maps(path, {level.binsize: level.cells for level in levels}, most_bytes)
     file, mark, group = os.fspath(address).partition("::")
-    maps = _plan(file, found, names, levels, weights)
+    maps = _plan(file, found, genome, levels, weights)
     history = History()
     parameters = {
         "address": Path(file).name + mark + group,
@@ -121,16 +123,11 @@ def import_heatmaps(
     attributes = {
         "datatype": "balanced" if weights else "counts",
         "maxdistance": 0,
-        "genome_name": _assembly(next(iter(found.values()))),
+        "genome_name": assembly_of(open_cooler(next(iter(found.values())))),
         "source": relative_link(file, path),
         "pairs_token": "",
     }
     write_maps(path, maps, history=history, attributes=attributes, silent=silent)
-
-
-def _assembly(uri: str) -> str:
-    name = str(open_cooler(uri).info.get("genome-assembly") or "")
-    return "" if name == "unknown" else name
 
 
 def _resolutions(address: str, binsizes: Sequence[int] | None) -> dict[int, str]:
@@ -169,21 +166,19 @@ def _only_one(size: int, uris: Sequence[str]) -> str:
 
 def _levels(
     found: Mapping[int, str], includetrans: bool, least: int | None
-) -> tuple[list[str], list[Level]]:
-    """Chromosomes that have bins, which all resolutions must share, and the bins of each."""
-    names: list[str] | None = None
+) -> tuple[dict[str, int], list[Level]]:
+    """Lengths of chromosomes, which all resolutions must share, and the bins of each."""
+    genome: dict[str, int] = {}
     levels = []
     for size, uri in found.items():
         cooler = open_cooler(uri)
-        known = [str(name) for name in cooler.chromnames]
-        chrom, start, stop = bin_columns(cooler, known)
-        held, place = np.unique(chrom, return_inverse=True)
-        own = [known[k] for k in held]
-        if own != (names := names or own):
+        own = dict(zip(cooler.chromnames, cooler_lengths(cooler).tolist(), strict=True))
+        if list(own.items()) != list((genome := genome or own).items()):
             raise InputError("has other chromosomes than the first resolution", path=uri)
+        chrom, start, stop = bin_columns(cooler, list(own))
         trans = has_trans(size, includetrans, least)
-        levels.append(Level(size, trans, place.astype(np.int32), start, stop))
-    return names or [], levels
+        levels.append(Level(size, trans, chrom.astype(np.int32), start, stop))
+    return genome, levels
 
 
 def _weights(
@@ -233,7 +228,7 @@ def _divides(name: str) -> bool:
 def _plan(
     file: str,
     found: Mapping[int, str],
-    names: Sequence[str],
+    genome: Mapping[str, int],
     levels: Sequence[Level],
     weights: Mapping[int, NDArray[np.float64]],
 ) -> Maps:
@@ -250,7 +245,8 @@ def _plan(
     def cells(level: Level, store: Place) -> Cells:
         return _PixelCells(found[level.binsize], digest, weights.get(level.binsize))
 
-    return Maps(token, names, levels, cells)
+    lengths = np.array([*genome.values()], dtype=np.int64)
+    return Maps(token, [*genome], levels, cells, lengths=lengths)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hifive_dask._store.atomic import replacing_file
 from hifive_dask._store.places import local
 from hifive_dask.errors import ParameterError, StoreError
+from hifive_dask.genome.table import INT32_MAX
 
 __all__ = [
     "Header",
@@ -236,7 +237,7 @@ def _pack(header: Header) -> bytes:
         header.data_size,
         header.index_size,
         *(scale.start for scale in scales),
-        *(scale.stop for scale in scales),
+        *(scale.stop.clip(max=INT32_MAX) for scale in scales),
         header.minscore,
         header.maxscore,
         [scale.maxbinsize for scale in scales],

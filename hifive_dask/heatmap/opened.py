@@ -88,6 +88,8 @@ def open_store(path: Location) -> xr.DataTree:
     attributes = {name: maps.attributes[name] for name in _KEPT}
     attributes["genome_name"] = maps.attributes.get("genome_name", "")
     attributes |= {"chromosomes": list(maps.chromosomes), "history": maps.attributes["history"]}
+    if maps.lengths is not None:
+        attributes["chromosome_lengths"] = maps.lengths.tolist()
     return xr.DataTree.from_dict({"/": xr.Dataset(attrs=attributes), **nodes})
 
 

@@ -34,7 +34,7 @@ class GenomeBins:
     Parameters
     ----------
     names
-        Chromosomes that have units, in the order of the genome.
+        Chromosomes whose length is known, or that have units, in the order of the genome.
     offset
         int64 (chromosomes + 1): first bin of each, then their number.
     start, stop
@@ -63,11 +63,19 @@ class GenomeBins:
 
 
 def genome_bins(
-    units: Units, usable: NDArray[np.bool_], binsize: int, chosen: Sequence[int]
+    units: Units,
+    usable: NDArray[np.bool_],
+    binsize: int,
+    chosen: Sequence[int],
+    lengths: Int64 | None = None,
 ) -> GenomeBins:
-    """Cut chosen chromosomes, in the order of the genome; they end with their last unit."""
-    chroms = [c for c in chosen if units.offset[c] < units.offset[c + 1]]
-    length = units.lengths[chroms]
+    """Cut chosen chromosomes, in the order of the genome.
+
+    They have their `lengths`, or else end with their last unit.
+    """
+    ends = units.ends(lengths)
+    chroms = [c for c in chosen if ends[c] > 0]
+    length = ends[chroms]
     number = -(-length // binsize)
     offset = np.r_[0, np.cumsum(number)]
     start = binsize * (np.arange(offset[-1]) - np.repeat(offset[:-1], number))
@@ -75,7 +83,9 @@ def genome_bins(
     bin_of = np.full(len(units), -1, dtype=np.int64)
     for k, c in enumerate(chroms):
         span = units.span(c)
-        first[span] = offset[k] + units.mid[span].astype(np.int64) // binsize
+        own = units.mid[span].astype(np.int64) // binsize
+        # The middle of a bin that was rounded up can lie beyond the end.
+        first[span] = offset[k] + np.minimum(own, number[k] - 1)
         first[span.stop :] = offset[k + 1]
         bin_of[span] = np.where(usable[span], first[span], -1)
     stop = np.minimum(start + binsize, np.repeat(length, number))

@@ -54,6 +54,8 @@ class Recipe:
     scales
         float64 (C): factors of the corrections of every chromosome with which these balance the
         whole genome; only weights of coolers have them.
+    lengths
+        int64 (C): bp of every chromosome, 0 where it is not known; None if none is.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class Recipe:
     maxdistance: int = 0
     calibrated: bool = False
     scales: NDArray[np.float64] | None = None
+    lengths: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         datatype = self.datatype

@@ -70,6 +70,8 @@ class Maps:
         Gives what makes the cells of a level; asked only if some are not there yet.
     observed
         Dtype of observed.
+    lengths
+        int64 (chromosomes): bp; None if not known.
     """
 
     token: str
@@ -77,6 +79,7 @@ class Maps:
     levels: Sequence[Level]
     cells: Callable[[Level, Place], Cells]
     observed: Literal["int32", "float32"] = "int32"
+    lengths: NDArray[np.int64] | None = None
 
 
 def write_store(
@@ -132,7 +135,9 @@ def write_store(
         If the store cannot be written, or something else is there.
     """
     sizes = check_sizes(binsizes)
-    chosen = recipe.units.select(chroms)
+    ends = recipe.units.ends(recipe.lengths)
+    chosen = [chrom for chrom in recipe.units.select(chroms) if ends[chrom] > 0]
+    lengths = None if recipe.lengths is None else ends[chosen]
     trans = [has_trans(size, includetrans, trans_minbinsize) for size in sizes]
     cells_of = {
         size: count_cells(_count_bins(recipe.units, chosen, size), each)
@@ -140,7 +145,10 @@ def write_store(
     }
     check_maps(path, cells_of, most_bytes)  # before there are so many bins
     genome = [genome_segment(recipe.units, recipe.genome, chosen, size) for size in sizes]
-    levels = [_level(*each) for each in zip(genome, sizes, trans, strict=True)]
+    levels = [
+        Level(size, each, *_bins(segment, chosen, lengths))
+        for segment, size, each in zip(genome, sizes, trans, strict=True)
+    ]
     if history is None:
         history = History()
         parameters = {
@@ -164,10 +172,11 @@ def write_store(
         path,
         Maps(
             token,
-            [recipe.units.chromosomes[chrom] for chrom in np.unique(genome[0].chrom)],
+            [recipe.units.chromosomes[chrom] for chrom in chosen],
             levels,
             cells,
             "float32" if recipe.datatype == "expected" else "int32",
+            lengths,
         ),
         history=history,
         attributes={
@@ -206,9 +215,13 @@ def _count_bins(units: Units, chosen: Sequence[int], binsize: int) -> list[int]:
     return [int(mid[-1]) // binsize - int(mid[0]) // binsize + 1 for mid in mids if len(mid)]
 
 
-def _level(bins: Segment, binsize: int, trans: bool) -> Level:
-    chrom = np.unique(bins.chrom, return_inverse=True)[1].astype(np.int32)
-    return Level(binsize, trans, chrom, bins.start, bins.stop)
+def _bins(
+    segment: Segment, chosen: Sequence[int], lengths: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    """Chromosome, start and stop of bins, which end with their chromosome if that is known."""
+    chrom = np.searchsorted(chosen, segment.chrom).astype(np.int32)
+    stop = segment.stop if lengths is None else np.minimum(segment.stop, lengths[chrom])
+    return chrom, segment.start, stop
 
 
 def _finer(level: Level, levels: Sequence[Level]) -> Level | None:
@@ -238,6 +251,7 @@ def _token(recipe: Recipe, levels: Sequence[Level], chosen: Sequence[int]) -> st
         *(units.offset, units.start, units.stop, units.mid, recipe.valid),
         recipe.store.token,
         *parts,
+        *([] if recipe.lengths is None else [recipe.lengths]),
     )
 
 
@@ -326,6 +340,7 @@ def write_maps(
             token=maps.token,
             chromosomes=maps.chromosomes,
             levels=maps.levels,
+            lengths=maps.lengths,
             observed=maps.observed,
         )
 

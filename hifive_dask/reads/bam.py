@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import dask
-import numpy as np
 
 from hifive_dask._graph.run import run
 from hifive_dask.errors import InputError, InputWarning, ParameterError, warn
@@ -21,7 +20,7 @@ from hifive_dask.reads.alignments import (
     names_in,
     read_files,
 )
-from hifive_dask.reads.diagnose import explain_nothing_counted, no_common_chromosome
+from hifive_dask.reads.diagnose import check_lengths, explain_nothing_counted, no_common_chromosome
 from hifive_dask.reads.mates import Matched, PairJob, match_files
 from hifive_dask.reads.text import check_files
 
@@ -107,7 +106,8 @@ class BamReads:
         for file in self._all:
             if not set(file.references) & set(chromosomes):
                 raise no_common_chromosome(file.name, file.references, self._partition)
-            _check_lengths(file, self._partition)
+            lengths = dict(zip(file.references, file.lengths.tolist(), strict=True))
+            check_lengths(file.name, lengths, self._partition)
         task = dask.delayed(AlignmentFile.blocked, pure=False)
         blocked = run(
             [task(file, spill, k) for k, file in enumerate(self._all)],
@@ -184,19 +184,6 @@ def _mates(files: Sequence[AlignmentFile]) -> list[Mate]:
         return [Mate()]
     one, two = endings_of(*(names_in(file, _NAMES) for file in files))
     return [Mate(1, one), Mate(2, two)]
-
-
-def _check_lengths(file: AlignmentFile, partition: Partition) -> None:
-    """Warn if a chromosome ends, by the header, before its last fend or bin begins."""
-    lengths = dict(zip(file.references, file.lengths.tolist(), strict=True))
-    units = partition.units
-    for c, name in enumerate(units.chromosomes):
-        beyond = units.start[units.span(c)][-1:] > lengths.get(name, np.inf)
-        if beyond.any():
-            _warn(
-                f"{name} has {lengths[name]:,} bp in the header of {file.name}, but fends or bins "
-                "beyond that in the partition; are these the same genome assembly?"
-            )
 
 
 def _listed(counts: Mapping[str, int]) -> str:

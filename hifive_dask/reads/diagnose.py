@@ -16,6 +16,7 @@ from hifive_dask.schema import MARKED
 
 __all__ = [
     "check_fit",
+    "check_lengths",
     "explain_nothing_counted",
     "explain_nothing_loaded",
     "misfits",
@@ -104,6 +105,41 @@ def check_fit(
             head, _, cure = text.partition("\n")
             text = f"{head}; {chromosomes}\n{cure}"
         warn(f"{name}: {text}", InputWarning)
+
+
+def check_lengths(name: str, lengths: Mapping[str, int], partition: Partition) -> None:
+    """Warn if a header has other lengths of chromosomes than the partition.
+
+    Parameters
+    ----------
+    name
+        Of the file.
+    lengths
+        bp, by chromosome; names that the partition lacks do not matter.
+    partition
+        The genome. Where it knows no length, its last fend or bin must begin before the end.
+    """
+    units, wrong = partition.units, []
+    for c, chromosome in enumerate(units.chromosomes):
+        seen = lengths.get(chromosome)
+        known = 0 if partition.lengths is None else int(partition.lengths[c])
+        if seen is None or seen == known:
+            continue
+        begins = int(units.start[units.span(c)].max(initial=-1))
+        if known:
+            wrong.append(f"{chromosome} has {seen:,} bp there and {known:,} bp in the partition")
+        elif begins >= seen:
+            wrong.append(
+                f"{chromosome} has {seen:,} bp there, and the partition has a {units.unit} that "
+                f"begins at {begins:,}"
+            )
+    if wrong:
+        more = f", and so {len(wrong) - 1} more" if wrong[1:] else ""
+        warn(
+            f"{name}: the header has other lengths of chromosomes: {wrong[0]}{more}\n"
+            "  are reads and partition of the same genome assembly?",
+            InputWarning,
+        )
 
 
 def misfits(stats: Mapping[str, int], ends: NDArray[Any]) -> dict[str, str]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hifive_dask.errors import InputError, ParameterError
+from hifive_dask.genome.lengths import header_lengths
 from hifive_dask.genome.partition import Partition
-from hifive_dask.reads.diagnose import explain_nothing_loaded
+from hifive_dask.reads.diagnose import check_lengths, explain_nothing_loaded
 from hifive_dask.reads.fragments import FragmentEdges
 from hifive_dask.reads.layout import Format, Layout, find_layout
 from hifive_dask.reads.parse import parse_block
@@ -19,6 +20,7 @@ from hifive_dask.reads.text import (
     TextFile,
     check_files,
     open_text,
+    read_head,
     unpack_all,
 )
 
@@ -55,6 +57,8 @@ class TextReads:
         Borders of the fragments that the columns of fragment numbers mean, if they shall decide.
     marks
         Whether what .pairs files say of a pair counts, ``pair_type`` above all.
+    genome
+        The lengths in the headers of .pairs files are compared with those of this partition.
     block_bytes
         Text per parsing task. The result does not depend on it.
 
@@ -74,6 +78,7 @@ class TextReads:
         base: int = 1,
         edges: FragmentEdges | None = None,
         marks: bool = True,
+        genome: Partition | None = None,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
         check_files(files)
@@ -81,6 +86,7 @@ class TextReads:
             raise ParameterError(f"base is {base!r}, expected 0 or 1: the number of a first base")
         self._paths, self._format = list(files), format
         self._base, self._edges, self._marks, self._block_bytes = base, edges, marks, block_bytes
+        self._genome = genome
         self._files: list[TextFile] = []
         self._texts: list[TextFile] = []
         self._layouts: list[Layout] = []
@@ -100,6 +106,9 @@ class TextReads:
             find_layout(file, self._format, fragments=self._edges is not None, marks=self._marks)
             for file in self._files
         ]
+        if self._genome is not None:
+            for file in self._files:
+                check_lengths(file.name, header_lengths(read_head(file)[0]), self._genome)
         self._texts = texts = unpack_all(self._files, spill, silent)
         self.reads = sum(text.text_bytes() for text in texts) // _LINE
         return [
