@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -111,6 +112,7 @@ class HiCData(Described, Viewing, Loading, Named):
         self._hdf5 = is_hdf5(self.file)
         self._store: PairStore | None = None
         self._fends: Fend | None = None
+        self._files: list[str] = []  # that were read; stores keep their names alone
         if mode == "r":
             self.load()
 
@@ -201,8 +203,10 @@ class HiCData(Described, Viewing, Loading, Named):
         }
         self._take(lambda target: combine_stores(target, fends.partition, stores, **record), fends)
 
-    def _take(self, make: Callable[[Place], object], fends: Fend) -> None:
-        """Make a Zarr store on a path, and take it in place of what was there.
+    def _take(
+        self, make: Callable[[Place], object], fends: Fend, files: Sequence[str] = ()
+    ) -> None:
+        """Make a Zarr store of these files on a path, and take it in place of what was there.
 
         For HDF5, which `save` writes, it stays in memory; so it does on all ranks of MPI but one.
         """
@@ -217,7 +221,7 @@ class HiCData(Described, Viewing, Loading, Named):
             with replacing_store(self.file, PAIRS.type) as beside:
                 make(beside)
             self._store = PairStore.open(self.file)
-        self._fends = fends
+        self._fends, self._files = fends, list(files)
         self._forget()
 
     # Saving and opening
@@ -239,7 +243,7 @@ class HiCData(Described, Viewing, Loading, Named):
             store = PairStore.open(self.file)
             fends = Fend(resolve_link(str(store.attributes["fends"]), self.file))
             check_token(fends.token, store.attributes["fends_token"], fends.file, self.file)
-        self._store, self._fends = store, fends
+        self._store, self._fends, self._files = store, fends, []
         self._forget()
 
     @by_first_rank
@@ -277,7 +281,11 @@ class HiCData(Described, Viewing, Loading, Named):
         with replacing_store(target, PAIRS.type) as beside:
             if is_hdf5(target):
                 binned, re = fends.binned is not None, fends.partition.fends is not None
-                attributes = hcd_attributes(store, link, binned=binned, re=re)
+                files = [
+                    relative_link(path, target) if os.path.isabs(path) else path
+                    for path in self._files
+                ]
+                attributes = hcd_attributes(store, link, files, binned=binned, re=re)
                 with progress(title, 2 * rows, silent=self.silent) as advance:
                     write_hcd(local(beside), store, fends.units.offset, attributes, advance)
             else:

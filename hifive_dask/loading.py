@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, SupportsIndex
 
 from hifive_dask._store.links import relative_link
-from hifive_dask._store.places import Location, Place, local
+from hifive_dask._store.places import Location, Place, absolute, local
 from hifive_dask.errors import ParameterError
 from hifive_dask.fend import Fend
 from hifive_dask.genome.partition import Partition
@@ -52,8 +52,10 @@ class Loading(ABC):
         """Read statistics by name."""
 
     @abstractmethod
-    def _take(self, make: Callable[[Place], object], fends: Fend) -> None:
-        """Make a Zarr store on a path, and take it in place of what was there."""
+    def _take(
+        self, make: Callable[[Place], object], fends: Fend, files: Sequence[str] = ()
+    ) -> None:
+        """Make a Zarr store of these files on a path, and take it in place of what was there."""
 
     def load_data_from_raw(
         self,
@@ -427,7 +429,9 @@ class Loading(ABC):
                 **record,
             )
 
-        self._take(load, fends)
+        given = zip(files, names, strict=True)
+        found = [absolute(path) if os.path.exists(path) else name for path, name in given]
+        self._take(load, fends, found)
 
 
 def _dedup(dedup: Dedup, skip: bool) -> Dedup:

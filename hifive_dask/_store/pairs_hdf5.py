@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -343,8 +343,14 @@ class HcdRows:
 # Writing
 
 
-def hcd_attributes(store: PairStore, link: str, *, binned: bool, re: bool) -> dict[str, Any]:
-    """Root attributes of a data file; those that HiFive wrote and that have no use here too."""
+def hcd_attributes(
+    store: PairStore, link: str, files: Sequence[str], *, binned: bool, re: bool
+) -> dict[str, Any]:
+    """Root attributes of a data file; those that HiFive wrote and that have no use here too.
+
+    `link` is the partition and `files` what was read, as seen from the file; if these are not
+    known, it has the names that the store has.
+    """
     found = store.attributes
     attributes: dict[str, Any] = {
         "filetype": "hic_data",
@@ -356,8 +362,8 @@ def hcd_attributes(store: PairStore, link: str, *, binned: bool, re: bool) -> di
     limit = found.get("maxinsert")
     if limit is not None and not isinstance(limit, list):  # of replicates with different ones
         attributes["maxinsert"] = np.int64(limit)
-    if found.get("sources"):
-        attributes[_file_list(store.history)] = ",".join(found["sources"])
+    if files or found.get("sources"):
+        attributes[_file_list(store.history)] = ",".join(files or found["sources"])
     if found.get("hifive"):
         attributes = {name: each for name, each in attributes.items() if name not in _FILE_LISTS}
         attributes |= found["hifive"]
