@@ -94,7 +94,8 @@ class HiC(Described, Learning, Arrays, Exporting, Named):
         normalization.
     trans_means : numpy.ndarray
         float64 (C (C - 1) / 2): mean reads per possible pair of every two chromosomes, (0, 1),
-        (0, 2), ... None before `find_trans_means`, and after the next filter or normalization.
+        (0, 2), ... None before `find_trans_means`, after the next filter or normalization, and for
+        more than 5,793 chromosomes.
     calibrated : bool
         Whether the last normalization calibrated levels: means of pairs of chromosomes, in
         `trans_means` and in maps, are then reads over the sum of what is expected.

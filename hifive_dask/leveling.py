@@ -34,6 +34,8 @@ class Leveling(Measuring):
         ------
         StateError
             Before `load_data`.
+        ParameterError
+            For more than 5,793 chromosomes, which have too many pairs.
         """
         self.trans_means = fit_trans_means(
             self.units,

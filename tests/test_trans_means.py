@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hifive_dask as hd
+from hifive_dask.errors import ParameterError
 from hifive_dask.model import rows as rows_module
 from hifive_dask.model.trans_means import fit_trans_means, possible_trans
 from tests.reference_model import Array, random_world, store_of, toy_rows, toy_units, units_of
 from tests.test_model_golden import World
-from tests.worlds import heatmap
+from tests.worlds import heatmap, learned_toy
 
 HIFIVE = "golden/sim-small/hifive"
 
@@ -158,3 +159,25 @@ def test_project__keeps_means_until_filter_or_normalization_change(
         hic.find_trans_means()
         same = np.array_equal(hic.trans_means, raw)
         assert same == (hic.normalization == "binning")
+
+
+def test_many_chromosomes__have_no_array_of_all_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hic = learned_toy(tmp_path, mininteractions=5)
+    hic.find_express_fend_corrections(calibrate=True)
+    cells = heatmap_of(hic)
+    assert hic.trans_means.shape == (3,)
+    monkeypatch.setattr("hifive_dask.model.trans_means._MOST_PAIRS", 2)
+    hic.find_express_fend_corrections(calibrate=True)
+    assert hic.calibrated
+    assert hic.trans_means is hic.trans_mean is None
+    np.testing.assert_allclose(heatmap_of(hic), cells, rtol=1e-5)
+    with pytest.raises(ParameterError, match=r"3 pairs, .* at most 2; make the partition"):
+        hic.find_trans_means()
+
+
+def heatmap_of(hic: hd.HiC) -> Array:
+    """Expected reads between two chromosomes."""
+    values: Array = hic.heatmap("chr1", "chr2", binsize=50_000)["expected"].values
+    return values

@@ -27,7 +27,7 @@ from hifive_dask.model.distance import log_thresholds
 from hifive_dask.model.expected_sums import DistanceBins, PowerLaw, expected_sums, special_pairs
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.rows import Piece, cis_groups, cis_pieces, rows_by_kind
-from hifive_dask.model.trans_means import fit_trans_means
+from hifive_dask.model.trans_means import fit_trans_means, pairs_are_few
 
 __all__ = ["Expected", "Levels", "Totals", "count_totals", "find_levels", "off_text", "warn_of"]
 
@@ -85,7 +85,7 @@ class Levels(NamedTuple):
     totals
         With these means; None without a distance function.
     trans_means
-        float64 (C (C - 1) / 2), if calibrated.
+        float64 (C (C - 1) / 2), if calibrated, and if there are not too many chromosomes.
     """
 
     chromosome_means: Float32 | None
@@ -126,7 +126,7 @@ def find_levels(
         factor = np.exp(moved.astype(np.float64) - means.astype(np.float64))
         means, totals = moved, Totals(totals.observed, totals.expected * factor)
     trans = None
-    if calibrated:
+    if calibrated and pairs_are_few(expected.units):
         trans = fit_trans_means(
             expected.units,
             expected.weight,

@@ -18,15 +18,23 @@ from scipy.sparse import coo_array, csr_array, triu
 from hifive_dask._graph.run import run
 from hifive_dask._kernels.binning import pair_factors
 from hifive_dask._store.pairs import PairRows, PairStore
+from hifive_dask.errors import ParameterError
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.rows import piece_groups
 
-__all__ = ["WeightedUnits", "fit_trans_means", "lazy_trans_means", "possible_trans"]
+__all__ = [
+    "WeightedUnits",
+    "fit_trans_means",
+    "lazy_trans_means",
+    "pairs_are_few",
+    "possible_trans",
+]
 
 Float64 = NDArray[np.float64]
 
 _BLOCK = 1 << 22  # factors at a time
+_MOST_PAIRS = 1 << 24  # of chromosomes, 134 MB of means: up to 5,793 chromosomes
 
 
 class WeightedUnits(NamedTuple):
@@ -99,6 +107,12 @@ def lazy_trans_means(
     return dask.delayed(_means, pure=True)(parts, first, second, calibrated, factors)
 
 
+def pairs_are_few(units: Units) -> bool:
+    """Whether an array may have a value for every two chromosomes: up to 5,793 of them."""
+    size = len(units.chromosomes)
+    return size * (size - 1) // 2 <= _MOST_PAIRS
+
+
 def fit_trans_means(
     units: Units,
     weight: Float64,
@@ -123,6 +137,11 @@ def fit_trans_means(
     silent
         No progress.
 
+    Raises
+    ------
+    ParameterError
+        If there are too many pairs of chromosomes, see `pairs_are_few`.
+
     Examples
     --------
     >>> import hifive_dask as hd
@@ -133,6 +152,13 @@ def fit_trans_means(
     >>> fit_trans_means(hic.units, weight, hic.data.store, calibrated=True, silent=True).shape
     (3,)
     """
+    size = len(units.chromosomes)
+    if not pairs_are_few(units):
+        raise ParameterError(
+            f"{size:,} chromosomes have {size * (size - 1) // 2:,} pairs, and trans_means a value "
+            f"for each, expected at most {_MOST_PAIRS:,}; make the partition without small "
+            "chromosomes. Maps find the means that they need themselves"
+        )
     bins = None if binning is None else binning.fend_indices
     whole = WeightedUnits(0, units.chromosome, weight, bins)
     factors = None if binning is None else binning.corrections
@@ -141,7 +167,6 @@ def fit_trans_means(
     lazy = lazy_trans_means(readers, whole, whole, calibrated, factors)
     (found,) = run([lazy], title="trans means", silent=silent)
     upper = triu(found, 1).tocoo()
-    size = len(units.chromosomes)
     a, b = upper.row.astype(np.int64), upper.col.astype(np.int64)
     means = np.zeros(size * (size - 1) // 2)
     means[a * (size - 1) - a * (a + 1) // 2 - 1 + b] = upper.data

@@ -164,26 +164,37 @@ class TileCounter:
     def _count_blocks(
         self, codes: NDArray[np.uint64], ends: NDArray[np.int64], owner: NDArray[np.int64]
     ) -> tuple[NDArray[np.int32], list[tuple[str, int, int]]]:
-        """Count equal pairs of units, block by block."""
-        columns, numbers = [], []
-        for lo, hi in runs_of(owner):
-            block = int(owner[lo])
-            part = codes[(ends[lo - 1] if lo else 0) : ends[hi - 1]]
-            part.sort()
-            counted = count_runs(part)
-            cis = block // self.chromosomes == block % self.chromosomes
-            kind = "valid_cis_pairs" if cis else "valid_trans_pairs"
-            numbers.append((kind, block, len(counted[0])))
-            if self.fend_bin is not None:
-                first, second = (self.fend_bin[c].astype(np.uint64) for c in counted[:2])
-                binned = np.repeat((first << np.uint64(32)) | second, counted[2])
-                binned.sort()
-                counted = count_runs(binned)
-            if len(counted[0]):
-                numbers.append(("rows", block, len(counted[0])))
-                columns.append(np.stack(counted))
-        rows = np.concatenate(columns, axis=1) if columns else np.zeros((3, 0), dtype=np.int32)
-        return rows, numbers
+        """Count equal pairs of units; rows are in the order of the blocks."""
+        runs = np.array(list(runs_of(owner)), dtype=np.int64).reshape(-1, 2)
+        blocks, edges = owner[runs[:, 0]], np.r_[0, ends[runs[:, 1] - 1]]
+        rows, number = _count_parts(codes, edges)
+        kinds = np.where(
+            blocks // self.chromosomes == blocks % self.chromosomes,
+            "valid_cis_pairs",
+            "valid_trans_pairs",
+        )
+        numbers = list(zip(kinds.tolist(), blocks.tolist(), number.tolist(), strict=True))
+        if self.fend_bin is not None:
+            first, second = (self.fend_bin[unit].astype(np.uint64) for unit in rows[:2])
+            binned = np.repeat((first << np.uint64(32)) | second, rows[2])
+            rows, number = _count_parts(binned, edges)
+        held = zip(blocks[number > 0].tolist(), number[number > 0].tolist(), strict=True)
+        return rows, numbers + [("rows", block, n) for block, n in held]
+
+
+def _count_parts(
+    codes: NDArray[np.uint64], edges: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Sort codes between edges, in place, and count equal ones: rows, and their number in each.
+
+    There can be as many parts as reads; parts have no code in common.
+    """
+    for lo, hi in itertools.pairwise(edges.tolist()):
+        if hi - lo > 1:
+            codes[lo:hi].sort()
+    rows = np.stack(count_runs(codes))
+    ends = np.cumsum(rows[2], dtype=np.int64)
+    return rows, np.diff(np.searchsorted(ends, edges, "right"))
 
 
 def tiles_of(frame: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
