@@ -23,6 +23,7 @@ from hifive_dask.genome.bed import read_bed_fends
 from hifive_dask.genome.cells import finite, is_number, whole
 from hifive_dask.genome.fasta import read_fasta
 from hifive_dask.genome.lengths import read_lengths
+from hifive_dask.genome.table import Columns, TextTable
 from hifive_dask.reads.alignments import AlignmentFile
 from hifive_dask.reads.bam import BamReads
 from hifive_dask.reads.cool import CoolCounts
@@ -277,6 +278,77 @@ def test_parsers__what_the_columnar_one_takes_the_other_takes_too(lines: list[st
     assert Counter(fast.left_out) == Counter(slow.left_out)
 
 
+def tables(names: Sequence[str], first: str) -> st.SearchStrategy[bytes]:
+    """Bytes of a table, whose first line is right."""
+    return st.tuples(
+        st.sampled_from(["", MARK]),
+        st.lists(st.tuples(a_line(names), st.sampled_from(["\n", "\n", "\r\n"])), max_size=12),
+    ).map(lambda t: (t[0] + first + "\n" + "".join(map("".join, t[1]))).encode())
+
+
+BED = ["chrom1", "pos1", "pos2"]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@example(b"chr1\t1\t2")
+@given(tables(BED, "chr1\t1\t2"))
+def test_tables__are_those_of_the_oracle(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("table") / "t.bed"
+    path.write_bytes(content)
+    rows, faulty = [], []
+    for number, line in lines_of(content):
+        cells = [cell.strip() for cell in line.split("\t")]
+        if line.split()[0].startswith("#"):
+            continue
+        try:
+            if len(cells) < 3 or not cells[0]:
+                raise Fault
+            rows.append(
+                (cells[0], *(decimal(cell, -(2**31 - 1), 2**31 - 1) for cell in cells[1:3]))
+            )
+        except Fault:
+            faulty.append(number)
+    table = TextTable(path, coordinates=(1, 2))
+    columns = Columns(0, {"start": 1, "stop": 2}, {})
+    if faulty:
+        with pytest.raises(InputError, match=rf"t\.bed:{faulty[0]}: "):
+            table.read(columns)
+        return
+    got = table.read(columns)
+    names = [got.names[k] for k in got.chromosome.tolist()]
+    assert list(zip(names, *(v.tolist() for v in got.numbers.values()), strict=True)) == rows
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(tables(["rfrag1", "rfrag2", "pos1"], "0\t1\t2"), st.sampled_from([1, 20, 1 << 20]))
+def test_mat__is_that_of_the_oracle(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, block_bytes: int
+) -> None:
+    path = tmp_path_factory.mktemp("mat") / "m.mat"
+    path.write_bytes(content)
+    rows, faulty = [], []
+    for number, line in lines_of(content):
+        if line.startswith("#"):
+            continue
+        try:
+            one, two, reads = [*line.split("\t"), "", ""][:3]
+            limits = ((0, 3), (0, 3), (0, 2**31 - 1))
+            cells = zip((one, two, reads), limits, strict=True)
+            rows.append(tuple(decimal(cell, *limit) for cell, limit in cells))
+        except Fault:
+            faulty.append(number)
+    partition = bin_partition({"chr1": 400}, 100)
+    jobs = MatCounts(path, partition, block_bytes=block_bytes).prepare("", True)
+    if faulty:
+        with pytest.raises(InputError, match=rf"m\.mat:{faulty[0]}: "):
+            [job() for job in jobs]
+        return
+    got = [row for job in jobs for row in zip(*(c.tolist() for c in job()[:3]), strict=True)]
+    assert got == [row for row in rows if row[2]]
+
+
 @settings(max_examples=200)
 @given(st.lists(st.sampled_from([b"#", b"\n", b"\t", b" ", b"0", b"x", b"X", b"a"])).map(b"".join))
 def test_oddities__are_comments_and_hexadecimal_cells(text: bytes) -> None:
@@ -458,6 +530,18 @@ def test_bgzip__may_be_of_any_operating_system(tmp_path: Path, system: int) -> N
     assert len(read_bed_fends(tmp_path / "s.bed.gz").units) == 6
     jobs = TextReads([tmp_path / "r.raw.gz"], "raw").prepare(str(tmp_path), True)
     assert sum(len(job(CHROMOSOMES).pos1) for job in jobs) == 3
+
+
+def test_bgzip__joined_with_gzip_is_named(tmp_path: Path) -> None:
+    path, other = tmp_path / "r.raw.gz", gzip.compress(READS.encode())
+    packed = bgzip(path, READS.encode()).read_bytes()
+    for content in (packed + other, packed + other + packed):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"r\.raw\.gz: has gzip data behind .*\n  pack it"):
+            TextReads([path], "raw").prepare(str(tmp_path), True)
+    path.write_bytes(other + packed)  # of which gzip makes one text
+    (job,) = TextReads([path], "raw").prepare(str(tmp_path), True)
+    assert len(job(CHROMOSOMES).pos1) == 6
 
 
 # Files that are no text

@@ -203,7 +203,7 @@ class TextTable:
             raise InputError(
                 "holds no data lines", path=self.path, cure="Is it the right file, and complete?"
             )
-        return "\n".join(kept).encode()
+        return "".join(line + "\n" for line in kept).encode()  # one line needs its end
 
 
 def is_feature_name(name: str, taken: Iterable[str]) -> bool:

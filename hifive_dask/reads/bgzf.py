@@ -79,8 +79,14 @@ def _read_header(handle: BinaryIO, name: str) -> int:
     head = handle.read(18)
     if not head:
         return 0
-    if len(head) < 18 or head[:4] != b"\x1f\x8b\x08\x04" or head[12:14] != b"BC":
+    if len(head) < 18 or head[:2] != b"\x1f\x8b":
         raise truncated(name)
+    if head[:4] != b"\x1f\x8b\x08\x04" or head[12:14] != b"BC":
+        raise InputError(
+            "has gzip data behind data of bgzip, expected one of them",
+            path=name,
+            cure="pack it once more: `zcat FILE | bgzip > NEW`",
+        )
     return int(struct.unpack("<H", head[16:18])[0]) + 1
 
 

@@ -214,6 +214,7 @@ def open_text(path: str | os.PathLike[str], spill: str | os.PathLike[str]) -> Te
     try:
         state, codec = Snapshot.of(where), find_codec(where, name, "reads")
         if codec == "bgzf" and not ends_well(where):
+            cut_bgzf(where, name, BLOCK_BYTES)  # which tells if there is more than bgzip
             raise truncated(name)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", path=name) from error
