@@ -189,7 +189,7 @@ def test_pair_sums__of_chosen_cells_are_those_of_the_matrix() -> None:
     model, _ = random_binning(units, 3, [2, 3])
     edge = np.array([0, 5, 5, 12, 20])
     binned = BinnedUnits(0, edge, units.mid[:20], rng.random(20), model.fend_indices[:20])
-    law = np.array([3000]), np.array([-0.7, -1.2]), np.array([2.0, 3.0])
+    law = np.array([3000]), np.array([-0.7, -1.2]), np.array([0.7, 1.1])
     cells = np.zeros((4, 4))
     pair_cells(binned, binned, model.corrections, *law, cells)
     rows, columns = np.triu_indices(4)

@@ -44,7 +44,7 @@ def plain_logs(
 
 
 def plain_powers(
-    mid: Array, weight: Array, edges: Array, thresholds: Array, slope: Array, scale: Array
+    mid: Array, weight: Array, edges: Array, thresholds: Array, slope: Array, intercept: Array
 ) -> Array:
     group = np.searchsorted(edges, np.arange(len(mid)), "right") - 1
     cells = np.zeros((len(edges) - 1, len(edges) - 1))
@@ -52,9 +52,9 @@ def plain_powers(
         for j in range(i + 1, len(mid)):
             distance = int(mid[j]) - int(mid[i])
             k = sum(1 for threshold in thresholds if threshold < distance)
-            if scale[k] == 0:
+            if intercept[k] == -np.inf:
                 continue
-            value = math.exp(math.log(scale[k]) + slope[k] * math.log(max(1, distance)))
+            value = math.exp(intercept[k] + slope[k] * math.log(max(1, distance)))
             cells[group[i], group[j]] += weight[i] * weight[j] * value
             if group[i] != group[j]:
                 cells[group[j], group[i]] += weight[i] * weight[j] * value
@@ -117,10 +117,10 @@ def test_power_sums__equal_the_loop_over_pairs(
     rng = np.random.default_rng(seed)
     slope = rng.uniform(-3, 1, len(thresholds) + 1)
     slope[rng.random(len(slope)) < 0.2] = 0.0
-    scale = np.exp(rng.uniform(-5, 5, len(slope))) * (rng.random(len(slope)) < 0.8)
+    intercept = np.where(rng.random(len(slope)) < 0.8, rng.uniform(-5, 5, len(slope)), -np.inf)
     rows = np.arange(len(edges) - 1, dtype=np.int64)
-    cells = power_sums(build_trees(mid, weight, edges), rows, rows, thresholds, slope, scale)
-    expected = plain_powers(mid, weight, edges, thresholds, slope, scale)
+    cells = power_sums(build_trees(mid, weight, edges), rows, rows, thresholds, slope, intercept)
+    expected = plain_powers(mid, weight, edges, thresholds, slope, intercept)
     np.testing.assert_allclose(cells, expected, rtol=ERROR, atol=0)
 
 
@@ -161,7 +161,7 @@ def test_power_sums__of_one_segment_are_within_the_promised_error(
     one = np.zeros(1, dtype=np.int64)
     intercept = -slope * math.log(1e5)
     (cell,) = power_sums(
-        trees, one, one, np.zeros(0, np.int64), np.array([slope]), np.exp([intercept])
+        trees, one, one, np.zeros(0, np.int64), np.array([slope]), np.array([intercept])
     )[0]
     w = np.outer(weight, weight)[np.triu_indices(len(weight), 1)]
     exact = math.fsum(w * np.exp(intercept + slope * np.log(distances(chromosome))))
@@ -173,7 +173,7 @@ def test_series__hardest_pair_of_nodes_is_within_the_tolerance() -> None:
     half = LEAF + 1
     width = 100_000
     for slope in (-3.0, -1.0, -0.5, 0.7):
-        law = pair_sums.power_law(np.array([slope]), np.ones(1))
+        law = pair_sums.power_law(np.array([slope]), np.zeros(1))
         gap = math.ceil(width / law.reach[0, 0, -1])
         for ends in ((0, width), (width, width), (0, 0)):
             # Position 0 or width of each node fixes its width; all others are at one end.
@@ -183,7 +183,7 @@ def test_series__hardest_pair_of_nodes_is_within_the_tolerance() -> None:
             edges = np.array([0, half, 2 * half])
             trees = build_trees(mid, np.ones(len(mid)), edges)
             cell = power_sums(
-                trees, np.array([0]), np.array([1]), np.zeros(0, np.int64), law.slope, np.ones(1)
+                trees, np.array([0]), np.array([1]), np.zeros(0, np.int64), law.slope, np.zeros(1)
             )[0, 0]
             exact = math.fsum(((b[None, :] - a[:, None]).astype(float) ** slope).ravel())
             assert abs(cell / exact - 1) < TOLERANCE
@@ -192,7 +192,7 @@ def test_series__hardest_pair_of_nodes_is_within_the_tolerance() -> None:
 def test_power_sums__are_symmetric_and_in_the_order_asked_for(chromosome: Array) -> None:
     edges = np.array([0, 300, 300, 1000, 2500])
     trees = build_trees(chromosome, np.ones(len(chromosome)), edges)
-    law = np.array([5_000, 300_000]), np.array([-0.5, -1.0, -2.0]), np.array([2.0, 3.0, 0.0])
+    law = np.array([5_000, 300_000]), np.array([-0.5, -1.0, -2.0]), np.array([0.7, 1.1, -np.inf])
     every = np.arange(4)
     cells = power_sums(trees, every, every, *law)
     np.testing.assert_array_equal(cells, cells.T)
@@ -204,18 +204,18 @@ def test_power_sums__are_symmetric_and_in_the_order_asked_for(chromosome: Array)
 def test_power_sums__of_chosen_cells_are_those_of_the_matrix(chromosome: Array) -> None:
     edges = np.array([0, 10, 10, 200, len(chromosome)], dtype=np.int64)
     trees = build_trees(chromosome, np.ones(len(chromosome)), edges)
-    law = np.array([5_000]), np.array([-0.7, -1.2]), np.array([2.0, 3.0])
+    law = np.array([5_000]), np.array([-0.7, -1.2]), np.array([0.7, 1.1])
     every = np.arange(4)
     cells = power_sums(trees, every, every, *law)
     rows, cols = np.array([3, 0, 1, 2]), np.array([2, 0, 3, 2])
     np.testing.assert_array_equal(power_sums_of_cells(trees, rows, cols, *law), cells[rows, cols])
 
 
-def test_power_sums__leave_out_segments_of_scale_0(chromosome: Array) -> None:
+def test_power_sums__leave_out_segments_of_intercept_minus_infinity(chromosome: Array) -> None:
     trees = build_trees(chromosome, np.ones(len(chromosome)), np.array([0, len(chromosome)]))
     one = np.zeros(1, dtype=np.int64)
-    scale = np.array([0.0, 1.0, 0.0])
-    cell = power_sums(trees, one, one, np.array([999, 50_000]), np.array([9.0, 0, np.nan]), scale)
+    slope, intercept = np.array([9.0, 0, np.nan]), np.array([-np.inf, 0.0, -np.inf])
+    cell = power_sums(trees, one, one, np.array([999, 50_000]), slope, intercept)
     d = distances(chromosome)
     assert cell[0, 0] == np.count_nonzero((d > 999) & (d <= 50_000))
 
@@ -224,8 +224,10 @@ def test_power_sums__steep_slopes_do_not_overflow() -> None:
     trees = build_trees(np.array([0, 10**8]), np.ones(2), np.array([0, 2]))
     one = np.zeros(1, dtype=np.int64)
     none = np.zeros(0, dtype=np.int64)
-    cell = power_sums(trees, one, one, none, np.array([39.0]), np.array([1e-300]))
-    assert cell[0, 0] == pytest.approx(1e12)
+    for slope in (-90.0, 90.0):  # between two bins of distance, of which one has hardly a read
+        intercept = np.array([math.log(7) - slope * math.log(10**8)])
+        cell = power_sums(trees, one, one, none, np.array([slope]), intercept)
+        assert cell[0, 0] == pytest.approx(7)
 
 
 def test_trees__can_be_pickled(chromosome: Array) -> None:
@@ -263,10 +265,13 @@ def test_grid_sums__equal_the_loop_over_pairs(
         number,
         width,
     )
-    slope, scale = rng.normal(-1, 0.5, len(thresholds) + 1), rng.random(len(thresholds) + 1)
-    scale[rng.random(len(scale)) < 0.2] = 0
+    slope, intercept = (
+        rng.normal(-1, 0.5, len(thresholds) + 1),
+        rng.normal(-1, 1, len(thresholds) + 1),
+    )
+    intercept[rng.random(len(intercept)) < 0.2] = -np.inf
     rows, cols = (rng.permutation(len(number))[: rng.integers(1, 9)] for _ in range(2))
-    cells, known = grid_sums(units, rows, cols, thresholds, slope, scale)
+    cells, known = grid_sums(units, rows, cols, thresholds, slope, intercept)
     for (i, j), there in np.ndenumerate(known):
         if not there:
             assert cells[i, j] == 0
@@ -274,7 +279,7 @@ def test_grid_sums__equal_the_loop_over_pairs(
         one, two = (slice(*units.edge[b : b + 2]) for b in (rows[i], cols[j]))
         distance = np.abs(np.subtract.outer(mid[one], mid[two])).astype(np.int64)
         k = np.searchsorted(thresholds, distance, "left")
-        value = scale[k] * np.maximum(1, distance) ** slope[k]
+        value = np.exp(intercept[k]) * np.maximum(1, distance) ** slope[k]
         plain = units.weight[one] @ value @ units.weight[two]
         np.testing.assert_allclose(cells[i, j], plain, rtol=1e-9)
 
@@ -283,7 +288,7 @@ def test_grid_sums__know_all_cells_far_from_the_diagonal() -> None:
     number = np.arange(200)
     mid = (1000 * number + 500).astype(np.int64)
     units = GridUnits(mid, np.ones(200), np.arange(201), 1000 * number, number, 1000)
-    law = np.array([50_000]), np.array([-1.0, -1.5]), np.ones(2)
+    law = np.array([50_000]), np.array([-1.0, -1.5]), np.zeros(2)
     cells, known = grid_sums(units, number, number, *law)
     apart = np.abs(np.subtract.outer(number, number))
     assert known[(apart > 15) & (np.abs(apart - 50) > 1)].all()

@@ -53,9 +53,9 @@ def grid_sums(
     cols: NDArray[np.int64],
     thresholds: NDArray[np.int64],
     slope: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    intercept: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Sum of w_f w_g scale_k d^slope_k over the pairs of two bins, where one series suffices.
+    """Sum of w_f w_g exp(intercept_k) d^slope_k over the pairs of two bins, if a series does.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def grid_sums(
         The bins.
     rows, cols
         int64: bins, in any order.
-    thresholds, slope, scale
+    thresholds, slope, intercept
         As for `pair_sums.power_sums_of_cells`.
 
     Returns
@@ -81,7 +81,7 @@ def grid_sums(
     turned = moment * (-1.0) ** np.arange(TERMS)
     apart = np.abs(np.subtract.outer(units.number[rows], units.number[cols]))
     least, most = int(apart.min()), int(apart.max())
-    terms, series = _series(np.arange(least, most + 1), units.width, thresholds, slope, scale)
+    terms, series = _series(np.arange(least, most + 1), units.width, thresholds, slope, intercept)
     cells = np.zeros(apart.shape)
     _add_series(moment, turned, rows, cols, apart - least, terms, series, cells)
     outside = np.bincount(bins, (offset < -0.5) | (offset >= 0.5), len(moment)) > 0
@@ -95,10 +95,10 @@ def _series(
     width: int,
     thresholds: NDArray[np.int64],
     slope: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    intercept: NDArray[np.float64],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Number of terms for bins so many widths apart, 0 if no series suffices, and its factors."""
-    law = power_law(slope, scale)
+    law = power_law(slope, intercept)
     segment = np.searchsorted(thresholds, (apart - 1) * width + 1, "left")
     alone = segment == np.searchsorted(thresholds, (apart + 1) * width - 1, "left")
     step = 1.0 / np.maximum(1, apart)

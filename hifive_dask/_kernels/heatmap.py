@@ -145,7 +145,7 @@ class BinnedUnits(NamedTuple):
 
 
 @jit
-def _cell(low, r, high, c, factors, thresholds, slope, scale):
+def _cell(low, r, high, c, factors, thresholds, slope, intercept):
     """Sum over the pairs of bin r of `low` with bin c of `high`, which is the same or follows."""
     same = low.number + r == high.number + c
     total = 0.0
@@ -160,17 +160,18 @@ def _cell(low, r, high, c, factors, thresholds, slope, scale):
             distance = high.mid[j] - low.mid[i]
             while k < len(thresholds) and distance > thresholds[k]:
                 k += 1
-            if scale[k] == 0.0:
+            if intercept[k] == -np.inf:
                 continue
-            value = scale[k] * low.weight[i] * high.weight[j]
+            law = intercept[k]
             if slope[k] != 0.0:
-                value *= np.exp(slope[k] * np.log(float(max(1, distance))))
+                law += slope[k] * np.log(float(max(1, distance)))
+            value = low.weight[i] * high.weight[j] * np.exp(law)
             total += value * factor_of(low.feature_bins[i], high.feature_bins[j], factors)
     return total
 
 
 @jit
-def _pair_cells(one, two, factors, thresholds, slope, scale, cells):
+def _pair_cells(one, two, factors, thresholds, slope, intercept, cells):
     ahead = two.number - one.number
     for r in range(cells.shape[0]):
         for c in range(cells.shape[1]):
@@ -178,9 +179,9 @@ def _pair_cells(one, two, factors, thresholds, slope, scale, cells):
             if 0 <= mirrored < r and 0 <= r - ahead < cells.shape[1]:
                 cells[r, c] = cells[mirrored, r - ahead]
             elif mirrored >= r:
-                cells[r, c] = _cell(one, r, two, c, factors, thresholds, slope, scale)
+                cells[r, c] = _cell(one, r, two, c, factors, thresholds, slope, intercept)
             else:
-                cells[r, c] = _cell(two, c, one, r, factors, thresholds, slope, scale)
+                cells[r, c] = _cell(two, c, one, r, factors, thresholds, slope, intercept)
 
 
 def pair_cells(
@@ -189,12 +190,13 @@ def pair_cells(
     factors: NDArray[np.float32],
     thresholds: NDArray[np.int64],
     slope: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    intercept: NDArray[np.float64],
     cells: NDArray[np.float64],
 ) -> None:
     """Sum what is expected of every pair of units into the cells of a heatmap.
 
-    That is the product of weights, of corrections of feature bins, and of ``scale d^slope``.
+    That is the product of weights, of corrections of feature bins, and of ``exp(intercept)
+    d^slope``.
 
     Parameters
     ----------
@@ -204,18 +206,18 @@ def pair_cells(
         float32: `corrections` of `pair_factors`.
     thresholds
         int64 (K): segment k holds distances up to threshold k, bp.
-    slope, scale
-        float64 (K + 1): of every segment of distance.
+    slope, intercept
+        float64 (K + 1): of every segment of distance; minus infinity leaves it out.
     cells
         float64 (rows, columns), set in place. A pair inside one bin is added once.
     """
-    _pair_cells(one, two, factors, thresholds, slope, scale, cells)
+    _pair_cells(one, two, factors, thresholds, slope, intercept, cells)
 
 
 @jit
-def _pair_sums_of_cells(one, two, rows, cols, factors, thresholds, slope, scale, cells):
+def _pair_sums_of_cells(one, two, rows, cols, factors, thresholds, slope, intercept, cells):
     for k in range(len(rows)):
-        cells[k] = _cell(one, rows[k], two, cols[k], factors, thresholds, slope, scale)
+        cells[k] = _cell(one, rows[k], two, cols[k], factors, thresholds, slope, intercept)
 
 
 def pair_sums_of_cells(
@@ -226,12 +228,12 @@ def pair_sums_of_cells(
     factors: NDArray[np.float32],
     thresholds: NDArray[np.int64],
     slope: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    intercept: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """As `pair_cells`, for chosen cells: float64 sums of bins ``rows[k]`` and ``cols[k]``.
 
     No bin of `rows` comes after its bin of `cols`, unless distances do not matter.
     """
     cells = np.zeros(len(rows))
-    _pair_sums_of_cells(one, two, rows, cols, factors, thresholds, slope, scale, cells)
+    _pair_sums_of_cells(one, two, rows, cols, factors, thresholds, slope, intercept, cells)
     return cells

@@ -53,13 +53,9 @@ class PowerLaw(NamedTuple):
     reach: NDArray[np.float64]
 
 
-def power_law(slope: NDArray[np.float64], scale: NDArray[np.float64]) -> PowerLaw:
-    used = np.asarray(scale) > 0
-    s = np.where(used, slope, 0.0)
-    # Steep slopes at long distances overflow without logarithms.
-    intercept = np.full(len(s), -np.inf)
-    np.log(scale, out=intercept, where=used)
-    # Chromosomes differ in scale only, and share the series.
+def power_law(slope: NDArray[np.float64], intercept: NDArray[np.float64]) -> PowerLaw:
+    s = np.where(np.isneginf(intercept), 0.0, slope)
+    # Chromosomes differ in their intercepts only, and share the series.
     coefficient, derivative, reach = power_series(s.astype(np.float64).tobytes())
     return PowerLaw(s, intercept, coefficient, derivative, reach[None])
 
@@ -250,9 +246,9 @@ def power_sums_of_cells(
     cols: NDArray[np.int64],
     thresholds: NDArray[np.int64],
     slope: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    intercept: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Sum of w_f w_g scale_k max(1, d)^slope_k over the pairs of two groups, for chosen cells.
+    """Sum of w_f w_g exp(intercept_k) max(1, d)^slope_k over the pairs of two groups.
 
     Parameters
     ----------
@@ -262,8 +258,9 @@ def power_sums_of_cells(
         int64 (cells): numbers of both groups, in any order.
     thresholds
         int64 (K), not decreasing, bp: segment k holds distances above threshold k - 1, up to k.
-    slope, scale
-        float64 (K + 1): a power law per segment; scales are not negative, 0 leaves a segment out.
+    slope, intercept
+        float64 (K + 1): a power law per segment. Intercepts are natural logarithms, since factors
+        of steep slopes at long distances overflow; minus infinity leaves a segment out.
 
     Returns
     -------
@@ -271,5 +268,5 @@ def power_sums_of_cells(
     error below 1e-9, whatever the slope, for weights that are not negative.
     """
     cells = np.zeros(len(rows))
-    _power_sums(trees, rows, cols, thresholds, power_law(slope, scale), cells)
+    _power_sums(trees, rows, cols, thresholds, power_law(slope, intercept), cells)
     return cells

@@ -80,16 +80,16 @@ class Expectation:
     intercept: Float64
     means: Float64
 
-    def scale(self, chrom: int) -> Float64:
-        """float64 (K + 1): factor of the power law of a chromosome."""
-        scale: Float64 = np.exp(self.intercept + self.means[chrom])
-        return scale
+    def intercept_of(self, chrom: int) -> Float64:
+        """float64 (K + 1): intercepts of the power law of a chromosome."""
+        intercept: Float64 = self.intercept + self.means[chrom]
+        return intercept
 
     def at(self, distance: NDArray[np.integer], chrom: NDArray[np.integer]) -> Float64:
         """Value of the power law at distances in bp."""
         k = np.searchsorted(self.thresholds, distance, "left")
-        scale = np.exp(self.intercept[k] + self.means[chrom])
-        value: Float64 = scale * np.maximum(1, distance) ** self.slope[k]
+        logs = np.log(np.maximum(1, distance))
+        value: Float64 = np.exp(self.slope[k] * logs + self.intercept[k] + self.means[chrom])
         return value
 
     def products(
@@ -234,7 +234,7 @@ def _pair_sums(one: Segment, two: Segment, expectation: Expectation, chrom: int)
         expectation.factors,
         expectation.thresholds,
         expectation.slope,
-        expectation.scale(chrom),
+        expectation.intercept_of(chrom),
         cells,
     )
     return cells
@@ -265,7 +265,7 @@ def _distance_sums(one: Segment, two: Segment, expectation: Expectation, chrom: 
     edge = np.r_[0, np.cumsum(used)][np.r_[0, np.cumsum(size)]].astype(np.int64)
     number = np.concatenate([low.numbers, rest.numbers])
     rows, cols = (np.searchsorted(number, each.numbers) for each in (one, two))
-    law = expectation.thresholds, expectation.slope, expectation.scale(chrom)
+    law = expectation.thresholds, expectation.slope, expectation.intercept_of(chrom)
     cells, known = np.zeros((len(one), len(two))), np.zeros((len(one), len(two)), dtype=bool)
     mid, weight, width = mid[used], weight[used], low.binsize
     if width and width == high.binsize:

@@ -61,7 +61,7 @@ def _weight_sums(
     kinds = _kinds(one, 0, expectation), _kinds(two, len(one), expectation)
     none = np.zeros(0, dtype=np.int64)
     return pair_sums_of_cells(
-        *kinds, rows, columns, expectation.factors, none, np.zeros(1), np.ones(1)
+        *kinds, rows, columns, expectation.factors, none, np.zeros(1), np.zeros(1)
     )
 
 
@@ -90,7 +90,7 @@ def _distance_sums(
 ) -> Float64:
     """Sums over each pair of two units once."""
     chrom = int(segment.chrom[0])
-    law = expectation.thresholds, expectation.slope, expectation.scale(chrom)
+    law = expectation.thresholds, expectation.slope, expectation.intercept_of(chrom)
     if expectation.factors is not None:
         binned = binned_units(segment, expectation.corrected)
         return pair_sums_of_cells(binned, binned, rows, columns, expectation.factors, *law)

@@ -118,11 +118,10 @@ def prepare_sums(
     kind = _kind(expectation, stretches)
     plain = np.zeros((0, 0, 2), dtype=np.int32)
     bins = [each.feature_bins for each in parts if each.feature_bins is not None]
-    scale = np.ones(1)
-    thresholds, slope = np.zeros(0, dtype=np.int64), np.zeros(1)
+    thresholds, slope, intercept = np.zeros(0, dtype=np.int64), np.zeros(1), np.zeros(1)
     if expectation.by_distance and together:
         thresholds, slope = expectation.thresholds, expectation.slope
-        scale = expectation.scale(int(one.chrom[0]))
+        intercept = expectation.intercept_of(int(one.chrom[0]))
     none = np.zeros(len(mid) + 1)
     sums = WindowSums(
         kind=kind,
@@ -141,7 +140,7 @@ def prepare_sums(
         table=np.zeros((1, 1)),
         tree=build_moments(*((mid, weight) if kind == POWERS else (mid[:0], weight[:0]))),
         thresholds=thresholds,
-        law=power_law(slope, scale),
+        law=power_law(slope, intercept),
         feature_bins=np.concatenate(bins) if kind == FACTORS else plain,
         factors=np.zeros(0, np.float32) if expectation.factors is None else expectation.factors,
     )
