@@ -185,7 +185,7 @@ def test_units__without_reads_are_held_at_the_limit_and_named() -> None:
     units, rows, _ = world(6)
     rows = rows[(rows[:, 0] != 7) & (rows[:, 1] != 7)]
     with pytest.warns(
-        HifiveDaskWarning, match=r"1 fends in use have no reads; .* lower limit, 0\.01"
+        HifiveDaskWarning, match=r"1 fend in use without reads: .* lower limit, 0\.01"
     ):
         result, model = fit(units, rows)
     assert result.converged
@@ -205,6 +205,33 @@ def test_chromosomes__without_reads_keep_their_corrections_and_are_named() -> No
         result, _ = fit(units, rows)
     assert (result.corrections[60:] == 1).all()
     assert result.chromosome_means[1] == 0
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["all", "some"])
+def test_bins__without_other_partners_have_the_reads_that_were_seen(given: bool) -> None:
+    units, rows, _ = world(7, (60, 1, 30), fends=False)
+    rows[(rows[:, 0] == 60), 2] = 5000
+    options = {"chroms": [1, 2]} if given else {}
+    result, model = fit(units, rows, **options)
+    assert not len(result.unused)
+    assert result.corrections[60] == 1
+    ratio, bins, seen = residuals(units, rows, result, model, (0, np.inf))
+    assert ratio[60] == pytest.approx(1, abs=1e-5)
+    if not given:
+        np.testing.assert_allclose(ratio, 1, atol=1e-5)
+        np.testing.assert_allclose(bins[seen > 0], 1, atol=1e-4)
+
+
+def test_bins__near_the_window_are_fitted_to_their_pair_with_themselves() -> None:
+    units, rows, _ = world(7, (60, 40), fends=False)
+    valid = np.ones(len(units), dtype=np.int32)
+    valid[10:30] = 0
+    valid[20] = 1  # has no other partner within 90 kb
+    rows = rows[(valid[rows[:, :2]] > 0).all(axis=1)]
+    options = {"mindistance": 0, "maxdistance": 90_000}
+    result, model = fit(units, rows, valid=valid, minchange=1e-5, **options)
+    ratio, _, _ = residuals(units, rows, result, model, (0, 90_000))
+    np.testing.assert_allclose(ratio, 1, atol=1e-5)
 
 
 def test_filter__leaves_units_out() -> None:

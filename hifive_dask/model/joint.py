@@ -112,10 +112,11 @@ def _by_chromosome(ends: Int64, *values: Float64) -> list[Float64]:
 
 
 def mean_product(c: Float64, ends: Int64) -> Float64:
-    """float64 (chromosomes): mean of c_i c_j over i != j; 1 without two units."""
+    """float64 (chromosomes): mean of c_i c_j over i != j; c_i^2 of a single unit, else 1."""
     total, squares = _by_chromosome(ends, c, c * c)
     size = np.diff(ends).astype(np.float64)
-    return np.where(size > 1, (total**2 - squares) / np.maximum(1, size * (size - 1)), 1.0)
+    alone = np.where(size == 1, squares, 1.0)
+    return np.where(size > 1, (total**2 - squares) / np.maximum(1, size * (size - 1)), alone)
 
 
 def begin(fit: Fit, corrections: Float64) -> JointState:

@@ -17,6 +17,7 @@ from hifive_dask._kernels.distance import read_sums
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
 from hifive_dask._store.places import Location
+from hifive_dask.about import counted
 from hifive_dask.errors import HifiveDaskWarning, StateError, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.checks import check_length
@@ -110,6 +111,7 @@ def fit_jointly(
         units, valid, chroms, parameters=parameters, window=window, binomial=False,
         start=None, limits=limits,
     )  # fmt: skip
+    problem = _with_themselves(problem, valid, chroms)
     seen = _observe(problem, store, chroms, _classes(problem, distance_sums), silent)
     everything = len(chroms) == len(units.chromosomes)
     knots = _knots(problem, valid, parameters, distance_sums, seen) if everything else None
@@ -129,6 +131,15 @@ def fit_jointly(
     result = _finish(chosen, valid, corrections, chromosome_means, bins, fit, state)
     _tell(chosen, result, fit, state, on_nonconvergence)
     return result
+
+
+def _with_themselves(problem: Problem, valid: Int32, chroms: Sequence[int]) -> Problem:
+    """Fit bins that have no other partner than themselves, too, as maps show them."""
+    units = problem.units
+    if units.fends or problem.window[0] > 0:
+        return problem
+    used = (valid > 0) & np.isin(units.chromosome, chroms)
+    return problem._replace(used=used.astype(np.int32))
 
 
 class _Chosen(NamedTuple):
@@ -426,23 +437,25 @@ def _tell(
     state: JointState,
     policy: OnNonconvergence,
 ) -> None:
-    kind = "fends" if chosen.problem.units.fends else "bins"
+    kind = chosen.problem.units.unit
     notes = []
     if chosen.unread:
         more = f" and {len(chosen.unread) - 5} more" if len(chosen.unread) > 5 else ""
         names = ", ".join(chosen.unread[:5])
         notes.append(f"without cis reads: {names}{more}; their corrections are 1, their mean 0")
     if len(result.unused):
-        notes.append(f"{len(result.unused)} {kind} have no possible partner; their correction is 1")
+        notes.append(
+            f"{counted(len(result.unused), kind)} without a possible partner: correction 1"
+        )
     if len(result.unobserved):
         notes.append(
-            f"{len(result.unobserved)} {kind} in use have no reads; their correction is at the "
+            f"{counted(len(result.unobserved), kind)} in use without reads: correction at the "
             f"lower limit, {LOWEST:g} of the mean"
         )
     logs = state.point[: len(fit.observed)]
     full = int(np.count_nonzero(logs >= fit.limits(logs)[1] - 1e-6))
     if full:
-        notes.append(f"{full} {kind} are at the upper limit, {HIGHEST:g} times the mean")
+        notes.append(f"{counted(full, kind)} at the upper limit, {HIGHEST:g} times the mean")
     if notes:
         warn("; ".join(notes), HifiveDaskWarning)
     if not result.converged:
