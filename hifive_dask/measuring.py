@@ -131,9 +131,9 @@ class Measuring(ABC):
         ----------
         mininteractions
             Partners that a unit needs; 0 keeps the current filter. ``"auto"`` is the largest number
-            from 3 to 10 that keeps at least half of the units with reads, else 3; with cis reads, a
-            chromosome with fewer than twice as many units needs half of its units instead. The
-            record of the call in `records` tells what was chosen, and what others would keep.
+            from 3 to 10 that keeps at least half of the units with reads, else 3; a chromosome with
+            cis reads on hardly twice as many units needs half of the others instead. The record of
+            the call in `records` tells what was chosen, and what others would keep.
         mindistance, maxdistance
             bp between midpoints: cis pairs with ``mindistance <= d < maxdistance`` count; a
             `maxdistance` of 0 or None is no limit.

@@ -63,11 +63,12 @@ def plain_auto(
     units: Units, rows: Array, window: tuple[int, int], usereads: str
 ) -> tuple[int, dict[int, list[int]]]:
     """The number that is chosen, and what every number keeps."""
-    sizes = np.diff(units.offset)[units.chromosome].tolist()
+    ones = plain_kept(units, rows, [1] * len(units), window, usereads)
+    sizes = np.bincount(units.chromosome, ones)[units.chromosome].tolist()
     kept = {}
     for least in range(1, 11):
-        small = [size < 2 * least and usereads == "cis" for size in sizes]
-        needs = [max(1, n // 2) if s else least for n, s in zip(sizes, small, strict=True)]
+        most = [max(1, size // 2 - units.fends) if usereads == "cis" else 10 for size in sizes]
+        needs = [min(least, own) for own in most]
         kept[least] = plain_kept(units, rows, needs, window, usereads)
     half = sum(kept[1]) / 2  # with one row
     return next((k for k in range(10, 3, -1) if sum(kept[k]) >= half), 3), kept
@@ -129,11 +130,43 @@ def test_small_chromosome__stays_by_auto_and_is_named_if_a_number_drops_it() -> 
     kept, found = auto(units, rows)
     assert (sum(kept), found.mininteractions, found.warnings(PYTHON)) == (59, 10, [])
     ones, store = np.ones(59, dtype=np.int32), store_of(rows, units)
-    match = r"little or nothing is left of some .* bins with cis reads: c1 0 of 9 \(22,500 reads\)$"
+    match = (
+        r"little or nothing is left of some .* bins with cis reads: c1 0 of 9 \(22,500 reads\); "
+        "mininteractions='auto' asks small chromosomes for fewer partners$"
+    )
     with pytest.warns(HifiveDaskWarning, match=match):
         by_hand = filter_units(units, ones, store, mininteractions=10, usereads="cis", **WINDOW)
     assert by_hand.tolist() == [1] * 50 + [0] * 9
     assert filter_units(units, ones, store, mininteractions=9, usereads="cis", **WINDOW).all()
+
+
+def test_chromosome__of_which_little_can_be_mapped_stays_by_auto() -> None:
+    units = units_of([50, 40], np.arange(90, dtype=np.int32) * 10_000, fends=False)
+    cliques = [
+        (i, j, 5) for lo, hi in ((0, 50), (50, 58)) for i in range(lo, hi) for j in range(i, hi)
+    ]
+    kept, found = auto(units, np.array(cliques))
+    assert (sum(kept[:50]), sum(kept[50:]), found.mininteractions) == (50, 8, 10)
+    assert not found.warnings(COMMAND)
+
+
+def test_fends__of_two_fragments_stay_by_the_partners_that_they_can_have() -> None:
+    units = units_of([60, 4], np.arange(64, dtype=np.int32) * 1000, fends=True)
+    clique = [(i, j, 5) for i in range(60) for j in range(i + 4, 60)]
+    kept, found = auto(units, np.array([*clique, (60, 62, 9), (61, 63, 9)]))
+    assert (sum(kept), found.mininteractions) == (64, 10)
+
+
+def test_chromosome__that_auto_drops_is_named_with_the_number_that_keeps_half_of_it() -> None:
+    units = units_of([50, 40], np.arange(90, dtype=np.int32) * 10_000, fends=False)
+    clique = [(i, j, 5) for i in range(50) for j in range(i, 50)]
+    band = [(i, i + d, 1) for i in range(50, 90) for d in range(1, 4) if i + d < 90]
+    kept, found = auto(units, np.array(clique + band))
+    assert (sum(kept[50:]), found.mininteractions) == (0, 10)
+    (text,) = found.warnings(COMMAND)
+    assert text.endswith("c1 0 of 40 (114 reads); --mininteractions 3 would keep half of c1")
+    fewer, _ = auto(units, np.array(clique + band), mininteractions=3)
+    assert sum(fewer[50:]) >= 20
 
 
 def test_chromosome_reads__count_a_trans_read_for_both() -> None:
@@ -312,7 +345,7 @@ def test_run__stops_if_auto_leaves_under_a_fifth_and_obeys_a_number(tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "dropped"),
     [
-        # Reads lie in 15 of the bins of chrY, and none of these has ten partners.
+        # Reads lie in 15 of the bins of chrY, and none of these has seven partners.
         ("fly_dm6_4DNFIZ1ZVXC8/4DNFIZ1ZVXC8_bin100kb.cool", ["chrY"]),
         ("yeast_w303_g1_2kb/scer_w303_g1_2kb_SRR8769554.cool", []),
     ],

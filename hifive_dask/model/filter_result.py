@@ -26,12 +26,14 @@ __all__ = [
     "Words",
     "choose",
     "half_of_chromosome",
+    "half_stays",
     "hardly_left",
     "name_left",
     "suggest_binsize",
     "tell_left",
 ]
 
+Bool = NDArray[np.bool_]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
@@ -75,13 +77,14 @@ class Left(NamedTuple):
 # The rule
 
 
-def half_of_chromosome(units: Units, valid: Int32) -> Int64:
-    """int64 (N): half of the units in use of each one's chromosome, one at least.
+def half_of_chromosome(units: Units, with_reads: Bool) -> Int64:
+    """int64 (N): half of the units with reads of each one's chromosome, one at least.
 
-    "auto" asks nobody for more: so many are enough on a chromosome that is small.
+    Of fends, half of those of other fragments. "auto" asks nobody for more: so many are enough on a
+    chromosome that is small, or of which little can be mapped.
     """
-    sizes = np.bincount(units.chromosome[valid > 0], minlength=len(units.chromosomes))
-    return np.maximum(1, sizes // 2)[units.chromosome]
+    sizes = np.bincount(units.chromosome[with_reads], minlength=len(units.chromosomes))
+    return np.maximum(1, sizes // 2 - units.fends)[units.chromosome]
 
 
 def choose(keeps: Mapping[int, int]) -> int:
@@ -105,6 +108,25 @@ def choose(keeps: Mapping[int, int]) -> int:
 def hardly_left(kept: Int64, with_reads: Int64) -> NDArray[np.bool_]:
     """bool (C): chromosomes with less than a fifth of their units with reads in use."""
     return kept < FEW * with_reads
+
+
+def half_stays(core: Int32) -> int:
+    """The largest number of partners by which half of the units with reads stay.
+
+    Parameters
+    ----------
+    core
+        int32: core numbers of the units of a chromosome, 0 without reads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hifive_dask.model.filter_result import half_stays
+    >>> half_stays(np.array([0, 1, 2, 3, 3], dtype=np.int32))
+    3
+    """
+    with_reads = np.sort(core[core > 0])
+    return int(with_reads[len(with_reads) // 2]) if len(with_reads) else 0
 
 
 def name_left(
@@ -163,6 +185,8 @@ class FilterResult:
         Numbers of partners, and the units that would be kept; none for a number given by hand.
     left
         Chromosomes with less than a fifth of their units with reads left.
+    half_of_left
+        Partners by which half of the first of them would stay; 0 if that is not known.
     binsize
         bp: bins that would have partners enough, if less than half is kept.
     """
@@ -178,6 +202,7 @@ class FilterResult:
     largest: int = 0
     keeps: Sequence[tuple[int, int]] = ()
     left: Sequence[Left] = ()
+    half_of_left: int = 0
     binsize: int | None = None
 
     @property
@@ -234,8 +259,17 @@ class FilterResult:
         shortage = self.shortage(words, enough)
         texts = [] if shortage is None else [shortage]
         if self.left and self.kept:
-            texts.append(tell_left(self.left, self.units, self.usereads))
+            texts.append(tell_left(self.left, self.units, self.usereads) + self._bring_back(words))
         return texts
+
+    def _bring_back(self, words: Words) -> str:
+        """What to ask for to keep more of the chromosome with the most reads."""
+        if self.half_of_left:
+            name = self.left[0].name
+            return f"; {words.least.format(self.half_of_left)} would keep half of {name}"
+        if self.auto or self.usereads != "cis":
+            return ""
+        return f"; {words.least.format('auto')} asks small chromosomes for fewer partners"
 
     def shortage(self, words: Words, enough: float) -> str | None:
         """Say that less than a share of the units with reads is left, and what to do about it."""
@@ -273,12 +307,14 @@ class FilterResult:
             larger = "larger bins" if self.units == "bins" else "bins"
             cures.append(f"count in {larger}, {words.size(self.binsize)}")
         if self.auto:
-            lower = [(least, kept) for least, kept in self.keeps if least < self.mininteractions]
+            lower = [each for each in self.keeps if each[0] < self.mininteractions]
             by_hand = [
                 f"{words.least.format(least)} (keeps {_percent(kept / max(1, self.with_reads))})"
                 for least, kept in reversed(lower)
+                if kept > self.kept
             ]
-            cures.append(f"give a lower number by hand: {' or '.join(by_hand)}")
+            if by_hand:
+                cures.append(f"give a lower number by hand: {' or '.join(by_hand)}")
         elif self.mininteractions > LEAST:
             cures.append(f"give a lower number, or {words.least.format('auto')}, which chooses one")
         return f"There are few reads for so many {self.units}: {'; or '.join(cures or _MORE)}"

@@ -21,6 +21,7 @@ from hifive_dask.model.filter_result import (
     FilterResult,
     choose,
     half_of_chromosome,
+    half_stays,
     hardly_left,
     name_left,
     suggest_binsize,
@@ -112,7 +113,7 @@ def find_filter(
     mininteractions
         Rows that a unit needs; 0 or less keeps the filter. ``"auto"`` is the largest number from 3
         to 10 that keeps half of the units with rows, else 3; among cis rows, a chromosome with
-        fewer than twice as many units needs half of its units instead.
+        hardly twice as many units with rows needs half of the others instead.
     mindistance, maxdistance
         bp: cis rows with ``mindistance <= d < maxdistance`` count; 0 or None is no upper limit.
     usereads
@@ -140,9 +141,10 @@ def find_filter(
     asked = Asked(most, *window, usereads, lower=auto)
     core, largest = find_cores(units, valid, store, asked, silent=silent)
     with_reads, keeps = core > 0, {}
+    own = core.copy()
     if auto:
         if usereads == "cis":
-            core[core >= half_of_chromosome(units, valid)] = MOST
+            core[core >= half_of_chromosome(units, with_reads)] = MOST
         keeps = {least: int((core >= least).sum()) for least in range(1, MOST + 1)}
         most = choose(keeps)
     kept = core >= most
@@ -150,7 +152,11 @@ def find_filter(
         _kind(units), usereads, auto, most, len(valid), before, int(with_reads.sum()),
         int(kept.sum()), largest, tuple(keeps.items()),
     )  # fmt: skip
-    return kept.astype(np.int32), _describe_losses(found, units, store, kept, with_reads, silent)
+    found = _describe_losses(found, units, store, kept, with_reads, silent)
+    if auto and found.left:
+        first = units.span(units.chromosomes.index(found.left[0].name))
+        found = replace(found, half_of_left=half_stays(own[first]))
+    return kept.astype(np.int32), found
 
 
 def _kind(units: Units) -> str:
