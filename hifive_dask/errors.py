@@ -28,6 +28,7 @@ __all__ = [
     "StateError",
     "StoreError",
     "did_you_mean",
+    "level_cure",
     "near_names",
     "unknown",
     "warn",
@@ -131,20 +132,48 @@ class LevelWarning(HifiveDaskWarning):
     ----------
     finding
         What was seen, without a cure.
+    joint
+        Whether corrections and distance function were fitted together: that sets the levels of all
+        that is fitted.
     """
 
-    def __init__(self, finding: str) -> None:
-        self.finding = finding
-        super().__init__(
-            f"{finding}; learn again with calibrate=True, which sets the levels, or with "
-            "find_probability_fend_corrections(model='poisson')"
-        )
+    def __init__(self, finding: str, joint: bool = False) -> None:
+        self.finding, self.joint = finding, joint
+        super().__init__(f"{finding}; {level_cure(joint=joint)}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return LevelWarning, (self.finding,)
+        return LevelWarning, (self.finding, self.joint)
 
 
-def warn(message: str, category: type[HifiveDaskWarning]) -> None:
+def level_cure(*, joint: bool, command: bool = False) -> str:
+    """What to do where levels are off: in Python, or what to type.
+
+    Parameters
+    ----------
+    joint
+        As in `LevelWarning`.
+    command
+        Whether it is read by users of commands.
+    """
+    if joint:
+        window = "--mindistance, --maxdistance or --chrom" if command else "a window or chroms"
+        least = "--mininteractions" if command else "mininteractions"
+        return (
+            f"what is at a limit of the corrections, or left out by {window}, was not fitted: "
+            f"learn from all pairs, or filter by a larger {least} first"
+        )
+    if command:
+        return (
+            "normalize again by hifive-dask normalize poisson, or by the same method without "
+            "--no-calibrate"
+        )
+    return (
+        "learn again with calibrate=True, which sets the levels, or with "
+        "find_probability_fend_corrections(model='poisson', refit_distance=True)"
+    )
+
+
+def warn(message: str | HifiveDaskWarning, category: type[HifiveDaskWarning]) -> None:
     """Warn, and name the line outside of this package that the call came from."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals["__name__"].startswith("hifive_dask."):

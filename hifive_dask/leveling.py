@@ -122,7 +122,7 @@ class Leveling(Measuring):
         """Warn of chromosomes of which too many, or too few, reads are expected."""
         if self.observed_reads is not None and self.expected_reads is not None:
             totals = Totals(self.observed_reads, self.expected_reads)
-            warn_of(self.units, totals)
+            warn_of(self.units, totals, joint=self.fitted_jointly)
 
     def _count_reads(self) -> None:
         self.observed_reads = self.expected_reads = None

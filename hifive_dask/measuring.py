@@ -357,6 +357,12 @@ class Measuring(ABC):
         return name_of_method(self.normalization, {} if record is None else record["parameters"])
 
     @property
+    def fitted_jointly(self) -> bool:
+        """Whether the newest normalization fitted corrections and distance function together."""
+        record = self.last_normalization
+        return record is not None and bool(record["parameters"].get("refit_distance"))
+
+    @property
     def converged(self) -> bool | None:
         """Whether the newest normalization converged; None if nothing tells."""
         known: bool | None = self._result_of_last("converged")

@@ -431,7 +431,10 @@ def test_info__tells_levels_that_are_off_and_the_option_that_cures(
 def test_warning__of_a_command_names_options() -> None:
     warning = LevelWarning("off")
     assert "calibrate=True" in str(warning)
-    assert pickle.loads(pickle.dumps(warning)).finding == "off"
+    again = pickle.loads(pickle.dumps(LevelWarning("off", joint=True)))
+    assert (again.finding, again.joint) == ("off", True)
+    assert "calibrate" not in in_options(again)
+    assert "left out by --mindistance, --maxdistance or --chrom" in in_options(again)
     assert in_options(warning) == (
         "off; normalize again by hifive-dask normalize poisson, or by the same method without "
         "--no-calibrate"

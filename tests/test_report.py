@@ -415,7 +415,7 @@ def test_verdicts__look_at_the_level_of_every_chromosome(
     assert (check["verdict"], check["text"]) == (verdict, text)
     if verdict in ("check", "poor"):
         assert "1 of 2 are off by more than 10 %" in check["reason"]
-        assert "hifive-dask normalize poisson sets the levels" in check["reason"]
+        assert "normalize again by hifive-dask normalize poisson" in check["reason"]
 
 
 def test_verdicts__know_chromosomes_that_are_in_no_map(numbers: Numbers) -> None:

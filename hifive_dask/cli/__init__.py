@@ -18,7 +18,6 @@ import click
 
 from hifive_dask import __version__
 from hifive_dask.cli._command import Group
-from hifive_dask.cli._facts import LEVELS_CURE
 from hifive_dask.cli._settings import Settings, logging_to_stderr
 from hifive_dask.cli._signals import stoppable
 from hifive_dask.cli._types import Number
@@ -31,6 +30,7 @@ from hifive_dask.errors import (
     ParameterError,
     StateError,
     StoreError,
+    level_cure,
 )
 
 __all__ = ["in_options", "main"]
@@ -150,7 +150,7 @@ def _exit_as_one(error: Exception) -> NoReturn:
 def in_options(message: Warning | str, command: click.Command | None = None) -> str:
     """The text of a warning, whose cure names options of commands."""
     if isinstance(message, LevelWarning):
-        return f"{message.finding}; {LEVELS_CURE}"
+        return f"{message.finding}; {level_cure(joint=message.joint, command=True)}"
     return in_words_of(command, str(message))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hifive_dask.cli._stores import HEATMAP, HEATMAPS
-from hifive_dask.errors import HifiveDaskError, StoreError
+from hifive_dask.errors import HifiveDaskError, StoreError, level_cure
 
 if TYPE_CHECKING:
     from hifive_dask import Fend, HiC, HiCData
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from hifive_dask._store.places import Place
 
 __all__ = [
-    "LEVELS_CURE",
     "SHORT",
     "MapFile",
     "chromosomes_of",
@@ -26,9 +25,6 @@ __all__ = [
     "ratio_text",
 ]
 
-LEVELS_CURE = (
-    "normalize again by hifive-dask normalize poisson, or by the same method without --no-calibrate"
-)
 SHORT = 20_000  # bp: limit between short and long cis reads
 
 
@@ -211,7 +207,7 @@ def levels_text(hic: HiC) -> str:
     if hic.observed_reads is None or hic.expected_reads is None:
         return ""
     text = off_text(hic.units, Totals(hic.observed_reads, hic.expected_reads))
-    return text and f"{text}; {LEVELS_CURE}"
+    return text and f"{text}; {level_cure(joint=hic.fitted_jointly, command=True)}"
 
 
 def ratio_text(hic: HiC) -> str:

@@ -318,8 +318,8 @@ off by more than 10 %)'
     )
 
 
-def warn_of(units: Units, totals: Totals) -> None:
-    """Warn of chromosomes whose level is off."""
+def warn_of(units: Units, totals: Totals, *, joint: bool) -> None:
+    """Warn of chromosomes whose level is off; `joint` as in `LevelWarning`."""
     text = off_text(units, totals)
     if text:
-        warn(text, LevelWarning)
+        warn(LevelWarning(text, joint), LevelWarning)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from hifive_dask.errors import level_cure
 from hifive_dask.model.filter_result import Left, tell_left
 from hifive_dask.plot.style import length_text, share_text
 
@@ -214,9 +215,11 @@ def _expected(numbers: Numbers) -> Iterator[Check]:
     off = sum(each > good for each in apart.values())
     reason = "cis reads in use over those that maps expect, of every chromosome"
     if off:
+        learned = numbers["convergence"]
+        joint = learned is not None and learned["joint"]
         reason += (
             f"; {off:,} of {len(ratios):,} are off by more than 10 %, {worst} most, and all ratios "
-            "of their maps with them: hifive-dask normalize poisson sets the levels"
+            f"of their maps with them: {level_cure(joint=joint, command=True)}"
         )
     verdict = grade(apart[worst], good, poor)
     if gone:

@@ -109,6 +109,7 @@ def convergence_numbers(hic: HiC) -> dict[str, Any] | None:
     trace = hic.trace
     return {
         "method": hic.method,
+        "joint": hic.fitted_jointly,
         "usereads": parameters.get("usereads"),
         "balances": record is not None and _balances(hic, parameters),
         "converged": hic.converged,
