@@ -391,7 +391,21 @@ def _open_replicates(filelist: Sequence[Location], target: str) -> list[HiCData]
                 f"{one.file} and {other.file} hold the same pairs, which now count twice",
                 InputWarning,
             )
+    for name in ("dedup", "dedup_mismatch"):
+        _warn_if_not_alike(inputs, name)
     return inputs
+
+
+def _warn_if_not_alike(inputs: Sequence[HiCData], name: str) -> None:
+    """Warn if an argument that decides which reads are duplicates was not the same for all."""
+    known: dict[Any, str] = {}
+    for data in inputs:
+        for record in data.records.records:
+            if name in record.get("parameters", {}):
+                known.setdefault(record["parameters"][name], data.file)
+    if len(known) > 1:
+        seen = ", ".join(f"{name}={value!r} ({file})" for value, file in known.items())
+        warn(f"duplicates were counted in different ways: {seen}; count all alike", InputWarning)
 
 
 def _into_memory(store: PairStore, units: Units) -> PairStore:

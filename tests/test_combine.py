@@ -505,6 +505,20 @@ def test_errors__are_raised_before_work_and_leave_what_was_there(tmp_path: Path)
     assert one.token != two.token
 
 
+def test_duplicates__found_in_different_ways_are_a_warning(tmp_path: Path) -> None:
+    fends = make_fends(tmp_path / "g.zarr", G1)
+    reads = write_reads(tmp_path / "reads.raw", parse("chr1 1900 + / chr1 3900 +"))
+    others = write_reads(tmp_path / "others.raw", parse("chr1 1900 + / chr1 3100 -"))
+    for name, path, mismatch in (("a", reads, 0), ("b", others, 3)):
+        data = hd.HiCData(tmp_path / f"{name}.zarr", "w", silent=True)
+        data.load_data_from_raw(fends, path, 500, dedup_mismatch=mismatch)
+        data.save()
+    both = hd.HiCData(tmp_path / "both.zarr", "w", silent=True)
+    match = r"dedup_mismatch=0 \(.*a.zarr\), dedup_mismatch=3 \(.*b.zarr\); count all alike"
+    with pytest.warns(InputWarning, match=match):
+        both.combine([tmp_path / "a.zarr", tmp_path / "b.zarr"])
+
+
 def test_overflow__is_an_error_that_names_the_pair(tmp_path: Path) -> None:
     stores = [in_memory({(0, 4): 2**31 - 2}), in_memory({(0, 4): 1}), in_memory({(0, 4): 1})]
     add(tmp_path / "a.zarr", *stores[:2])

@@ -9,7 +9,7 @@ import click
 
 from hifive_dask.cli._settings import Settings
 from hifive_dask.cli._types import Number
-from hifive_dask.errors import HifiveDaskWarning, StateError
+from hifive_dask.errors import HifiveDaskWarning, StateError, warn
 
 if TYPE_CHECKING:
     from hifive_dask import HiC
@@ -64,7 +64,7 @@ def tell_filter(settings: Settings, hic: HiC) -> None:
     if found.with_reads:
         settings.say(f"{found.summary(_words(hic))}.")
     for text in found.warnings(_words(hic)):
-        warnings.warn(text, HifiveDaskWarning, stacklevel=2)
+        warn(text, HifiveDaskWarning)
 
 
 def _words(hic: HiC) -> Words:
