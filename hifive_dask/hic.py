@@ -15,6 +15,7 @@ from hifive_dask._store.places import Location, absolute
 from hifive_dask._store.project import ProjectContent, check_sizes, read_project, write_project
 from hifive_dask.about import Described, Fact, counted
 from hifive_dask.arrays import Arrays
+from hifive_dask.correcting import Correcting
 from hifive_dask.errors import ParameterError, StateError
 from hifive_dask.exporting import Exporting
 from hifive_dask.fend import Fend
@@ -22,7 +23,6 @@ from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.dynamic import Growth
 from hifive_dask.heatmap.query import Datatype, heatmap
 from hifive_dask.hic_data import HiCData
-from hifive_dask.learning import Learning
 from hifive_dask.measuring import DISTANCE_SUMS
 from hifive_dask.provenance import History
 from hifive_dask.public import Named, known_later, public
@@ -54,7 +54,7 @@ _OF_CORRECTIONS = {
 
 
 @public(filled_by=("load", "load_data"))
-class HiC(Described, Learning, Arrays, Exporting, Named):
+class HiC(Described, Correcting, Arrays, Exporting, Named):
     """A Hi-C project: which fends to trust, what biases they have, and heatmaps free of them.
 
     Parameters
@@ -74,7 +74,7 @@ class HiC(Described, Learning, Arrays, Exporting, Named):
     history : str
         All calls that led here, one a line.
     normalization : str
-        ``"none"``, ``"express"`` (also for Knight-Ruiz), ``"probability"``, ``"binning"``,
+        ``"none"``, ``"express"`` (also for Knight-Ruiz and ICE), ``"probability"``, ``"binning"``,
         ``"binning-express"`` or ``"binning-probability"``.
     data : HiCData
         The pairs.

@@ -36,6 +36,7 @@ Float32 = NDArray[np.float32]
 DISTANCE_SUMS = ("possible", "observed", "signal", "mean_log_distance", "edges")
 LIMITS = {
     "HiC.find_express_fend_corrections": "minchange",
+    "HiC.find_ice_fend_corrections": "tol",
     "HiC.find_probability_fend_corrections": "minchange",
     "HiC.find_binning_fend_corrections": "learning_threshold",
 }
@@ -54,6 +55,8 @@ def name_of_method(normalization: str, parameters: Mapping[str, Any]) -> str:
     if normalization == "binning":
         return "Binning"
     if normalization.endswith("express"):
+        if "ignore_diags" in parameters:
+            return "ICE"
         name = "Knight-Ruiz" if parameters.get("kr") else "Express"
         if parameters.get("accelerate"):
             name += ", accelerated"
@@ -348,8 +351,8 @@ class Measuring(ABC):
     def method(self) -> str | None:
         """What learned the newest corrections, as people call it; None if there are none.
 
-        That is Express, Knight-Ruiz, Poisson, joint Poisson (with the distance function), Binomial
-        or Binning, or the last and another one.
+        That is Express, Knight-Ruiz, ICE, Poisson, joint Poisson (with the distance function),
+        Binomial or Binning, or the last and another one.
         """
         if self.normalization == "none":
             return None

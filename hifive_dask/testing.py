@@ -108,8 +108,17 @@ def toy_files(directory: PathLike | None = None, *, seed: int = 1) -> ToyFiles:
     )
 
 
-def toy_project(directory: PathLike | None = None, *, seed: int = 1) -> Path:
+def toy_project(
+    directory: PathLike | None = None, *, seed: int = 1, binned: int | None = None
+) -> Path:
     """Make a project of `toy_files`: reads counted, nothing filtered or learned yet.
+
+    Parameters
+    ----------
+    directory, seed
+        As of `toy_files`.
+    binned
+        bp: count in bins of this size; None: in fends.
 
     Returns
     -------
@@ -125,7 +134,7 @@ def toy_project(directory: PathLike | None = None, *, seed: int = 1) -> Path:
     from hifive_dask import Fend, HiC, HiCData
 
     files = toy_files(directory, seed=seed)
-    fend = Fend(files.directory / "fends.zarr", "w", silent=True)
+    fend = Fend(files.directory / "fends.zarr", "w", binned=binned, silent=True)
     fend.load_fends(files.sites)
     fend.save()
     data = HiCData(files.directory / "pairs.zarr", "w", silent=True)

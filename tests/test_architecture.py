@@ -38,11 +38,12 @@ ALLOWED: dict[str, set[str]] = {
     "leveling": TOOLS | set(STAGES) | {"measuring"},
     "modelling": TOOLS | set(STAGES) | {"leveling"},
     "learning": TOOLS | set(STAGES) | {"modelling"},
+    "correcting": TOOLS | set(STAGES) | {"learning"},
     "arrays": TOOLS | set(STAGES) | {"measuring", "plot"},
     "exporting": TOOLS | set(STAGES) | {"export", "measuring"},
     "hic": TOOLS
     | set(STAGES)
-    | {"arrays", "exporting", "fend", "hic_data", "learning", "measuring"},
+    | {"arrays", "correcting", "exporting", "fend", "hic_data", "measuring"},
     "convert": TOOLS | set(STAGES) | {"fend", "hic_data"},
     "report": TOOLS | set(STAGES) | {"hic", "hic_data", "measuring", "plot"},
     "simulate": TOOLS,

@@ -232,7 +232,7 @@ def test_run__of_another_method_does_again_what_follows_from_it(
         ),
         (("--method", "kr", "--iterations", 5), 2, "kr has no --iterations"),
         (("--method", "binning", "--minchange", 1), 2, "give --learning-threshold"),
-        (("--usereads", "trans"), 2, "learn from trans reads by express, kr or binning"),
+        (("--usereads", "trans"), 2, "learn from trans reads by express, kr, ice or binning"),
         (("--method", "binning", "--num-bins", 9), 2, "--num-bins has 1, --types has 3; give one"),
         (
             ("--method", "binning-poisson", "--features", "gd,len,distance"),

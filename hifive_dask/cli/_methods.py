@@ -45,7 +45,7 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "max_iterations": click.option(
         "--max-iterations",
         type=Number(1),
-        show_default="1000",
+        show_default="1000; for ice, 200",
         help="Most iterations; for kr, products with the matrix.",
     ),
     "minchange": click.option(
@@ -58,8 +58,7 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "usereads": click.option(
         "--usereads",
         type=Choice(["cis", "trans", "all"]),
-        default="cis",
-        show_default=True,
+        show_default="cis; for ice, all",
         help="Reads to learn from; poisson and binomial learn from cis reads.",
     ),
     "accelerate": click.option(
@@ -76,6 +75,37 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
         "--binary",
         is_flag=True,
         help="express, kr: use whether a pair was seen, not its reads.",
+    ),
+    "ignore_diags": click.option(
+        "--ignore-diags",
+        type=Number(0),
+        show_default="2",
+        help="ice: diagonals of the map that are left out, the main one among them.",
+    ),
+    "min_nnz": click.option(
+        "--min-nnz",
+        type=Number(0),
+        show_default="10",
+        help="ice: leave out bins with fewer cells that have reads.",
+    ),
+    "min_count": click.option(
+        "--min-count",
+        type=Number(0),
+        show_default="0",
+        help="ice: leave out bins with fewer reads.",
+    ),
+    "mad_max": click.option(
+        "--mad-max",
+        type=float,
+        show_default="5",
+        help="ice: leave out bins whose ln(reads) is more than so many median absolute deviations "
+        "below the median; 0: none.",
+    ),
+    "tol": click.option(
+        "--tol",
+        type=float,
+        show_default="0.00001",
+        help="ice: converged when the variance of the sums of rows is below.",
     ),
     "no_refit_distance": click.option(
         "--no-refit-distance",
@@ -150,6 +180,7 @@ _BINNING = ("features", "num_bins", "types", "learning_threshold", "sweeps", "ps
 _FIT = (
     "max_iterations", "minchange", "usereads", "learningstep", "no_precalculate", "no_calibrate",
 )  # fmt: skip
+_ICE = ("ignore_diags", "min_nnz", "min_count", "mad_max", "tol", "max_iterations", "usereads")
 _OF_FIT: dict[str, tuple[str, ...]] = {
     "": ("usereads", "no_calibrate"),
     "poisson": (*_FIT, "no_refit_distance"),
@@ -159,8 +190,10 @@ _OF_FIT: dict[str, tuple[str, ...]] = {
         "binary", "no_calibrate",
     ),
     "kr": ("max_iterations", "minchange", "usereads", "keep_distance", "binary", "no_calibrate"),
+    "ice": (*_ICE, "no_calibrate"),
 }  # fmt: skip
 _MOST = 1000  # iterations, where nothing else was given
+_MOST_OF_ICE = 200
 _SWEEPS = 10
 
 
@@ -182,7 +215,7 @@ class Method:
 
     name: str
     text: str
-    fit: Literal["", "poisson", "binomial", "express", "kr"]
+    fit: Literal["", "poisson", "binomial", "express", "kr", "ice"]
     binning: bool = False
 
     @property
@@ -196,7 +229,16 @@ class Method:
     @property
     def balances(self) -> bool:
         """Whether it makes reads of all fends alike, by products with the matrix of pairs."""
-        return self.fit in ("express", "kr")
+        return self.fit in ("express", "kr", "ice")
+
+    @property
+    def chooses_pairs(self) -> bool:
+        """Whether it can learn from some chromosomes or distances alone."""
+        return self.fit != "ice"
+
+    def reads(self, values: Values) -> str:
+        """The reads that it learns from."""
+        return values["usereads"] or ("all" if self.fit == "ice" else "cis")
 
     @property
     def stack(self) -> Callable[[F], F]:
@@ -205,12 +247,12 @@ class Method:
 
     def check(self, values: Values) -> None:
         """Refuse options that do not go with it, or with each other, before any work."""
-        reads = values["usereads"]
+        reads = self.reads(values)
         if reads != "cis" and self.fit in ("poisson", "binomial"):
             raise click.UsageError(
                 f"--usereads {reads}: {self.name} learns from cis reads, and expects of trans "
                 "pairs the mean of their two chromosomes; leave --usereads out, or learn from "
-                f"{reads} reads by express, kr or binning"
+                f"{reads} reads by express, kr, ice or binning"
             )
         alone = values.get("learningstep") is not None or values.get("no_calibrate")
         if alone and self._joint(values):
@@ -235,12 +277,17 @@ class Method:
         Raises
         ------
         ParameterError
-            For bins, and for features that the partition does not have.
+            For units that it does not know, and for features that the partition does not have.
         """
-        if not self.binning:
-            return
         from hifive_dask.errors import ParameterError, unknown
 
+        if self.fit == "ice" and units.fends:
+            raise ParameterError(
+                "ice balances maps of bins, and this genome is in fends; count in bins, --binned "
+                "SIZE, or choose another --method, such as poisson"
+            )
+        if not self.binning:
+            return
         if not units.fends:
             raise ParameterError(
                 f"{self.name} models features of fends, and this genome is in bins; choose another "
@@ -266,7 +313,9 @@ class Method:
         """
         if self.binning:
             _bin(hic, values)
-        if self.balances:
+        if self.fit == "ice":
+            _balance_sums(hic, values, checkpoint)
+        elif self.balances:
             _balance(hic, values, checkpoint, kr=self.fit == "kr", precorrect=self.binning)
         elif self.fit:
             model: Model = "poisson" if self.fit == "poisson" else "binomial"
@@ -279,7 +328,8 @@ class Method:
 
     def iterations(self, values: Values) -> int:
         """Most iterations for the corrections of single fends, 0 if there are none."""
-        return (values["max_iterations"] or _MOST) if self.fit else 0
+        most = _MOST_OF_ICE if self.fit == "ice" else _MOST
+        return (values["max_iterations"] or most) if self.fit else 0
 
     def classes(self, values: Values) -> int:
         """Classes of pairs that Binning counts."""
@@ -299,6 +349,8 @@ METHODS = {
                "express"),
         Method("kr", "Knight-Ruiz: balance the matrix of observed pairs so that all row sums are "
                "equal.", "kr"),
+        Method("ice", "ICE, as cooler balance: make all sums of the rows of a map of bins equal.",
+               "ice"),
         Method("binning", "Binning: corrections for combinations of features of fends.", "",
                binning=True),
         Method("binning-express", "Binning, then Express for what it leaves.", "express",
@@ -316,8 +368,8 @@ _method_option = click.option(
     default="poisson",
     show_default=True,
     help="How corrections are learned. poisson: those, and the distance dependence, under which "
-    "the reads of all pairs are most likely; express, kr: balance observed reads; binning: model "
-    "features of fends; docs/normalization.md compares them.",
+    "the reads of all pairs are most likely; express, kr, ice: balance observed reads; binning: "
+    "model features of fends; docs/normalization.md compares them.",
 )
 
 # A run starts from nothing.
@@ -357,9 +409,10 @@ def explain_option(name: str, method: Method) -> str:
 
 _CURES = {
     ("iterations", fit): "it goes on until it has converged, at most --max-iterations times"
-    for fit in ("poisson", "binomial", "kr")
+    for fit in ("poisson", "binomial", "kr", "ice")
 }
 _CURES["max_iterations", ""] = "give --sweeps"
+_CURES["minchange", "ice"] = "give --tol"
 _CURES["minchange", ""] = "give --learning-threshold"
 
 
@@ -393,6 +446,14 @@ def _balance(hic: HiC, values: Values, checkpoint: Place, *, kr: bool, precorrec
         checkpoint=checkpoint,
         precorrect=precorrect,
         kr=kr,
+    )
+
+
+def _balance_sums(hic: HiC, values: Values, checkpoint: Place) -> None:
+    hic.find_ice_fend_corrections(
+        **_present(values, *_ICE, "on_nonconvergence"),
+        calibrate=_calibrates(hic, values),
+        checkpoint=checkpoint,
     )
 
 

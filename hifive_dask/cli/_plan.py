@@ -215,7 +215,7 @@ def plan_uncounted(
     size = _PROJECT + _UNIT * units
     rounds, kept = method.iterations(values), 0
     if method.balances:
-        rounds, kept = -(-rounds // 64), 8 * rows
+        rounds, kept = -(-rounds // 64) if method.chooses_pairs else rounds, 8 * rows
     elif method.fit:
         memory += 24 * min(rows, IN_MEMORY)
     rounds = max(rounds, method.sweeps(values))
@@ -235,29 +235,38 @@ def plan_report(out: Place, rows: int, *, done: bool = False) -> Step:
 
 def plan_normalize(out: Place, hic: HiC, method: Method, values: Values) -> list[Step]:
     """What a method would do; of a chain two steps."""
-    chroms, most, steps = values["chroms"], method.iterations(values), []
+    chroms, most, steps = values.get("chroms", ()), method.iterations(values), []
     if method.binning:
         classes, sweeps = method.classes(values), method.sweeps(values)
         steps.append(_plan_fit(out, hic, chroms, max_iterations=sweeps, classes=classes))
     if method.balances:
-        reads = values["usereads"]
-        steps.append(_plan_balancing(out, hic, chroms, usereads=reads, max_iterations=most))
+        reads, alone = method.reads(values), method.chooses_pairs
+        steps.append(_plan_balancing(out, hic, chroms, reads, most, alone=alone))
     elif method.fit:
         steps.append(_plan_fit(out, hic, chroms, max_iterations=most))
     return steps
 
 
 def _plan_balancing(
-    out: Place, hic: HiC, chroms: Sequence[str], *, usereads: str, max_iterations: int
+    out: Place,
+    hic: HiC,
+    chroms: Sequence[str],
+    usereads: str,
+    max_iterations: int,
+    *,
+    alone: bool,
 ) -> Step:
-    """Express and Knight-Ruiz: 8 bytes of every pair are kept, and gone through in rounds."""
+    """Balancing: 8 bytes of every pair are kept, and gone through in rounds.
+
+    `alone`: cis rows are balanced by chromosomes, many iterations a round.
+    """
     store, units = hic.data.store, hic.units
     chosen = units.select(chroms)
     most = max((hi - lo for lo, hi in (store.block_rows(c, c) for c in chosen)), default=0)
     kinds = {"cis": (True,), "trans": (False,), "all": (True, False)}[usereads]
     blocks = [(a, b) for a, b in store.blocks if (a == b) in kinds and a in chosen and b in chosen]
     rows = sum(hi - lo for lo, hi in (store.block_rows(*block) for block in blocks))
-    if usereads == "cis" and most <= ONE_TASK:
+    if alone and usereads == "cis" and most <= ONE_TASK:
         groups = cis_groups(store, [c for c in chosen if (c, c) in store.blocks])
         tasks, own, rounds = len(groups), _largest(store, groups), -(-max_iterations // 64)
     else:

@@ -20,6 +20,7 @@ _CALLS = {
     r"find_probability_fend_corrections(\(model='poisson'\))?": "normalize poisson",
     r"find_binning_fend_corrections": "normalize binning",
     r"find_express_fend_corrections": "normalize",
+    r"find_ice_fend_corrections": "normalize ice",
     r"load_bins\(cooler, format='cool'\)": "fends --cool",
     r"load_data_from_raw": "pairs",
     r"load_data": "project",
@@ -34,11 +35,12 @@ _VALUES = {
     r"includetrans=False": "--no-trans",
     r"fragments='index'": "--fragment-columns",
     r"content='sites'": "--sites",
+    r"Fend\(\.\.\., binned=SIZE\)": "--binned SIZE",
     r"model='poisson'": "`hifive-dask normalize poisson`",
 }
 # An argument that is no English word, so that it cannot mean anything else.
 _PLAIN = re.compile(
-    r"(min|max|num|search|expansion_|trans_|learning_|basefend|bins(?=ize)|use(?=reads)).+|basefend"
+    r"(min|max|num|search|expansion_|trans_|learning_|basefend|bins(?=ize)|use(?=reads)|ignore_|mad_).+|basefend|tol"
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,6 +23,7 @@ _EXAMPLES = {
     "binomial": ["hifive-dask normalize binomial project.zarr --maxdistance 2Mb"],
     "express": ["hifive-dask normalize express project.zarr --accelerate"],
     "kr": ["hifive-dask normalize kr project.zarr --usereads all -o kr.zarr"],
+    "ice": ["hifive-dask normalize ice project.zarr --mad-max 5 -o ice.zarr"],
     "binning": [
         "hifive-dask normalize binning project.zarr --features len,distance "
         "--num-bins 20,20 --types even,fixed-const",
@@ -84,8 +84,8 @@ def command() -> None:
     """Learn the corrections of a project.
 
     poisson finds those under which the reads of all possible pairs are most likely, and is right
-    for most data; express and kr balance observed reads; binning models features of fends such as
-    GC content, and the chains start from it.
+    for most data; express, kr and ice balance observed reads; binning models features of fends
+    such as GC content, and the chains start from it.
     """
 
 
@@ -104,13 +104,12 @@ class _MethodCommand(Command):
 
 def _command(method: Method) -> click.Command:
     """The command of a method."""
-    partners: Callable[[Any], Any] = _partners if method.balances else stack()
+    pairs = [_where, *([_partners] if method.balances else [])] if method.chooses_pairs else []
 
     @click.command(method.name, cls=_MethodCommand, examples=_EXAMPLES[method.name])
     @_project
     @method.stack
-    @_where
-    @partners
+    @stack(*pairs)
     @dry_run_option
     @json_option
     @pass_settings

@@ -31,7 +31,7 @@ from hifive_dask.model.rows import longest_distance
 from hifive_dask.model.systems import CisSystem, SpanSystem, System
 from hifive_dask.model.weights import Problem
 
-__all__ = ["ExpressResult", "Method", "balance", "possible_partners"]
+__all__ = ["ExpressResult", "Method", "balance", "mean_product", "possible_partners"]
 
 Float64 = NDArray[np.float64]
 Int32 = NDArray[np.int32]
@@ -294,13 +294,13 @@ def _finish(
     corrections = given.astype(np.float64)
     means = None if problem.distance is None else problem.distance[1].astype(np.float64)
     scales = np.full(len(units.chromosomes), np.nan) if means is None else None
-    whole = np.sqrt(_mean_product(values[used & (problem.valid > 0)]))
+    whole = np.sqrt(mean_product(values[used & (problem.valid > 0)]))
     for chrom in problem.chroms:
         span = units.span(chrom)
         corrections[span] = problem.valid[span]
         own = np.flatnonzero(used[span]) + span.start
         if len(own) > 1:
-            chi = _mean_product(values[own])
+            chi = mean_product(values[own])
             if means is not None:
                 means[chrom] += np.log(chi / _terms(balancing, own))
             corrections[own] = values[own] / np.sqrt(chi)
@@ -327,7 +327,7 @@ def _finish(
     )
 
 
-def _mean_product(c: Float64) -> float:
+def mean_product(c: Float64) -> float:
     """Mean of c_i c_j over i != j; of a single one its square."""
     n = len(c)
     return float((c.sum() ** 2 - (c**2).sum()) / (n * (n - 1)) if n > 1 else (c**2).sum() or 1.0)

@@ -401,15 +401,16 @@ class SpanSystem:
 
         def product(factor: Float64) -> Float64:
             values[own] = factor
-            result: Float64 = self._multiply(values, silent)[own]
+            result: Float64 = self.multiply(values, silent)[own]
             return result
 
         return [advance(product, states[0], goal, budget)]
 
     def sums(self, corrections: Float64) -> Float64:
-        return self._multiply(1 / corrections, True)
+        return self.multiply(1 / corrections, True)
 
-    def _multiply(self, values: Float64, silent: bool) -> Float64:
+    def multiply(self, values: Float64, silent: bool) -> Float64:
+        """float64 (N): product of the symmetric matrix and a vector (N)."""
         parts = [dask.delayed(values[piece].copy()) for piece in self._pieces]
         (total,) = run([self._product(parts)], silent=silent)
         result: Float64 = total.whole(len(values))
@@ -445,7 +446,7 @@ def _scales(problem: Problem, possible: NDArray[np.int64], reads: Float64) -> tu
     `reads` are those of cis and of trans rows. Trans rows are divided by the mean of trans pairs if
     the distance is removed from cis rows, else all rows by the mean of all pairs.
     """
-    if problem.usereads == "cis" or not reads.any():
+    if problem.usereads == "cis" or not problem.scaled or not reads.any():
         return 1.0, 1.0
     if problem.usereads == "all" and problem.distance is None:
         mean = 2 * reads.sum() / possible.sum()

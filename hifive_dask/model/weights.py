@@ -49,6 +49,10 @@ class Problem:
     diagonal
         How often the sum of a bin has its reads with itself: twice, with both ends as for Express,
         or once as for Knight-Ruiz.
+    ignore_diags
+        Units whose numbers differ by less make no pair.
+    scaled
+        Whether rows are divided by the mean of pairs where no distance dependence is.
     """
 
     units: Units
@@ -61,6 +65,8 @@ class Problem:
     binary: bool
     binning: BinningModel | None
     diagonal: Literal[1, 2] = 2
+    ignore_diags: int = 0
+    scaled: bool = True
 
 
 class Settings(NamedTuple):
@@ -73,6 +79,7 @@ class Settings(NamedTuple):
     binary: bool
     binning: BinningModel | None
     diagonal: Literal[1, 2]
+    ignore_diags: int
 
 
 def settings_of(problem: Problem) -> Any:
@@ -84,6 +91,7 @@ def settings_of(problem: Problem) -> Any:
         problem.binary,
         problem.binning,
         problem.diagonal,
+        problem.ignore_diags,
     )
     (kept,) = hold([dask.delayed(small)])
     return kept
@@ -103,6 +111,9 @@ def weigh(columns: Columns, cis: bool, settings: Settings) -> Weights:
     first, second, count = select_pairs(
         *columns, settings.valid, units.mid, mindistance=low, maxdistance=high, cis=cis
     )
+    if settings.ignore_diags:
+        far = second - first >= settings.ignore_diags
+        first, second, count = first[far], second[far], count[far]
     weight = np.ones(len(first)) if settings.binary else count.astype(np.float64)
     reads = float(weight.sum())
     if cis and settings.distance is not None:
