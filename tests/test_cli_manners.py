@@ -193,6 +193,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
              "demo/fends.zarr demo/pairs.zarr demo/project.zarr lane1.pairs lane2.pairs "
              "scheduler.json rep1.pairs.gz rep2.pairs.gz bins.bed "
              "hg38.fa.gz sacCer3.fa.gz replicate1/chr1.matrix SRR22130071.zarr MATalpha.zarr "
+             "human/sites.bed human/reads.raw human-run/project.zarr "
              "genome.2bit sacCer3.DpnII_HinfI.cuts.bed yeast.sacCer3.pairs.gz")  # fmt: skip
     for name in names.split():
         (folder / name).parent.mkdir(exist_ok=True)

@@ -96,7 +96,7 @@ def made(inputs: Path, folder: Path, kind: str, *more: str) -> hd.Fend:
 
 def project(inputs: Path, folder: Path, fend: hd.Fend) -> hd.HiC:
     data = hd.HiCData(folder / "d.zarr", "w", silent=True)
-    data.load_data_from_pairs(fend.file, inputs / "g.pairs", maxinsert=None)
+    data.load_data_from_pairs(fend.file, inputs / "g.pairs", maxinsert=None, dedup="none")
     data.save()
     hic = hd.HiC(folder / "h.zarr", "w", silent=True)
     hic.load_data(data.file)

@@ -86,10 +86,9 @@ class Units:
         """The same units among other chromosomes, in the order of these; none may be missing."""
         if tuple(chromosomes) == self.chromosomes:
             return self
-        place = [self.index.get(name) for name in chromosomes]
-        number = np.array([0 if c is None else np.diff(self.offset)[c] for c in place])
-        offset = np.r_[0, np.cumsum(number)].astype(np.int64)
-        spans = [self.span(c) for c in place if c is not None]
+        place = (self.index.get(name) for name in chromosomes)
+        spans = [slice(0, 0) if c is None else self.span(c) for c in place]
+        offset = np.r_[0, np.cumsum([span.stop - span.start for span in spans])].astype(np.int64)
         taken = np.concatenate([np.arange(span.start, span.stop) for span in spans])
         return replace(
             self,

@@ -79,15 +79,12 @@ def genome_bins(
     number = -(-length // binsize)
     offset = np.r_[0, np.cumsum(number)]
     start = binsize * (np.arange(offset[-1]) - np.repeat(offset[:-1], number))
-    first = np.zeros(len(units) + 1, dtype=np.int64)
-    bin_of = np.full(len(units), -1, dtype=np.int64)
-    for k, c in enumerate(chroms):
-        span = units.span(c)
-        own = units.mid[span].astype(np.int64) // binsize
-        # The middle of a bin that was rounded up can lie beyond the end.
-        first[span] = offset[k] + np.minimum(own, number[k] - 1)
-        first[span.stop :] = offset[k + 1]
-        bin_of[span] = np.where(usable[span], first[span], -1)
+    # Middles of bins that were rounded up can lie beyond the end; after the last there is none.
+    following = np.searchsorted(chroms, units.chromosome)
+    chosen_units = np.isin(units.chromosome, chroms)
+    own = np.minimum(units.mid.astype(np.int64) // binsize, np.r_[number, 1][following] - 1)
+    first = np.r_[offset[following] + np.where(chosen_units, own, 0), offset[-1]]
+    bin_of = np.where(chosen_units & usable, first[:-1], -1)
     stop = np.minimum(start + binsize, np.repeat(length, number))
     names = tuple(units.chromosomes[c] for c in chroms)
     return GenomeBins(names, offset, start, stop, first, bin_of)
