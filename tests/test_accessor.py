@@ -131,6 +131,8 @@ def test_region__is_a_part_of_any_map(hic: hd.HiC) -> None:
         part.hic.region("chr3")
     with pytest.raises(RegionError, match="region chr1:0-50,000 has no bins"):
         part.hic.region("chr1:0-50k", "chr2")
+    with pytest.raises(RegionError, match="the map has no bins on bin2; take a part of it"):
+        part.isel(bin2=slice(0, 0)).hic.region("chr1")
     with pytest.raises(ParameterError, match="no coordinate chromosome1, so it is no map"):
         xr.Dataset().hic.region("chr1")
 

@@ -239,6 +239,9 @@ def test_fend__refuses_bad_arguments(tmp_path: Path, sites: Path, lengths: Path)
     (tmp_path / "map.mcool").touch()
     with pytest.raises(StoreError, match="`hifive-dask import` makes a heatmap store of a cooler"):
         hd.HiC(tmp_path / "map.mcool")
+    (tmp_path / "map.hic").touch()
+    with pytest.raises(StoreError, match="`hictk convert` makes a"):
+        hd.HiC(tmp_path / "map.hic")
     with pytest.raises(StoreError, match="the suffix decides the format"):
         hd.Fend(tmp_path / "g.txt", "w")
     for binned in (-1, 2.5, True, "3Gb", 1 << 31):

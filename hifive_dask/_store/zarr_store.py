@@ -57,6 +57,7 @@ _OTHERS = {
     ".cool": _COOLER,
     ".mcool": _COOLER,
     ".scool": _COOLER,
+    ".hic": "; `hictk convert` makes a .mcool file of it, which `hifive-dask import` reads",
     ".mrh": "; `hifive-dask mrh read` reads multi-resolution heatmaps",
 }
 

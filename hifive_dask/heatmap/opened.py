@@ -245,6 +245,8 @@ def _place(level: xr.Dataset, axis: int, region: RegionLike) -> tuple[Region | N
     names = level[f"chromosome{axis}"].values
     if region is None:
         return None, slice(0, len(names))
+    if not len(names):
+        raise RegionError(f"the map has no bins on bin{axis}; take a part of it that has some")
     first = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
     known = names[first].tolist()
     place = parse_region(region, known)
