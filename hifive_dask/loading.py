@@ -323,8 +323,9 @@ class Loading(ABC):
     ) -> None:
         """Count read pairs of BAM, SAM or CRAM files, replacing what the store held.
 
-        Alignments with the same read name, up to a last ``/1`` or ``/2``, are a read pair. Files
-        may be sorted in any way, and need no index. Only primary, mapped alignments that passed
+        Alignments with the same read name, up to a last ``/1`` or ``/2``, are a read pair; in two
+        files of mates also up to other endings that tell these apart (``.1`` and ``.2``). Files may
+        be sorted in any way, and need no index. Only primary, mapped alignments that passed
         quality control count; all others, and those without a usable mate, are left out, and
         counted in the history. The position of an end is that of the aligned base at its 5' end.
         Needs pysam: ``pip install 'hifive-dask[bam]'``.
