@@ -600,7 +600,8 @@ def write_again(path: Path) -> None:
 CHANGES = {
     shrink: r"was changed while it was read: it had [\d,]+ bytes first, [\d,]+ later\n  read it",
     grow: r"was changed while it was read: it had [\d,]+ bytes first, [\d,]+ later\n  read it",
-    write_again: r"was changed while it was read: it has [\d,]+ bytes as before, but was written",
+    write_again: r"was changed while it was read: it has [\d,]+ bytes as before, but another "
+    r"time of writing\n  read it again .*`cp -p`",
     Path.unlink: r"cannot be found any more: .*\n  leave the file in its place",
 }
 

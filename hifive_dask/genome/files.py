@@ -83,13 +83,11 @@ class Snapshot(NamedTuple):
             ) from error
         if now != self:
             seen = f"it had {self.size:,} bytes first, {now.size:,} later"
+            cure = "read it again once nothing writes to it; nothing was loaded"
             if now.size == self.size:
-                seen = f"it has {self.size:,} bytes as before, but was written later"
-            raise InputError(
-                f"was changed while it was read: {seen}",
-                path=name,
-                cure="read it again once nothing writes to it; nothing was loaded",
-            )
+                seen = f"it has {self.size:,} bytes as before, but another time of writing"
+                cure += ". If workers read copies of it, these need one time: `cp -p`, `rsync -t`"
+            raise InputError(f"was changed while it was read: {seen}", path=name, cure=cure)
 
 
 def kind_of(path: str | os.PathLike[str]) -> tuple[str, str] | None:
