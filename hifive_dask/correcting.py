@@ -77,8 +77,8 @@ class Correcting(Learning):
         The distance dependence is not divided out. `normalization` is ``"express"``, as for
         Knight-Ruiz. Corrections are scaled as ever, so that c_i c_j is 1 on average on every
         chromosome; weights are ``1 / (c * s)`` with the `chromosome_scales` s, and so in coolers
-        that are written with ``datatype="fend"``. `trace` has a row for every iteration: variance
-        and largest relative change of a weight.
+        that are written with ``datatype="fend"``. `trace` has a row for every iteration: the 2-norm
+        of (sums over their mean - 1), and the variance of the sums, which `tol` is the limit of.
 
         References
         ----------

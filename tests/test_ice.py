@@ -115,8 +115,8 @@ def test_weights__are_those_of_cooler(folder: Path, case: str, usereads: Any) ->
     assert hic.trace is not None
     assert hic.iterations == len(hic.trace)
     if converged:  # it stops at the first iteration below
-        assert (hic.trace[:-1, 0] >= 1e-5).all()
-        assert hic.trace[-1, 0] < 1e-5
+        assert (hic.trace[:-1, 1] >= 1e-5).all()
+        assert hic.trace[-1, 1] < 1e-5
 
 
 @pytest.mark.parametrize("usereads", ["all", "cis"])

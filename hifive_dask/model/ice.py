@@ -68,7 +68,8 @@ class IceResult:
     valid
         int32 (N): the filter afterwards.
     trace
-        float64 (iterations, 2): variance of the sums, and largest relative change of a weight.
+        float64 (iterations, 2): 2-norm of sums over their mean, less 1, of maps that had not
+        converged before, and largest variance of the sums of a map.
     converged
         Whether the variance is below the limit.
     masked
@@ -147,7 +148,7 @@ def balance_sums(
     if not converged and on_nonconvergence != "ignore":
         report(
             f"not converged after {len(state.trace)} iterations: the variance of the sums is "
-            f"{state.trace[-1, 0]:.3g}, the limit {tol:.3g}; raise max_iterations or tol, or leave "
+            f"{state.trace[-1, 1]:.3g}, the limit {tol:.3g}; raise max_iterations or tol, or leave "
             "out more bins by min_nnz or mad_max",
             on_nonconvergence,
         )
@@ -253,7 +254,7 @@ def _share(units: Units) -> Float64:
 def _step(state: _State, sums: Float64, maps: Sequence[slice], tol: float) -> _State:
     """One iteration of the maps that have not converged."""
     weights, variance, mean = (each.copy() for each in state[:3])
-    change = 0.0
+    cost = 0.0
     for k in np.flatnonzero(variance >= tol).tolist():
         own = sums[maps[k]]
         some = own != 0
@@ -263,8 +264,9 @@ def _step(state: _State, sums: Float64, maps: Sequence[slice], tol: float) -> _S
         mean[k], variance[k] = own[some].mean(), own[some].var()
         ratio = np.where(some, own / mean[k], 1)
         weights[maps[k]] /= ratio
-        change = max(change, float(np.abs(ratio - 1).max()))
-    return _State(weights, variance, mean, np.vstack([state.trace, [variance.max(), change]]))
+        cost += float(np.square(ratio - 1).sum())
+    trace = np.vstack([state.trace, [np.sqrt(cost), variance.max()]])
+    return _State(weights, variance, mean, trace)
 
 
 def _finish(problem: Problem, state: _State, converged: bool, masked: dict[str, int]) -> IceResult:
