@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,6 +213,8 @@ def test_lengths__are_no_part_of_the_token_and_pass_through_all_stores(
     fend = made(inputs, tmp_path, "sites")
     lengths = fend.partition.lengths
     assert lengths is not None
+    said = json.loads(run("info", tmp_path / "f.zarr", "--json").stdout)["chromosomes"]
+    assert {each["name"]: each["length"] for each in said} == SIZES
     fend.save(tmp_path / "f.fends")
     assert np.array_equal(hd.Fend(tmp_path / "f.fends", silent=True).partition.lengths, lengths)
     made_of = hd.import_project(tmp_path / "f.fends", tmp_path / "back", silent=True)
