@@ -118,6 +118,11 @@ def test_bench_heatmap_store__asks_for_what_its_baseline_computes() -> None:
     assert row["files"] > 30
 
 
+def test_bench_scaffolds__makes_the_fends_of_its_baseline() -> None:
+    rows = _load("bench_scaffolds").main([60, 90], [1])
+    assert [row["fends"] for row in rows] == [360, 540]
+
+
 def test_bench_dynamic__grows_what_its_baseline_grows() -> None:
     (row,) = _load("bench_dynamic").main([3_000], [1], per_fend=5)
     assert row["fends"] == 3_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +176,10 @@ def test_kernels__agree_with_plain_sums(rows: Rows) -> None:
         for k in (0, 1):
             assert counts[trans, k].tolist() == [sum(r[k] == u for r in kept) for u in range(13)]
     order = np.lexsort((second, first))
-    wrong, found, _, _ = group_rows(first[order], second[order], of, 4)
+    wrong, (held, found, _, _) = group_rows(first[order], second[order], of, 4)
     assert wrong == -1
-    assert found.tolist() == [sum(chromosome(b) == c for _, b, _ in rows) for c in range(4)]
+    seen = Counter(chromosome(b) for _, b, _ in rows)
+    assert list(zip(held.tolist(), found.tolist(), strict=True)) == sorted(seen.items())
     if len(rows) > 1:
         twice = np.r_[order, order[-1]]
         assert group_rows(first[twice], second[twice], of, 4)[0] == len(rows)
@@ -361,3 +363,31 @@ def test_other_files__are_refused(toy: hd.HiCData, tmp_path: Path) -> None:
     (tmp_path / "g.fends").rename(tmp_path / "k.fends")
     with pytest.raises(LinkError, match=r"d\.hcd: points to \./g\.fends, but .*g\.fends does not"):
         hd.HiCData(toy.file)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 100])
+def test_groups__hold_all_rows_of_first_chromosomes(tmp_path: Path, rows: int) -> None:
+    store = open_hcd(write_plain(tmp_path / "a.hcd", ROWS), OFFSET, fends_token="t")
+    groups = list(store.groups(rows))
+    assert [lo for _, lo, _ in groups] == [0, *(hi for _, _, hi in groups[:-1])]
+    assert groups[-1][2] == len(store) == len(ROWS)
+    for blocks, lo, hi in groups:
+        held = np.unique(store.block_chrom1[blocks])
+        assert store.block_offset[[blocks.start, blocks.stop]].tolist() == [lo, hi]
+        assert hi - lo <= rows or len(held) == 1
+    firsts = [set(store.block_chrom1[blocks].tolist()) for blocks, _, _ in groups]
+    assert sum(map(len, firsts)) == len(set().union(*firsts))
+    assert len(groups) == {1: 2, 3: 2, 4: 2, 100: 1}[rows]
+
+
+@pytest.mark.parametrize("shard", [1, 4, 100])
+def test_file__has_the_same_rows_whatever_is_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shard: int
+) -> None:
+    store = open_hcd(write_plain(tmp_path / "a.hcd", ROWS), OFFSET, fends_token="t")
+    monkeypatch.setattr(pairs_hdf5, "SHARD", shard)
+    write_hcd(tmp_path / "b.hcd", store, OFFSET, {}, lambda rows: None)
+    with h5py.File(tmp_path / "b.hcd") as file:
+        for name, cis in (("cis_data", True), ("trans_data", False)):
+            expected = sorted(row for row in ROWS if is_cis(row) == cis)
+            assert [tuple(row) for row in file[name][...].tolist()] == expected

@@ -45,10 +45,10 @@ def digest_rows(first: Int32, second: Int32, count: Int32) -> NDArray[np.uint64]
 
 
 @jit
-def _group_rows(first, second, chromosome, rows, first_key, last_key):
+def _group_rows(first, second, group, rows, first_key, last_key):
     for k in range(len(first)):
         key = (np.int64(first[k]) << 32) | np.int64(second[k])
-        c = chromosome[second[k]]
+        c = group[k]
         if rows[c] == 0:
             first_key[c] = key
         elif key <= last_key[c]:
@@ -60,7 +60,7 @@ def _group_rows(first, second, chromosome, rows, first_key, last_key):
 
 def group_rows(
     first: Int32, second: Int32, chromosome: Int32, chromosomes: int
-) -> tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[int, list[NDArray[np.int64]]]:
     """Group rows by the chromosome of the second unit.
 
     Parameters
@@ -74,12 +74,19 @@ def group_rows(
 
     Returns
     -------
-    The first row that does not come after the one before it in its group, or -1; and per
-    chromosome, int64, the number of rows and the first and last key, ``first << 32 | second``.
+    The first row that does not come after the one before it in its group, or -1; and
+    int64, of the chromosomes that have rows: which, how many rows, the first and the last key,
+    ``first << 32 | second``.
     """
-    rows, first_key, last_key = (np.zeros(chromosomes, dtype=np.int64) for _ in range(3))
-    wrong = _group_rows(first, second, chromosome, rows, first_key, last_key)
-    return wrong, rows, first_key, last_key
+    group = chromosome[second].astype(np.int64)
+    if len(group) < chromosomes:  # a few rows must not cost as much as there are chromosomes
+        held, group = np.unique(group, return_inverse=True)
+    else:
+        held = np.arange(chromosomes)
+    rows, first_key, last_key = (np.zeros(len(held), dtype=np.int64) for _ in range(3))
+    wrong = _group_rows(first, second, group, rows, first_key, last_key)
+    some = rows > 0
+    return wrong, [values[some] for values in (held, rows, first_key, last_key)]
 
 
 @jit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -163,6 +163,21 @@ class PairStore:
     def block_rows(self, chrom1: int, chrom2: int) -> tuple[int, int]:
         """Row range of one pair of chromosomes (``chrom1 <= chrom2``); empty if not stored."""
         return self.blocks.get((chrom1, chrom2), (0, 0))
+
+    def groups(self, rows: int) -> Iterator[tuple[slice, int, int]]:
+        """Yield blocks of some first chromosomes, and the range of their rows.
+
+        A group has at most `rows` rows, or one first chromosome: reading by chromosome would decode
+        the same chunk for each of many small ones.
+        """
+        edges = np.flatnonzero(np.diff(self.block_chrom1, prepend=-1))
+        edges = np.append(edges, len(self.block_chrom1))
+        offset, k = self.block_offset[edges], 0
+        while k < len(edges) - 1:
+            most = int(np.searchsorted(offset, offset[k] + rows, "right")) - 1
+            end = max(k + 1, most)
+            yield slice(int(edges[k]), int(edges[end])), int(offset[k]), int(offset[end])
+            k = end
 
     def find_rows(self, chrom1: int, chrom2: int, fend_lo: int, fend_hi: int) -> tuple[int, int]:
         """Smallest row range known from the zone map to hold ``fend_lo <= fend1 < fend_hi``.

@@ -217,7 +217,7 @@ def _scan(
         # Runs of one first chromosome: mostly the whole piece.
         edges = np.flatnonzero(np.diff(chromosome[first])) + 1
         for a, b in itertools.pairwise([0, *edges.tolist(), len(first)]):
-            wrong, *groups = group_rows(first[a:b], second[a:b], chromosome, chromosomes)
+            wrong, groups = group_rows(first[a:b], second[a:b], chromosome, chromosomes)
             if wrong >= 0:
                 raise _unsorted(where, lo + a + wrong)
             segments = _segments(int(chromosome[first[a]]), groups, unit_offset)
@@ -238,12 +238,11 @@ def _segments(
     chrom1: int, groups: list[NDArray[np.int64]], unit_offset: NDArray[np.int64]
 ) -> Array:
     """Segments of rows of one first chromosome, grouped by the second."""
-    rows, first_key, last_key = groups
-    chrom2 = np.flatnonzero(rows)
+    chrom2, rows, first_key, last_key = groups
     segments = np.zeros(len(chrom2), dtype=_SEGMENT)
-    segments["chrom1"], segments["chrom2"], segments["rows"] = chrom1, chrom2, rows[chrom2]
+    segments["chrom1"], segments["chrom2"], segments["rows"] = chrom1, chrom2, rows
     segments["second_lo"], segments["second_hi"] = unit_offset[chrom2], unit_offset[chrom2 + 1]
-    segments["first_key"], segments["last_key"] = first_key[chrom2], last_key[chrom2]
+    segments["first_key"], segments["last_key"] = first_key, last_key
     return segments
 
 
@@ -450,12 +449,19 @@ def _write_rows(
     advance: Callable[[int], None],
 ) -> None:
     """Write the cis or trans rows, which `index` has counted."""
-    blocks = [block for block in store.blocks if (block[0] == block[1]) == (name == "cis")]
     data = file.create_dataset(f"{name}_data", shape=(int(index[-1]), 3), dtype="<i4")
-    for chrom1, group in itertools.groupby(blocks, key=lambda block: block[0]):
-        seconds = [chrom2 for _, chrom2 in group]
-        for a, b in _unit_ranges(index, *unit_offset[chrom1 : chrom1 + 2].tolist()):
-            rows = _rows_of_units(store, chrom1, seconds, a, b)
+    for blocks, lo, hi in store.groups(SHARD):
+        chrom1, chrom2 = store.block_chrom1[blocks], store.block_chrom2[blocks]
+        kind = (chrom1 == chrom2) == (name == "cis")
+        start, stop = unit_offset[[chrom1[0], chrom1[-1] + 1]].tolist()
+        for a, b in _unit_ranges(index, start, stop):
+            if hi - lo <= SHARD:
+                rows = np.stack(store.rows_of(lo, hi)(), axis=1)
+                rows = rows[
+                    np.repeat(kind, np.diff(store.block_offset[blocks.start : blocks.stop + 1]))
+                ]
+            else:
+                rows = _rows_of_units(store, int(chrom1[0]), chrom2[kind].tolist(), a, b)
             # Blocks come in the order of the second unit: a stable sort by the first is enough.
             data[index[a] : index[b]] = rows[np.argsort(rows[:, 0], kind="stable")]
             advance(len(rows))

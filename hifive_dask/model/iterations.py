@@ -195,9 +195,10 @@ def _diverged(balancing: Balancing, values: Float64, iterations: int) -> Converg
     used = np.flatnonzero(system.used)
     with np.errstate(all="ignore"):
         logs = np.nan_to_num(np.log(values[used]), nan=1e300, posinf=1e300, neginf=-1e300)
+    edges = np.searchsorted(used, problem.units.offset)
     for chrom in problem.chroms:  # the common factor of a chromosome is free
-        own = problem.units.chromosome[used] == chrom
-        if own.any():
+        own = slice(edges[chrom], edges[chrom + 1])
+        if own.start < own.stop:
             logs[own] = np.abs(logs[own] - np.median(logs[own]))
     order = np.argsort(-logs, kind="stable")
     which = used[order[logs[order] >= logs[order[0]] / 2]]

@@ -145,13 +145,14 @@ def _match(cooler: Any, bins: Units) -> NDArray[np.int32]:
     """
     chromosome, start, end = bin_columns(cooler, bins.chromosomes)
     match = np.full(len(start), _UNKNOWN, dtype=np.int32)
+    order = np.argsort(chromosome, kind="stable")
+    edges = np.searchsorted(chromosome[order], np.arange(len(bins.chromosomes) + 1))
     for c, name in enumerate(bins.chromosomes):
-        span = bins.span(c)
+        span, ids = bins.span(c), order[edges[c] : edges[c + 1]]
         wanted, wanted_end = (values[span].astype(np.int64) for values in (bins.start, bins.stop))
         if not len(wanted):
-            match[chromosome == c] = _OUTSIDE
+            match[ids] = _OUTSIDE
             continue
-        ids = np.flatnonzero(chromosome == c)
         if not len(ids):
             raise _mismatch(cooler, f"has no chromosome {name}; it has", cooler.chromnames)
         k = np.searchsorted(start[ids], wanted)

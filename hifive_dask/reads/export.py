@@ -63,13 +63,16 @@ def write_mat(
 
 def _windows(store: PairStore, units: Units, rows: int) -> Iterator[Window]:
     """Ranges of first units; the store is sorted by pairs of chromosomes, the text by units."""
-    for first, group in itertools.groupby(store.blocks.items(), lambda item: item[0][0]):
-        blocks = list(group)
-        total = sum(hi - lo for _, (lo, hi) in blocks)
-        span = units.span(first)
-        edges = np.linspace(span.start, span.stop, max(2, 1 + -(-total // rows))).astype(int)
+    for blocks, start, stop in store.groups(rows):
+        chrom1, seconds = store.block_chrom1[blocks], store.block_chrom2[blocks].tolist()
+        first, last = int(chrom1[0]), int(chrom1[-1])
+        ends = units.span(first).start, units.span(last).stop
+        if first < last:
+            yield *ends, [store.rows_of(start, stop)]
+            continue
+        edges = np.linspace(*ends, max(2, 1 + -(-(stop - start) // rows))).astype(int)
         for lo, hi in itertools.pairwise(edges.tolist()):
-            found = (store.find_rows(first, second, lo, hi) for (_, second), _ in blocks)
+            found = (store.find_rows(first, second, lo, hi) for second in seconds)
             yield lo, hi, [store.rows_of(*held) for held in found if held[0] < held[1]]
 
 
