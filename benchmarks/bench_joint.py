@@ -27,7 +27,7 @@ from harness import (
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.joint_poisson import fit_jointly
-from hifive_dask.model.probability import maximize
+from hifive_dask.model.probability import Settings, maximize
 
 Figures = dict[str, Any]
 
@@ -60,16 +60,13 @@ def measure(kind: str, number: int, pairs: int, joint: bool, workers: int) -> Fi
             store,
             np.ones(len(units), dtype=np.float32),
             np.zeros(1, dtype=np.float32),
-            parameters=distance.parameters,
-            mindistance=0,
-            maxdistance=0,
-            minchange=1e-4,
-            max_iterations=iterations,
-            learningstep=0.5,
-            chroms=[0],
-            precalculate=True,
-            on_nonconvergence="ignore",
-            silent=True,
+            Settings(
+                distance.parameters,
+                [0],
+                max_iterations=iterations,
+                on_nonconvergence="ignore",
+                silent=True,
+            ),
             **own,
         )
 

@@ -30,7 +30,7 @@ from hifive_dask._kernels.probability import no_factors, plain_terms
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.likelihood import segments
-from hifive_dask.model.probability import Model, maximize
+from hifive_dask.model.probability import Model, Settings, maximize
 
 Figures = dict[str, Any]
 
@@ -62,17 +62,14 @@ def measure(fends: int, pairs: int, model: Model, workers: int) -> Figures:
             store,
             np.ones(len(units), dtype=np.float32),
             np.zeros(1, dtype=np.float32),
-            parameters=distance.binary_parameters if binomial else distance.parameters,
+            Settings(
+                distance.binary_parameters if binomial else distance.parameters,
+                [0],
+                max_iterations=iterations,
+                on_nonconvergence="ignore",
+                silent=True,
+            ),
             model=model,
-            mindistance=0,
-            maxdistance=0,
-            minchange=1e-4,
-            max_iterations=iterations,
-            learningstep=0.5,
-            chroms=[0],
-            precalculate=True,
-            on_nonconvergence="ignore",
-            silent=True,
         )
 
     with dask.config.set(scheduler="threads", num_workers=workers):

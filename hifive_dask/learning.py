@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from hifive_dask.model.express import ExpressResult, Method, balance
 from hifive_dask.model.filtering import UseReads
 from hifive_dask.model.joint_poisson import fit_jointly
 from hifive_dask.model.levels import Levels
-from hifive_dask.model.probability import Model, ProbabilityResult, maximize
+from hifive_dask.model.probability import Model, ProbabilityResult, Settings, maximize
 from hifive_dask.modelling import Modelling
 from hifive_dask.regions import distance_window
 
@@ -337,22 +336,19 @@ class Learning(Modelling):
             "learningstep": learningstep,
             "precalculate": precalculate,
         }
-        fit = partial(fit_jointly, distance_sums=self.distance_sums)
-        if not refit_distance:
-            fit = partial(maximize, model=model, binning=binning)
-        result: ProbabilityResult = fit(
-            self.units,
-            self.filter,
-            self.data.store,
-            self._start(),
-            means,
+        settings = Settings(
+            parameters,
+            chosen,
             **arguments,
-            parameters=parameters,
-            chroms=chosen,
             on_nonconvergence=on_nonconvergence,
             checkpoint=checkpoint,
             silent=self.silent,
         )
+        given = self.units, self.filter, self.data.store, self._start(), means, settings
+        if refit_distance:
+            result = fit_jointly(*given, distance_sums=self.distance_sums)
+        else:
+            result = maximize(*given, model=model, binning=binning)
         arguments |= {
             "chroms": self._named(chroms),
             "precorrect": precorrect,

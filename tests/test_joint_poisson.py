@@ -23,7 +23,7 @@ from hifive_dask.model import joint_poisson
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.joint_poisson import fit_jointly
 from hifive_dask.model.knots import find_knots, fine_bins
-from hifive_dask.model.probability import ProbabilityResult
+from hifive_dask.model.probability import ProbabilityResult, Settings
 from hifive_dask.testing import toy_project
 from tests.reference_model import expected_reads, pairs_of, store_of, units_of
 
@@ -72,13 +72,13 @@ def fit(
         name: getattr(model, name) for name in ("possible", "signal", "mean_log_distance", "edges")
     }
     arguments: dict[str, Any] = {
-        "parameters": model.parameters, "distance_sums": sums, "mindistance": 0, "maxdistance": 0,
-        "minchange": 1e-4, "max_iterations": 200, "learningstep": 0.5, "precalculate": True,
+        "parameters": model.parameters, "max_iterations": 200,
         "chroms": range(len(units.chromosomes)), "silent": True, **options,
     }  # fmt: skip
     start = arguments.pop("start", np.ones(len(units), dtype=np.float32))
     means = arguments.pop("means", np.zeros(len(units.chromosomes), dtype=np.float32))
-    return fit_jointly(units, valid, store, start, means, **arguments), model
+    settings = Settings(**arguments)
+    return fit_jointly(units, valid, store, start, means, settings, distance_sums=sums), model
 
 
 def residuals(

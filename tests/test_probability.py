@@ -27,7 +27,7 @@ from hifive_dask.model.descent import Limits
 from hifive_dask.model.distance import fit_distance
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.likelihood import Here
-from hifive_dask.model.probability import ProbabilityResult, maximize
+from hifive_dask.model.probability import ProbabilityResult, Settings, maximize
 from hifive_dask.model.rows import cis_pieces
 from hifive_dask.testing import toy_project
 from tests.reference_model import (
@@ -56,15 +56,14 @@ def _sync() -> Any:
 
 def run(units: Units, rows: Array | PairStore, **options: Any) -> ProbabilityResult:
     arguments: dict[str, Any] = {
-        "parameters": TABLE, "model": "poisson", "mindistance": 0, "maxdistance": 0,
-        "minchange": 1e-4, "max_iterations": 1000, "learningstep": 0.5, "precalculate": True,
-        "chroms": range(len(units.chromosomes)), "silent": True, **options,
+        "parameters": TABLE, "chroms": range(len(units.chromosomes)), "silent": True, **options,
     }  # fmt: skip
     valid = arguments.pop("valid", np.ones(len(units), dtype=np.int32))
     start = arguments.pop("start", np.ones(len(units), dtype=np.float32))
     means = arguments.pop("means", np.zeros(len(units.chromosomes), dtype=np.float32))
     store = rows if isinstance(rows, PairStore) else store_of(rows, units)
-    return maximize(units, valid, store, start, means, **arguments)
+    own = {"model": arguments.pop("model", "poisson"), "binning": arguments.pop("binning", None)}
+    return maximize(units, valid, store, start, means, Settings(**arguments), **own)
 
 
 def whole(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hifive_dask._kernels.jit import jit
 from hifive_dask._kernels.pair_rule import is_possible
 
-__all__ = ["expected", "impossible_sums", "observed_sums", "read_sums"]
+__all__ = ["expected", "impossible_sums", "observed_sums"]
 
 Sums = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -52,45 +52,38 @@ def impossible_sums(
 
 
 @jit
-def _observed_sums(first, second, count, valid, mid, thresholds, correction, rows, signal):
+def _observed_sums(first, second, reads, mid, thresholds, rows, signal, logs):
     k = 0
     for row in range(len(first)):
-        i, j = first[row], second[row]
-        if valid[i] == 0 or valid[j] == 0:
-            continue
-        distance = mid[j] - mid[i]
+        distance = mid[second[row]] - mid[first[row]]
         while k > 0 and distance <= thresholds[k - 1]:
             k -= 1
         while k < len(thresholds) and distance > thresholds[k]:
             k += 1
         rows[k] += 1
-        if len(correction) > 0:
-            signal[k] += count[row] / np.float64(correction[i] * correction[j])
-        else:
-            signal[k] += count[row]
+        signal[k] += reads[row]
+        logs[k] += reads[row] * np.log(float(max(1, distance)))
 
 
 def observed_sums(
     first: NDArray[np.int32],
     second: NDArray[np.int32],
-    count: NDArray[np.int32],
-    valid: NDArray[np.int32],
+    reads: NDArray[np.float64],
     mid: NDArray[np.int32],
     thresholds: NDArray[np.int64],
-    corrections: NDArray[np.float32] | None,
-) -> Sums:
-    """Rows and reads of valid cis pairs, by distance.
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Rows of cis pairs, their reads, and reads times ln(distance), by distance.
 
     Parameters
     ----------
-    first, second, count
+    first, second
         int32: the rows; sorted ones are quicker.
-    valid, mid
-        int32: units in use, and midpoints in bp.
+    reads
+        float64.
+    mid
+        int32: midpoints in bp.
     thresholds
-        int64 (K), bp: segment k holds distances up to threshold k.
-    corrections
-        float32, not 0 for valid units: reads are divided by those of both units; or None.
+        int64 (K), bp: class k holds distances above threshold k - 1, up to k.
 
     Returns
     -------
@@ -98,12 +91,13 @@ def observed_sums(
         int64 (K + 1).
     signal
         float64 (K + 1): sum of reads.
+    logs
+        float64 (K + 1): sum of reads times ln(max(1, d)).
     """
     rows = np.zeros(len(thresholds) + 1, dtype=np.int64)
-    signal = np.zeros(len(thresholds) + 1)
-    given = np.zeros(0, dtype=np.float32) if corrections is None else corrections
-    _observed_sums(first, second, count, valid, mid, thresholds, given, rows, signal)
-    return rows, signal
+    signal, logs = np.zeros((2, len(thresholds) + 1))
+    _observed_sums(first, second, reads, mid, thresholds, rows, signal, logs)
+    return rows, signal, logs
 
 
 def expected(
@@ -136,46 +130,3 @@ def expected(
     k = np.searchsorted(cutoff, length)
     result: NDArray[np.float64] = np.exp(slope[k] * length + intercept[k] + mean)
     return result
-
-
-@jit
-def _read_sums(first, second, count, mid, thresholds, reads, logs):
-    k = 0
-    for row in range(len(first)):
-        distance = mid[second[row]] - mid[first[row]]
-        while k > 0 and distance <= thresholds[k - 1]:
-            k -= 1
-        while k < len(thresholds) and distance > thresholds[k]:
-            k += 1
-        reads[k] += count[row]
-        logs[k] += count[row] * np.log(float(max(1, distance)))
-
-
-def read_sums(
-    first: NDArray[np.int32],
-    second: NDArray[np.int32],
-    count: NDArray[np.int32],
-    mid: NDArray[np.int32],
-    thresholds: NDArray[np.int64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Reads of cis pairs, and reads times ln(distance), by distance.
-
-    Parameters
-    ----------
-    first, second, count
-        int32: the rows; sorted ones are quicker.
-    mid
-        int32: midpoints in bp.
-    thresholds
-        int64 (K), bp: class k holds distances above threshold k - 1, up to k.
-
-    Returns
-    -------
-    reads
-        float64 (K + 1).
-    logs
-        float64 (K + 1): sum of reads times ln(max(1, d)).
-    """
-    reads, logs = np.zeros((2, len(thresholds) + 1))
-    _read_sums(first, second, count, mid, thresholds, reads, logs)
-    return reads, logs

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import run
+from hifive_dask._kernels.coverage import select_pairs
 from hifive_dask._kernels.distance import impossible_sums, observed_sums
 from hifive_dask._kernels.pair_sums import log_sums
 from hifive_dask._kernels.pair_trees import PairTrees, build_trees
@@ -287,14 +288,19 @@ def _observed(
     thresholds: Int64,
     corrections: Float32 | None,
 ) -> _Sums:
-    """Number of rows, and their reads."""
-    return _add(
-        [
-            _Sums(*observed_sums(*columns, valid, units.mid, thresholds, corrections))
-            for piece in pieces
-            for _, columns in rows_by_kind(piece, units, "cis")
-        ]
-    )
+    """Number of rows, and their reads, over the product of the corrections if there are any."""
+    parts = []
+    for piece in pieces:
+        for cis, columns in rows_by_kind(piece, units, "cis"):
+            first, second, count = select_pairs(
+                *columns, valid, units.mid, mindistance=0, maxdistance=0, cis=cis
+            )
+            reads = count.astype(np.float64)
+            if corrections is not None:
+                reads /= corrections[first] * corrections[second]
+            rows, signal, _ = observed_sums(first, second, reads, units.mid, thresholds)
+            parts.append(_Sums(rows, signal))
+    return _add(parts)
 
 
 def _observed_graph(

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from hifive_dask._graph.run import hold, run
 from hifive_dask._graph.spans import group_rows
-from hifive_dask._kernels.distance import read_sums
+from hifive_dask._kernels.distance import observed_sums
 from hifive_dask._store.checkpoint import Checkpoint
 from hifive_dask._store.pairs import PairStore
-from hifive_dask._store.places import Location
 from hifive_dask.about import counted
 from hifive_dask.errors import HifiveDaskWarning, StateError, warn
 from hifive_dask.genome.partition import Units
@@ -36,7 +35,7 @@ from hifive_dask.model.expected_sums import (
 from hifive_dask.model.filtering import check_window
 from hifive_dask.model.joint import Fit, JointState, advance, begin, mean_product
 from hifive_dask.model.knots import Knots, find_knots, fine_bins
-from hifive_dask.model.probability import ProbabilityResult, limits_of
+from hifive_dask.model.probability import ProbabilityResult, Settings
 from hifive_dask.model.rows import Piece, cis_groups, cis_pieces, group_span
 
 __all__ = ["fit_jointly"]
@@ -55,19 +54,9 @@ def fit_jointly(
     store: PairStore,
     corrections: Float32,
     chromosome_means: Float32,
+    settings: Settings,
     *,
-    parameters: Float32,
     distance_sums: Mapping[str, NDArray[Any]],
-    mindistance: int,
-    maxdistance: int,
-    minchange: float,
-    max_iterations: int,
-    learningstep: float,
-    chroms: Sequence[int],
-    precalculate: bool,
-    on_nonconvergence: OnNonconvergence = "warn",
-    checkpoint: Location | None = None,
-    silent: bool = False,
 ) -> ProbabilityResult:
     """Fit corrections and distance function together; see `hifive_dask.model.joint`.
 
@@ -76,60 +65,46 @@ def fit_jointly(
     units, valid, store
         The genome, the filter (int32), the pairs.
     corrections, chromosome_means
-        float32 (N) and (C): of what is not chosen, and where to start without `precalculate`.
-    parameters
-        float32 (segments, 3): the distance function. It is kept unless all chromosomes are chosen.
+        float32 (N) and (C): of what is not chosen, and where to start without `precalculate`, which
+        begins with corrections of 1.
+    settings
+        The distance function, which is kept unless all chromosomes are chosen, and when to stop; no
+        step is shortened by `learningstep`.
     distance_sums
         Of the distance bins, as `fit_distance` found them: possible, signal, mean_log_distance,
         edges.
-    mindistance, maxdistance
-        bp: cis pairs with ``mindistance <= d <= maxdistance``; 0 is no upper limit.
-    minchange, max_iterations
-        When to stop; see `hifive_dask.model.joint.advance`.
-    learningstep
-        Checked, but not used: no step is shortened.
-    chroms
-        Indices of the chromosomes to learn.
-    precalculate
-        Begin with corrections of 1.
-    on_nonconvergence
-        What to do after `max_iterations`.
-    checkpoint
-        File that keeps unfinished work.
-    silent
-        No progress.
 
     Raises
     ------
     ParameterError, StateError, ConvergenceError
     """
-    limits = limits_of("poisson", minchange, max_iterations, learningstep, on_nonconvergence)
+    limits = settings.limits()
     check_length("corrections", corrections, units)
-    window = check_window(mindistance, maxdistance, "cis")
-    chroms = sorted(set(chroms))
+    chroms, parameters = sorted(set(settings.chroms)), settings.parameters
     problem = plan(
-        units, valid, chroms, parameters=parameters, window=window, binomial=False,
-        start=None, limits=limits,
+        units, valid, chroms, parameters=parameters, binomial=False, start=None, limits=limits,
+        window=check_window(settings.mindistance, settings.maxdistance, "cis"),
     )  # fmt: skip
     problem = _with_themselves(problem, valid, chroms)
+    silent = settings.silent
     seen = _observe(problem, store, chroms, _classes(problem, distance_sums), silent)
     everything = len(chroms) == len(units.chromosomes)
     knots = _knots(problem, valid, parameters, distance_sums, seen) if everything else None
     chosen = _Chosen.of(problem, chroms, seen, knots)
     fit = _plan_fit(chosen, seen, silent)
     start = np.ones(len(chosen.used))
-    if not precalculate:
+    if not settings.precalculate:
         level = np.exp(0.5 * chromosome_means.astype(np.float64))
         given = corrections[chosen.used].astype(np.float64)
         start = np.where(given > 0, given, 1.0) * level[units.chromosome[chosen.used]]
     kept = Checkpoint(
-        checkpoint, "joint", store.token, repr((problem.window, limits, chroms)),
+        settings.checkpoint, "joint", store.token, repr((problem.window, limits, chroms)),
         units.mid, units.offset, problem.used, parameters, start,
     )  # fmt: skip
     state = _iterate(fit, start, limits, kept)
     bins = len(distance_sums.get("possible", ()))
     result = _finish(chosen, valid, corrections, chromosome_means, bins, fit, state)
-    _tell(chosen, result, fit, state, on_nonconvergence)
+    _tell(chosen, result, fit, state, settings.on_nonconvergence)
     return result
 
 
@@ -272,11 +247,8 @@ def _observe_pieces(
     first, second, count = first[own], second[own], count[own]
     size = span[1] - span[0]
     total = np.bincount(first - span[0], count, size) + np.bincount(second - span[0], count, size)
-    return _Seen(
-        total.astype(np.float64),
-        thresholds,
-        *read_sums(first, second, count, units.mid, thresholds),
-    )
+    _, reads, logs = observed_sums(first, second, count.astype(np.float64), units.mid, thresholds)
+    return _Seen(total.astype(np.float64), thresholds, reads, logs)
 
 
 def _knots(

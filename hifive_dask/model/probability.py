@@ -44,7 +44,7 @@ from hifive_dask.model.likelihood import (
 )
 from hifive_dask.model.rows import Piece, cis_groups, cis_pieces
 
-__all__ = ["Model", "ProbabilityResult", "limits_of", "maximize"]
+__all__ = ["Model", "ProbabilityResult", "Settings", "maximize"]
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -110,26 +110,64 @@ class _Fit(NamedTuple):
     outcome: int  # as in `State`
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a fit of corrections needs besides the reads, as a user gave it.
+
+    Parameters
+    ----------
+    parameters
+        float32 (segments, 3): what is expected at a distance, of reads or of their presence.
+    chroms
+        Indices of the chromosomes to learn.
+    mindistance, maxdistance
+        bp: cis pairs with ``mindistance <= d <= maxdistance``; 0 is no upper limit.
+    minchange, max_iterations, learningstep
+        When to stop, and how far to step; see `hifive_dask.model.descent` and `.joint`.
+    precalculate
+        Begin afresh, not with the present corrections.
+    on_nonconvergence
+        What to do at `max_iterations`, or if no step lowers the cost.
+    checkpoint
+        File that keeps unfinished work.
+    silent
+        No progress.
+    """
+
+    parameters: Float32
+    chroms: Sequence[int]
+    mindistance: int = 0
+    maxdistance: int = 0
+    minchange: float = 1e-4
+    max_iterations: int = 1000
+    learningstep: float = 0.5
+    precalculate: bool = True
+    on_nonconvergence: OnNonconvergence = "warn"
+    checkpoint: Location | None = None
+    silent: bool = False
+
+    def limits(self) -> Limits:
+        """When to stop; `ParameterError` for values out of range."""
+        max_iterations = whole_number("max_iterations", self.max_iterations)
+        if max_iterations < 1:
+            raise ParameterError(f"max_iterations is {max_iterations}, expected 1 or more")
+        step = self.learningstep
+        if not isinstance(step, int | float | np.number) or not 0 < step < 1:
+            raise ParameterError(f"learningstep is {step!r}, expected a number between 0 and 1")
+        check_limits(self.minchange, self.on_nonconvergence)
+        return Limits(float(self.minchange), max_iterations, float(step))
+
+
 def maximize(
     units: Units,
     valid: Int32,
     store: PairStore,
     corrections: Float32,
     chromosome_means: Float32,
+    settings: Settings,
     *,
-    parameters: Float32,
     model: Model,
-    mindistance: int,
-    maxdistance: int,
-    minchange: float,
-    max_iterations: int,
-    learningstep: float,
-    chroms: Sequence[int],
-    precalculate: bool,
     binning: BinningModel | None = None,
-    on_nonconvergence: OnNonconvergence = "warn",
-    checkpoint: Location | None = None,
-    silent: bool = False,
 ) -> ProbabilityResult:
     """Find the corrections c for which the reads are most likely, m c_i c_j being expected.
 
@@ -138,67 +176,41 @@ def maximize(
     units, valid, store
         The genome, the filter (int32), the pairs.
     corrections
-        float32 (N): of units outside `chroms`, and where to start without `precalculate`.
+        float32 (N): of units on other chromosomes, and where to start without `precalculate`, which
+        begins with observed over expected reads of every unit.
     chromosome_means
         float32 (C).
-    parameters
-        float32 (segments, 3): what is expected at a distance, of reads or of their presence.
+    settings
+        What is expected, and when to stop.
     model
         ``"poisson"`` for reads, ``"binomial"`` for their presence.
-    mindistance, maxdistance
-        bp: cis pairs with ``mindistance <= d <= maxdistance``; 0 is no upper limit.
-    minchange, max_iterations, learningstep
-        See `hifive_dask.model.descent`.
-    chroms
-        Indices of the chromosomes to learn.
-    precalculate
-        Begin with observed over expected reads of every unit.
     binning
         Factors of pairs that are expected, too.
-    on_nonconvergence
-        What to do at `max_iterations`, or if no step lowers the cost.
-    checkpoint
-        File that keeps unfinished work.
-    silent
-        No progress.
 
     Raises
     ------
     ParameterError, StateError, ConvergenceError
     """
-    limits = limits_of(model, minchange, max_iterations, learningstep, on_nonconvergence)
+    if model not in get_args(Model):
+        raise ParameterError(f"model is {model!r}, expected 'binomial' or 'poisson'")
+    limits = settings.limits()
     check_length("corrections", corrections, units)
-    chroms = sorted(set(chroms))
+    chroms = sorted(set(settings.chroms))
     problem = plan(
         units,
         valid,
         chroms,
-        parameters=parameters,
-        window=check_window(mindistance, maxdistance, "cis"),
+        parameters=settings.parameters,
+        window=check_window(settings.mindistance, settings.maxdistance, "cis"),
         binomial=model == "binomial",
-        start=None if precalculate else corrections,
+        start=None if settings.precalculate else corrections,
         limits=limits,
         binning=binning,
     )
-    fits = _learn(problem, store, chroms, checkpoint, silent)
+    fits = _learn(problem, store, chroms, settings.checkpoint, settings.silent)
     result = _finish(problem, valid, corrections, chromosome_means, chroms, fits)
-    _tell(problem, fits, result, on_nonconvergence)
+    _tell(problem, fits, result, settings.on_nonconvergence)
     return result
-
-
-def limits_of(
-    model: str, minchange: float, max_iterations: int, learningstep: float, policy: str
-) -> Limits:
-    """When to stop, from what a user gave; `ParameterError` for values out of range."""
-    if model not in get_args(Model):
-        raise ParameterError(f"model is {model!r}, expected 'binomial' or 'poisson'")
-    max_iterations = whole_number("max_iterations", max_iterations)
-    if max_iterations < 1:
-        raise ParameterError(f"max_iterations is {max_iterations}, expected 1 or more")
-    if not isinstance(learningstep, int | float | np.number) or not 0 < learningstep < 1:
-        raise ParameterError(f"learningstep is {learningstep!r}, expected a number between 0 and 1")
-    check_limits(minchange, policy)
-    return Limits(float(minchange), max_iterations, float(learningstep))
 
 
 # Learning
