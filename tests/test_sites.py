@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -54,13 +55,18 @@ def make_fends(path: Path, cuts: Mapping[str, Sequence[int]], shift: int = 0) ->
 
 
 def load(
-    folder: Path, fends: str, reads: Sequence[Read] | Path, maxinsert: int = 500, name: str = "p"
+    folder: Path,
+    fends: str,
+    reads: Sequence[Read] | Path,
+    maxinsert: int = 500,
+    name: str = "p",
+    **options: Any,
 ) -> HiCData:
     if not isinstance(reads, Path):
         (folder / f"{name}.raw").write_text(lines(reads))
         reads = folder / f"{name}.raw"
     data = HiCData(folder / f"{name}.zarr", "w", silent=True)
-    data.load_data_from_raw(fends, reads, maxinsert)
+    data.load_data_from_raw(fends, reads, maxinsert, **options)
     return data
 
 
@@ -355,6 +361,16 @@ def test_nearly_all_rejected_for_one_reason__is_a_warning(tmp_path: Path) -> Non
         match=r"98.5 % of the read pairs \(200 of 203\) are in one class, same_fragment\n.*ligated",
     ):
         load(tmp_path, fends, [*circles, *GOOD], maxinsert=2000)
+
+
+def test_duplicates__are_a_reason_only_where_they_are_lost(tmp_path: Path) -> None:
+    fends = make_fends(tmp_path / "f.zarr", G1)
+    rows = [*GOOD, *GOOD[:1] * 200]
+    with pytest.warns(InputWarning, match="one class, pcr_duplicates\n.*library is exhausted"):
+        load(tmp_path, fends, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load(tmp_path, fends, rows, dedup="none").stats["pcr_duplicates"] == 200
 
 
 def test_few_read_pairs__are_not_judged(tmp_path: Path) -> None:

@@ -191,8 +191,10 @@ def _valid(stats: Mapping[str, int]) -> int:
 
 def _rejected(stats: Mapping[str, int]) -> list[str]:
     """Names of the classes of rejected reads."""
-    apart = ("total_reads", "marked_duplicates")  # the latter are part of the PCR duplicates
-    return [name for name in stats if name not in apart and not name.startswith("valid_")]
+    apart = {"total_reads", "marked_duplicates"}  # the latter are part of the PCR duplicates
+    names = [name for name in stats if name not in apart and not name.startswith("valid_")]
+    kept = _valid(stats) + sum(stats[name] for name in names) > stats.get("total_reads", 0)
+    return [name for name in names if not (kept and name == "pcr_duplicates")]
 
 
 def _compared(names: Collection[str], partition: Partition) -> str:
