@@ -196,6 +196,17 @@ def test_units__without_reads_are_held_at_the_limit_and_named() -> None:
     np.testing.assert_allclose(np.delete(ratio, 7), 1, atol=2e-5)
 
 
+def test_units__held_at_a_limit_with_reads_are_counted() -> None:
+    units, rows, _ = world(sizes=(60,), fends=False, depth=4000)
+    of_one = (rows[:, :2] == 7).any(axis=1)
+    rows = rows[~of_one | (np.cumsum(of_one) == 1)]  # of bin 7 one pair is left
+    rows[(rows[:, :2] == 7).any(axis=1), 2] = 1
+    with pytest.warns(
+        HifiveDaskWarning, match="1 bin with fewer reads than expected at the lower limit, 0.01 of"
+    ):
+        fit(units, rows)
+
+
 def test_chromosomes__without_reads_keep_their_corrections_and_are_named() -> None:
     units, rows, _ = world(7, (60, 40))
     rows = rows[rows[:, 1] < 60]

@@ -45,10 +45,11 @@ def learn(data: str, target: Path) -> hd.HiC:
     hic = hd.HiC(target, "w", silent=True)
     hic.load_data(data)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HifiveDaskWarning)  # of fly's Y little is left
+        # Of fly's Y little is left, and some bins and fends are held at a limit.
+        warnings.simplefilter("ignore", HifiveDaskWarning)
         hic.filter_fends(mininteractions="auto")
-    hic.find_distance_parameters()
-    hic.find_probability_fend_corrections(model="poisson", refit_distance=True)
+        hic.find_distance_parameters()
+        hic.find_probability_fend_corrections(model="poisson", refit_distance=True)
     return hic
 
 

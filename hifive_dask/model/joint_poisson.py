@@ -425,9 +425,19 @@ def _tell(
             f"lower limit, {LOWEST:g} of the mean"
         )
     logs = state.point[: len(fit.observed)]
-    full = int(np.count_nonzero(logs >= fit.limits(logs)[1] - 1e-6))
-    if full:
-        notes.append(f"{counted(full, kind)} at the upper limit, {HIGHEST:g} times the mean")
+    lowest, highest = fit.limits(logs)
+    few = int(np.count_nonzero((logs <= lowest + 1e-6) & (fit.observed > 0)))
+    if few:
+        notes.append(
+            f"{counted(few, kind)} with fewer reads than expected at the lower limit, {LOWEST:g} "
+            "of the mean"
+        )
+    many = int(np.count_nonzero(logs >= highest - 1e-6))
+    if many:
+        notes.append(
+            f"{counted(many, kind)} with more reads than expected at the upper limit, "
+            f"{HIGHEST:g} times the mean"
+        )
     if notes:
         warn("; ".join(notes), HifiveDaskWarning)
     if not result.converged:
