@@ -175,6 +175,9 @@ def test_many_chromosomes__have_no_array_of_all_pairs(
     np.testing.assert_allclose(heatmap_of(hic), cells, rtol=1e-5)
     with pytest.raises(ParameterError, match=r"3 pairs, .* at most 2; make the partition"):
         hic.find_trans_means()
+    with pytest.raises(ParameterError, match=r"3 pairs, .* a map of each; use includetrans=False"):
+        hic.write_multiresolution_heatmap(tmp_path / "m.mrh", "fend", 64_000, 4000)
+    hic.write_multiresolution_heatmap(tmp_path / "m.mrh", "fend", 64_000, 4000, includetrans=False)
 
 
 def heatmap_of(hic: hd.HiC) -> Array:

@@ -40,6 +40,7 @@ from hifive_dask.heatmap.mrh_file import (
 from hifive_dask.heatmap.recipe import Recipe
 from hifive_dask.heatmap.rows import RowFinder
 from hifive_dask.heatmap.sizes import check_binsize
+from hifive_dask.model.trans_means import pairs_are_few
 
 __all__ = ["check_mrh_datatype", "multiresolution_heatmap", "pair_arrays"]
 
@@ -151,6 +152,11 @@ def multiresolution_heatmap(
     for prefix, sizes in (("", cis_sizes), ("trans_", trans_sizes or cis_sizes)):
         check_binsize(units, sizes[1], f"{prefix}minbinsize")
     chosen = units.choose(chroms)
+    if trans_sizes is not None and not pairs_are_few(len(chosen)):
+        raise ParameterError(
+            f"{len(chosen):,} chromosomes have {len(chosen) * (len(chosen) - 1) // 2:,} pairs, and "
+            "the file a map of each; use includetrans=False, or choose some by chroms"
+        )
     names = _file_names([units.chromosomes[c] for c in chosen], reference_names)
 
     in_use, genome = recipe.valid > 0, recipe.genome

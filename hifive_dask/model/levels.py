@@ -126,7 +126,7 @@ def find_levels(
         factor = np.exp(moved.astype(np.float64) - means.astype(np.float64))
         means, totals = moved, Totals(totals.observed, totals.expected * factor)
     trans = None
-    if calibrated and pairs_are_few(expected.units):
+    if calibrated and pairs_are_few(len(expected.units.chromosomes)):
         trans = fit_trans_means(
             expected.units,
             expected.weight,

@@ -107,10 +107,9 @@ def lazy_trans_means(
     return dask.delayed(_means, pure=True)(parts, first, second, calibrated, factors)
 
 
-def pairs_are_few(units: Units) -> bool:
-    """Whether an array may have a value for every two chromosomes: up to 5,793 of them."""
-    size = len(units.chromosomes)
-    return size * (size - 1) // 2 <= _MOST_PAIRS
+def pairs_are_few(chromosomes: int) -> bool:
+    """Whether there may be something for every two chromosomes: up to 5,793 of them."""
+    return chromosomes * (chromosomes - 1) // 2 <= _MOST_PAIRS
 
 
 def fit_trans_means(
@@ -153,7 +152,7 @@ def fit_trans_means(
     (3,)
     """
     size = len(units.chromosomes)
-    if not pairs_are_few(units):
+    if not pairs_are_few(size):
         raise ParameterError(
             f"{size:,} chromosomes have {size * (size - 1) // 2:,} pairs, and trans_means a value "
             f"for each, expected at most {_MOST_PAIRS:,}; make the partition without small "

@@ -58,24 +58,26 @@ def parse_block(
     return ends
 
 
-def _split_comments(text: bytes) -> tuple[bytes, list[int]]:
-    """The lines that do not begin with ``#``, and where those begin that do."""
-    kept, comments, start = [], [], 0
+def _split_comments(text: bytes) -> tuple[bytes, dict[int, bytes]]:
+    """The lines that do not begin with ``#``, and those that do by where they begin."""
+    kept, comments, start = [], {}, 0
     while start < len(text):
         if text.startswith(b"#", start):
-            comments.append(start)
-            start = text.find(b"\n", start) + 1 or len(text)
+            stop = text.find(b"\n", start) + 1 or len(text)
+            comments[start] = text[start:stop]
         else:
             stop = text.find(b"\n#", start) + 1 or len(text)
             kept.append(text[start:stop])
-            start = stop
+        start = stop
     return b"".join(kept), comments
 
 
-def _check_names(block: TextBlock, text: bytes, comments: list[int], layout: Layout) -> None:
+def _check_names(
+    block: TextBlock, text: bytes, comments: Mapping[int, bytes], layout: Layout
+) -> None:
     """Refuse a second line of column names that puts what is read into other columns."""
-    for start in comments:
-        line = text[start:].split(b"\n", 1)[0].decode("utf-8", "replace")
+    for start, comment in comments.items():
+        line = comment.rstrip(b"\n").decode("utf-8", "replace")
         if not names_columns(line) or layout.has_places_of(names := read_names(line)):
             continue
         first = f"line {layout.named} names" if layout.named else "without such a line they are"
