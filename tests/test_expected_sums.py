@@ -86,6 +86,27 @@ def test_sums__equal_the_loop_over_pairs(data: Any, fends: bool, even: bool) -> 
     np.testing.assert_allclose(sums.by_distance, by_distance, rtol=1e-9, atol=1e-12 * largest)
 
 
+@pytest.mark.parametrize("fends", [True, False], ids=["fends", "bins"])
+def test_chromosomes__are_summed_apart(fends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FEW", 20)
+    rng = np.random.default_rng(4)
+    law, segments, thresholds = law_of(rng, 10**6, 0.3, knots=20)
+    bins = DistanceBins(thresholds, segments, (300, 200_000))
+    genome, weight, partners, by_distance = [], [], [], np.zeros(len(bins))
+    for size in (1, 2, 12, 1, 60, 7, 20, 40, 40, 3):
+        unit = np.sort(rng.choice(size + 3, size, replace=False))
+        genome.append((10_000 * unit + 5000, unit))
+        weight.append(rng.lognormal(0, 1, size))
+        own, counted = loop(*genome[-1], bins, fends, weight[-1], law)
+        partners.append(own)
+        by_distance += counted
+    prepared = module.sums_of_chromosomes(genome, bins, fends=fends)
+    sums = prepared(np.concatenate(weight), law)
+    expected = np.concatenate(partners)
+    np.testing.assert_allclose(sums.partners, expected, rtol=1e-9, atol=1e-12 * expected.max())
+    np.testing.assert_allclose(sums.by_distance, by_distance, rtol=1e-9, atol=1e-12)
+
+
 WINDOWS = [(0, FAR), (700, FAR), (0, 150_000), (1000, 30_000), (200_000, FAR), (100_000, 400_000)]
 
 

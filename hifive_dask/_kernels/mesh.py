@@ -142,24 +142,27 @@ def add_near(place: Int64, weight: Float64, low: int, table: Float64, sums: Floa
 
 
 @jit
-def _add_plain(place, weight, thresholds, slope, intercept, bins, sums, totals):
+def _add_plain(place, ends, weight, thresholds, slope, intercept, bins, sums, totals):
     last = len(thresholds)
-    for i in range(len(place)):
-        k = 0
-        total = 0.0
-        for j in range(i + 1, len(place)):
-            distance = place[j] - place[i]
-            while k < last and distance > thresholds[k]:
-                k += 1
-            value = np.exp(slope[k] * np.log(float(max(1, distance))) + intercept[k])
-            total += value * weight[j]
-            sums[j] += value * weight[i]
-            totals[bins[k]] += value * weight[i] * weight[j]
-        sums[i] += total
+    for chromosome in range(len(ends) - 1):
+        stop = ends[chromosome + 1]
+        for i in range(ends[chromosome], stop):
+            k = 0
+            total = 0.0
+            for j in range(i + 1, stop):
+                distance = place[j] - place[i]
+                while k < last and distance > thresholds[k]:
+                    k += 1
+                value = np.exp(slope[k] * np.log(float(max(1, distance))) + intercept[k])
+                total += value * weight[j]
+                sums[j] += value * weight[i]
+                totals[bins[k]] += value * weight[i] * weight[j]
+            sums[i] += total
 
 
 def add_plain(
     place: Int64,
+    ends: Int64,
     weight: Float64,
     thresholds: Int64,
     slope: Float64,
@@ -168,12 +171,14 @@ def add_plain(
     sums: Float64,
     totals: Float64,
 ) -> None:
-    """Add what all pairs i < j give to each other, visiting every one.
+    """Add what all pairs i < j of each chromosome give to each other, visiting every one.
 
     Parameters
     ----------
     place
-        int64 (n), bp, not decreasing.
+        int64 (n), bp, not decreasing within a chromosome.
+    ends
+        int64 (C + 1): ranges of positions of each chromosome.
     weight
         float64 (n).
     thresholds
@@ -187,7 +192,7 @@ def add_plain(
     totals
         float64: per bin, values times both weights.
     """
-    _add_plain(place, weight, thresholds, slope, intercept, bins, sums, totals)
+    _add_plain(place, ends, weight, thresholds, slope, intercept, bins, sums, totals)
 
 
 @jit

@@ -10,7 +10,9 @@ border of two distance bins can count in either: 3e-4 of the reads of a bin for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -28,6 +30,7 @@ __all__ = [
     "Sums",
     "expected_sums",
     "special_pairs",
+    "sums_of_chromosomes",
 ]
 
 Float64 = NDArray[np.float64]
@@ -89,7 +92,7 @@ class DistanceBins(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Of one chromosome.
+    """Of one chromosome, or of several.
 
     Parameters
     ----------
@@ -103,9 +106,17 @@ class Sums(NamedTuple):
     partners: Float64
     by_distance: Float64
 
+    @classmethod
+    def joined(cls, found: Sequence[Sums]) -> Sums:
+        """Those of chromosomes that follow each other."""
+        return cls(
+            np.concatenate([one.partners for one in found]),
+            np.sum([one.by_distance for one in found], axis=0),
+        )
+
 
 class ExpectedSums(Protocol):
-    """The pairs of one chromosome, prepared for sums with any weights and power law."""
+    """Pairs within chromosomes, prepared for sums with any weights and power law."""
 
     def __call__(self, weight: Float64, law: PowerLaw) -> Sums:
         """Sum over all possible pairs."""
@@ -123,10 +134,10 @@ def expected_sums(mid: Int64, unit: Int64, bins: DistanceBins, *, fends: bool) -
     fends
         Whether the rule of impossible pairs holds; else units pair with themselves, too.
     """
+    if len(mid) <= _FEW:
+        return _visited([(mid, unit)], bins, fends)
     place = mid - mid[0]
     listed = special_pairs(unit, fends)
-    if len(place) <= _FEW:
-        return _Whole(_Plain(place, bins), _Listed.of(place, bins, *listed))
     step, aside = _grid(place)
     if not step:
         return _Whole(_Mesh(place, bins), _Listed.of(place, bins, *listed))
@@ -142,6 +153,48 @@ def expected_sums(mid: Int64, unit: Int64, bins: DistanceBins, *, fends: bool) -
         _Grid.of(place[~aside] // step, np.flatnonzero(~aside), step, bins),
         _Listed.of(place, bins, first, second, sign),
     )
+
+
+def sums_of_chromosomes(
+    chromosomes: Sequence[tuple[Int64, Int64]], bins: DistanceBins, *, fends: bool
+) -> ExpectedSums:
+    """Prepare the sums of several chromosomes, whose units follow each other.
+
+    Parameters
+    ----------
+    chromosomes
+        `mid` and `unit` of each, as in `expected_sums`. Small ones are summed together, since a
+        genome can have a hundred thousand of them.
+    bins, fends
+        As in `expected_sums`.
+    """
+    parts, sizes = [], []
+    for few, neighbours in groupby(chromosomes, key=lambda each: len(each[0]) <= _FEW):
+        group = list(neighbours)
+        own = [len(mid) for mid, _ in group]
+        if few:
+            parts.append(_visited(group, bins, fends))
+            sizes.append(sum(own))
+        else:
+            parts += [expected_sums(mid, unit, bins, fends=fends) for mid, unit in group]
+            sizes += own
+    return _Several(parts, np.cumsum([0, *sizes]))
+
+
+def _visited(
+    chromosomes: Sequence[tuple[Int64, Int64]], bins: DistanceBins, fends: bool
+) -> ExpectedSums:
+    """Small chromosomes, whose pairs are visited one by one."""
+    place = np.concatenate([mid - mid[0] for mid, _ in chromosomes])
+    # Numbered on, so that no two of different chromosomes are neighbours.
+    last = np.array([unit[-1] for _, unit in chromosomes[:-1]], dtype=np.int64)
+    begin = np.r_[0, np.cumsum(last // 2 * 2 + 4)]
+    unit = np.concatenate(
+        [unit + first for (_, unit), first in zip(chromosomes, begin, strict=True)]
+    )
+    ends = np.cumsum([0, *(len(mid) for mid, _ in chromosomes)])
+    listed = _Listed.of(place, bins, *special_pairs(unit, fends))
+    return _Whole(_Plain(place, ends, bins), listed)
 
 
 def special_pairs(unit: Int64, fends: bool) -> tuple[Int64, Int64, Float64]:
@@ -161,6 +214,20 @@ def _grid(place: Int64) -> tuple[int, NDArray[np.bool_]]:
         return 0, np.ones(len(place), dtype=bool)
     aside = place % step != 0
     return (step if aside.sum() <= _ASIDE else 0), aside
+
+
+@dataclass(frozen=True)
+class _Several:
+    """Chromosomes, or groups of small ones, that follow each other."""
+
+    parts: Sequence[ExpectedSums]
+    ends: NDArray[np.intp]
+
+    def __call__(self, weight: Float64, law: PowerLaw) -> Sums:
+        ranges = pairwise(self.ends)
+        return Sums.joined(
+            [part(weight[lo:hi], law) for part, (lo, hi) in zip(self.parts, ranges, strict=True)]
+        )
 
 
 @dataclass(frozen=True)
@@ -226,9 +293,10 @@ class _Listed:
 
 @dataclass(frozen=True)
 class _Plain:
-    """Few positions."""
+    """Few positions on each chromosome."""
 
     place: Int64
+    ends: NDArray[np.intp]
     bins: DistanceBins
 
     def __call__(self, weight: Float64, law: PowerLaw) -> Sums:
@@ -238,7 +306,7 @@ class _Plain:
         intercept = np.where(each.inside, law.intercept[each.segment], -np.inf)
         slope = np.where(each.inside, law.slope[each.segment], 0.0)
         sums = Sums(np.zeros(len(weight)), np.zeros(len(own)))
-        add_plain(self.place, weight, thresholds, slope, intercept, each.bins, *sums)
+        add_plain(self.place, self.ends, weight, thresholds, slope, intercept, each.bins, *sums)
         return sums
 
 

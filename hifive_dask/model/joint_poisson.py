@@ -30,7 +30,7 @@ from hifive_dask.model.expected_sums import (
     ExpectedSums,
     PowerLaw,
     Sums,
-    expected_sums,
+    sums_of_chromosomes,
 )
 from hifive_dask.model.filtering import check_window
 from hifive_dask.model.joint import Fit, JointState, advance, begin, mean_product
@@ -311,24 +311,24 @@ def _plan_fit(chosen: _Chosen, seen: _Seen, silent: bool) -> Fit:
 class _Expected:
     """Sums over all possible pairs, by tasks that hold what they need."""
 
-    groups: Sequence[Sequence[tuple[int, int]]]  # ranges of units, of the chromosomes of each task
+    ranges: Sequence[tuple[int, int]]  # of the units of each task
     held: Sequence[Any]
     silent: bool
 
     def __call__(self, weight: Float64, law: PowerLaw) -> Sums:
         task = dask.delayed(_sum_all, pure=False)
         lazy = [
-            task(held, [weight[lo:hi] for lo, hi in group], law)
-            for group, held in zip(self.groups, self.held, strict=True)
+            task(held, weight[lo:hi], law)
+            for (lo, hi), held in zip(self.ranges, self.held, strict=True)
         ]
-        return _join(run(lazy, title="fitting reads", silent=self.silent))
+        return Sums.joined(run(lazy, title="fitting reads", silent=self.silent))
 
 
 def _prepare(chosen: _Chosen, bins: DistanceBins, silent: bool) -> _Expected:
     units, used = chosen.problem.units, chosen.used
     ranges = [(int(lo), int(hi)) for lo, hi in pairwise(chosen.ends) if lo < hi]
     groups = group_rows(ranges, [hi - lo for lo, hi in ranges], _TOGETHER)
-    task = dask.delayed(_prepare_all, pure=True)
+    task = dask.delayed(sums_of_chromosomes, pure=True)
     lazy = []
     for group in groups:
         parts = []
@@ -336,25 +336,13 @@ def _prepare(chosen: _Chosen, bins: DistanceBins, silent: bool) -> _Expected:
             own = used[lo:hi]
             start = units.offset[units.chromosome[own[0]]]
             parts.append((units.mid[own].astype(np.int64), own - start))
-        lazy.append(task(parts, bins, units.fends))
-    return _Expected(groups, hold(lazy, title="positions", silent=silent), silent)
+        lazy.append(task(parts, bins, fends=units.fends))
+    whole = [(group[0][0], group[-1][1]) for group in groups]
+    return _Expected(whole, hold(lazy, title="positions", silent=silent), silent)
 
 
-def _prepare_all(
-    parts: Sequence[tuple[Int64, Int64]], bins: DistanceBins, fends: bool
-) -> list[ExpectedSums]:
-    return [expected_sums(mid, unit, bins, fends=fends) for mid, unit in parts]
-
-
-def _sum_all(parts: Sequence[ExpectedSums], weights: Sequence[Float64], law: PowerLaw) -> Sums:
-    return _join([part(weight, law) for part, weight in zip(parts, weights, strict=True)])
-
-
-def _join(found: Sequence[Sums]) -> Sums:
-    return Sums(
-        np.concatenate([one.partners for one in found]),
-        np.sum([one.by_distance for one in found], axis=0),
-    )
+def _sum_all(pairs: ExpectedSums, weight: Float64, law: PowerLaw) -> Sums:
+    return pairs(weight, law)
 
 
 # The end

@@ -24,7 +24,12 @@ from hifive_dask._store.pairs import PairStore
 from hifive_dask.errors import LevelWarning, warn
 from hifive_dask.genome.partition import Units
 from hifive_dask.model.distance import log_thresholds
-from hifive_dask.model.expected_sums import DistanceBins, PowerLaw, expected_sums, special_pairs
+from hifive_dask.model.expected_sums import (
+    DistanceBins,
+    PowerLaw,
+    special_pairs,
+    sums_of_chromosomes,
+)
 from hifive_dask.model.factors import BinningModel
 from hifive_dask.model.rows import Piece, cis_groups, cis_pieces, rows_by_kind
 from hifive_dask.model.trans_means import fit_trans_means, pairs_are_few
@@ -195,15 +200,23 @@ def _chromosome(expected: Expected, chrom: int, unit: Int64) -> _Chromosome:
 
 def _add_up(chromosomes: Sequence[_Chromosome], bins: DistanceBins, law: PowerLaw) -> Float64:
     """Sums over all possible pairs of every chromosome."""
-    return np.array([_sum(each, bins, law) for each in chromosomes])
-
-
-def _sum(chromosome: _Chromosome, bins: DistanceBins, law: PowerLaw) -> float:
-    mid, unit, weight, fends, binning = chromosome
-    partners = expected_sums(mid, unit, bins, fends=fends)(weight, law).partners
-    total = 0.5 * float(weight @ partners)
-    if binning is None:
+    pairs = sums_of_chromosomes(
+        [(each.mid, each.unit) for each in chromosomes], bins, fends=chromosomes[0].fends
+    )
+    weight = np.concatenate([each.weight for each in chromosomes])
+    first = np.cumsum([0, *(len(each.mid) for each in chromosomes[:-1])])
+    total: Float64 = 0.5 * np.add.reduceat(weight * pairs(weight, law).partners, first)
+    if chromosomes[0].binning is None:
         return total
+    return np.array(
+        [_factored(each, sums, bins, law) for each, sums in zip(chromosomes, total, strict=True)]
+    )
+
+
+def _factored(chromosome: _Chromosome, total: float, bins: DistanceBins, law: PowerLaw) -> float:
+    """The sum with the factors of a binning model, given that without."""
+    mid, unit, weight, fends, binning = chromosome
+    assert binning is not None
     factored = _Factored(mid, unit, weight, fends, binning, bins, law)
     near, plain = factored.near()
     return near + (total - plain) * factored.far_mean()
