@@ -474,6 +474,10 @@ def test_pictures_of_run__say_what_they_show(
     )
     hic = HiC(stores / "project.zarr", "r", silent=True)
     captions = draw_project(hic, tmp_path, ["chr2"], 20_000)
+    monkeypatch.setattr("hifive_dask.heatmap.sizes.MOST_DRAWN", 2)
+    assert captions.keys() - draw_project(hic, tmp_path, ["chr2"], 20_000) == {
+        "genome_corrected.png"
+    }
     assert titles.keys() == captions.keys()
     assert titles["genome_corrected.png"] == "whole genome, corrected reads, 10 kb bins"
     assert titles["chr2_observed.png"] == "chr2, observed reads, 20 kb bins"

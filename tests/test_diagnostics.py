@@ -103,6 +103,17 @@ def test_pictures__show_before_and_after(hic: hd.HiC) -> None:
         plot.biases(table, ["gcc"])
 
 
+def test_chromosomes__beyond_40_share_a_box() -> None:
+    sizes = [1 + (7 * c) % 50 for c in range(50)]
+    every = [f"s{c}" for c in range(50)]
+    names = pd.Categorical(np.repeat(every, sizes), every)
+    table = pd.DataFrame({"chromosome": names, "correction": 2.0 ** (np.arange(len(names)) % 3)})
+    axes = plot.chromosomes(table).axes[0]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels[-1] == "11 others"
+    assert labels[:-1] == [f"s{c}" for c in range(50) if sizes[c] > 11]
+
+
 def test_picture__of_a_feature_without_spread(hic: hd.HiC) -> None:
     table = pd.DataFrame(
         {"length": [5, 5, 5], "coverage": [1.0, 0.0, 2.0], "corrected": [1.0, 1.0, 1.0]}

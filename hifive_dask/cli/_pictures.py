@@ -103,9 +103,12 @@ def _maps(
     What pairs of chromosomes have in common shows in corrected reads, what a chromosome is
     folded to in observed over expected reads, which need the distance.
     """
-    whole = query_map(hic, "all", None, {"binsize": None, "datatype": "fend"})
-    caption = f"Reads corrected for biases, whole genome, bins of {whole.binsize:,} bp"
-    yield "genome_corrected.png", draw_map(whole, "enrichment"), caption
+    from hifive_dask.heatmap.sizes import MOST_DRAWN
+
+    if len(hic.units.chromosomes) <= MOST_DRAWN:
+        whole = query_map(hic, "all", None, {"binsize": None, "datatype": "fend"})
+        caption = f"Reads corrected for biases, whole genome, bins of {whole.binsize:,} bp"
+        yield "genome_corrected.png", draw_map(whole, "enrichment"), caption
     words: dict[Variable, str] = {
         "observed": "Observed reads",
         "enrichment": "Observed over expected reads",

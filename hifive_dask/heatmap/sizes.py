@@ -12,7 +12,9 @@ from hifive_dask.genome.partition import Units
 from hifive_dask.heatmap.cells import Datatype
 from hifive_dask.regions import parse_region, round_binsize
 
-__all__ = ["best_datatype", "check_binsize", "choose_binsize"]
+__all__ = ["MOST_DRAWN", "best_datatype", "check_binsize", "choose_binsize"]
+
+MOST_DRAWN = 300  # chromosomes: of more each would hardly be seen in a picture of the genome
 
 _UNITS = 4  # least fends per bin: with fewer a map is mostly noise
 _DEEP = 4  # reads per cell: with fewer a map of one chromosome is mostly empty

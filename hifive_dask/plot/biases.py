@@ -32,6 +32,7 @@ from hifive_dask.public import answering
 
 __all__ = ["biases", "chromosomes", "marginals"]
 
+_MOST_BOXES = 40  # chromosomes, beside each other
 _FLOOR = 2.0**-6  # of coverages: those without reads stand here
 _LABELS = {
     "length": "length, bp",
@@ -176,7 +177,8 @@ def marginals(
 def chromosomes(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figure:
     """Draw corrections by chromosome as boxes: middle half, median, 5th to 95th percentile.
 
-    A chromosome that lies apart has another copy number, or another mappability.
+    A chromosome that lies apart has another copy number, or another mappability. Of more than 40
+    chromosomes the smaller ones share a box.
 
     Parameters
     ----------
@@ -191,21 +193,18 @@ def chromosomes(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figu
     -------
     matplotlib.figure.Figure
     """
-    groups = table.groupby("chromosome", observed=True)["correction"]
     boxes = [
         {
-            "label": as_name(str(name)),
+            "label": as_name(name),
             **dict(
                 zip(
                     ("whislo", "q1", "med", "q3", "whishi"),
-                    np.quantile(
-                        np.log2(values.to_numpy(np.float64)), (0.05, 0.25, 0.5, 0.75, 0.95)
-                    ),
+                    np.quantile(np.log2(values), (0.05, 0.25, 0.5, 0.75, 0.95)),
                     strict=True,
                 )
             ),
         }
-        for name, values in groups
+        for name, values in _corrections_of(table).items()
     ]
     width = min(14.0, 1.6 + 0.32 * max(6, len(boxes)))
     figure, axes = new_axes(width, 3.2, given=ax)
@@ -219,6 +218,19 @@ def chromosomes(table: pd.DataFrame, *, title: str = "", ax: Any = None) -> Figu
     if max(len(box["label"]) for box in boxes) > 2:
         axes.tick_params(axis="x", labelrotation=60)
     return figure
+
+
+def _corrections_of(table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Corrections by the chromosomes with most units; of all others together at the end."""
+    found = {
+        str(name): values.to_numpy(np.float64)
+        for name, values in table.groupby("chromosome", observed=True)["correction"]
+    }
+    if len(found) <= _MOST_BOXES:
+        return found
+    largest = {*sorted(found, key=lambda name: -len(found[name]))[: _MOST_BOXES - 1]}
+    shown = {name: found.pop(name) for name in [*found] if name in largest}
+    return {**shown, f"{len(found):,} others": np.concatenate([*found.values()])}
 
 
 def _log2(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from hifive_dask import plot
 from hifive_dask._graph.run import run
 from hifive_dask.errors import ParameterError, RegionError
 from hifive_dask.heatmap.query import Datatype
-from hifive_dask.heatmap.sizes import best_datatype, choose_binsize
+from hifive_dask.heatmap.sizes import MOST_DRAWN, best_datatype, choose_binsize
 from hifive_dask.hic import HiC
 from hifive_dask.model.diagnostics import varying
 from hifive_dask.plot.decay import shown
@@ -31,7 +31,6 @@ __all__ = ["Map", "Picture", "compute_maps", "draw", "maps_numbers", "plan_maps"
 
 _BINS = 400  # most bins along a map whose bin size was not given
 _MOST = 1000  # most bins along any map
-_CHROMOSOMES = 300  # more of them make no picture of a genome
 _LABELS, _NARROW = 80, 30  # most boxes side by side, in a picture at all and in a small one
 _FEATURES = {"length": "length", "gc": "GC content"}
 
@@ -74,7 +73,7 @@ def plan_maps(hic: HiC, regions: Sequence[str] | None, binsize: int | None) -> l
     corrected = hic.normalization != "none"
     chosen = list(regions or [hic.units.longest])
     maps = []
-    if len(hic.units.chromosomes) <= _CHROMOSOMES:  # else each would hardly be seen
+    if len(hic.units.chromosomes) <= MOST_DRAWN:
         maps.append(_map(hic, None, None, "fend" if corrected else "raw"))
     best = best_datatype(distance=hic.distance_parameters is not None, corrections=corrected)
     for region in chosen:
