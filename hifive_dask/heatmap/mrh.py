@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import dask
@@ -14,6 +16,7 @@ from scipy.sparse import csr_array
 
 from hifive_dask._graph.reduce import tree_reduce
 from hifive_dask._graph.run import hold, run
+from hifive_dask._graph.spans import group_rows
 from hifive_dask._kernels.mrh import (
     CellSums,
     Pyramid,
@@ -48,6 +51,7 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 Sizes = tuple[int, int]
 
+_TOGETHER = 1 << 22  # possible cells of small chromosomes that are computed together
 _DATATYPES = ("raw", "fend", "distance", "enrichment")
 
 
@@ -266,9 +270,11 @@ class _Builder:
         }
 
     def arrays(self, pairs: Sequence[tuple[int, int]], *, silent: bool) -> Iterator[PairArrays]:
-        """Arrays of the pairs in order, computed for one first chromosome at a time."""
-        for one in sorted({one for one, _ in pairs}):
-            tasks = [self._task(*pair) for pair in pairs if pair[0] == one]
+        """Arrays of the pairs in order, computed for some first chromosomes at a time."""
+        rows = [list(group) for _, group in groupby(pairs, key=itemgetter(0))]
+        cells = [sum(_pyramid(self._axes, *pair).size for pair in row) for row in rows]
+        for batch in group_rows(rows, cells, _TOGETHER):
+            tasks = [self._task(*pair) for row in batch for pair in row]
             yield from run(tasks, title="multi-resolution heatmap", silent=silent)
 
     def _task(self, one: int, two: int) -> Any:
