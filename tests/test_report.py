@@ -226,7 +226,7 @@ def test_json__has_the_documented_keys(numbers: Numbers) -> None:
         },
         "convergence": {
             "method", "usereads", "balances", "converged", "iterations", "limit", "last_change",
-            "cost", "change", "stalled",
+            "cost", "change", "stalled", "joint",
         },
         "corrections": {"units", "correction", "before", "after", "features"},
         "provenance": {"stores", "sources", "versions", "history"},
