@@ -158,6 +158,7 @@ class Learning(Modelling):
             "binary": binary,
             "max_iterations": max_iterations,
         }
+        chosen = self.units.select(chroms)
         binning = self._needed_binning() if precorrect else None
         result = balance(
             self.units,
@@ -167,7 +168,7 @@ class Learning(Modelling):
             **arguments,
             distance=self._distance(binary, "remove_distance=True") if removes else None,
             binning=binning,
-            chroms=self.units.select(chroms),
+            chroms=chosen,
             method=method,
             on_nonconvergence=on_nonconvergence,
             checkpoint=checkpoint,
@@ -187,7 +188,7 @@ class Learning(Modelling):
             chromosome_means=result.chromosome_means,
             binning=binning,
             calibrate=calibrate,
-            chroms=self.units.select(chroms),
+            chroms=chosen,
         )
         self._set_balanced(result, levels, arguments)
         self._warn_of_levels()
